@@ -1,0 +1,1 @@
+"""A stock allocator that decides in memory and journals before it answers."""

@@ -1,0 +1,1 @@
+"""The shell around the rules: mailboxes, the journal writer, activation."""

@@ -1,0 +1,1 @@
+"""Rules of stock: pure functions over state, commands and events."""

@@ -1,0 +1,1 @@
+"""The REST API: decode, ask, encode."""

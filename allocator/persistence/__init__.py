@@ -1,0 +1,1 @@
+"""PostgreSQL: journal, snapshots, catalogue, ownership, read models."""
