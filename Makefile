@@ -1,0 +1,53 @@
+# Every target makes what it needs: from a fresh clone, `make run` is enough.
+# ARGS passes more: `make run ARGS="--port 9000"`, `make test ARGS="-k dispatch -x"`.
+
+PYTHON = python3
+VENV = .venv
+ARGS =
+
+BIN = $(VENV)/bin
+INSTALLED = $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: install run test check bench db image help
+
+install: $(INSTALLED) ## set up .venv with everything (PYTHON=python3.12 picks the interpreter)
+
+# Touched last, so that an interrupted installation is repeated.
+# setuptools comes first and from the same pins: no build fetches another one.
+$(INSTALLED): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || \
+		{ echo "allocator needs Python 3.11 or newer, and there is no $(PYTHON) here: try make PYTHON=/path/to/python3." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "allocator needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) -V 2>&1): try make PYTHON=/path/to/python3.11." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt setuptools
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt \
+		--no-build-isolation --editable '.[dev]'
+	@touch $@
+
+run: install ## start the server, with an embedded PostgreSQL, on http://127.0.0.1:8080
+	$(BIN)/python -m allocator serve $(ARGS)
+
+test: install ## run all tests (they start the PostgreSQL they need)
+	$(BIN)/python -m pytest $(ARGS)
+
+check: install ## lint, format, types, and which part may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy allocator tests bench
+	$(BIN)/lint-imports
+
+bench: install ## run the benchmarks (ARGS=--smoke for the small size)
+	$(BIN)/python -m bench.run $(ARGS)
+
+db: install ## start the embedded PostgreSQL alone, for psql, until Ctrl-C
+	$(BIN)/python -m allocator db $(ARGS)
+
+image: ## build the Docker image allocator:latest
+	@command -v docker >/dev/null || \
+		{ echo "make image needs docker, and there is none on the PATH." >&2; exit 1; }
+	docker build --tag allocator:latest $(ARGS) .
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
