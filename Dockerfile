@@ -1,0 +1,50 @@
+# The server and its embedded PostgreSQL in one image.
+#
+#   docker build --tag allocator .
+#   docker run --init --stop-timeout 40 -p 8080:8080 -v stock:/var/lib/allocator allocator
+#
+# --init reaps what a crash leaves behind; --stop-timeout is longer than ALLOCATOR_DRAIN_MS,
+# so that `docker stop` lets accepted requests finish. With a PostgreSQL of your own, add
+# `--env ALLOCATOR_DATABASE_URL=postgresql://…`: the volume then stays empty.
+
+FROM python:3.13-slim AS build
+
+# A folder of the package is called http: no script's directory may come first on the path.
+ENV PYTHONSAFEPATH=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
+WORKDIR /source
+RUN python -m venv /opt/allocator
+
+# The dependencies first: their layer is kept while only the source changes.
+COPY pyproject.toml constraints.txt ./
+RUN /opt/allocator/bin/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > needed.txt \
+    && /opt/allocator/bin/pip install -c constraints.txt setuptools -r needed.txt
+
+COPY README.md LICENSE ./
+COPY allocator allocator
+RUN /opt/allocator/bin/pip install -c constraints.txt --no-build-isolation . \
+    && /opt/allocator/bin/pip uninstall --yes setuptools
+
+
+FROM python:3.13-slim
+
+# PostgreSQL refuses to run as root, and nothing here needs to be root.
+RUN useradd --system --uid 10001 --no-create-home --home-dir /var/lib/allocator allocator \
+    && install --directory --owner allocator --group allocator --mode 0700 /var/lib/allocator
+COPY --from=build /opt/allocator /opt/allocator
+
+# The host is a variable, so that `docker run … serve --port 9000` still is reachable, and so is
+# the parent of the data directory: ALLOCATOR_DATA_DIR would contradict ALLOCATOR_DATABASE_URL.
+ENV PATH=/opt/allocator/bin:$PATH PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1 \
+    ALLOCATOR_HOST=0.0.0.0 XDG_DATA_HOME=/var/lib
+USER allocator
+WORKDIR /var/lib/allocator
+VOLUME /var/lib/allocator
+EXPOSE 8080
+STOPSIGNAL SIGTERM
+
+# Recovery after a crash may take a while: the start period is generous, failing is not.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as web; web.urlopen('http://127.0.0.1:' + os.environ.get('ALLOCATOR_PORT', '8080') + '/healthz', timeout=2)"]
+
+ENTRYPOINT ["allocator"]
+CMD ["serve"]
