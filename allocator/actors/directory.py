@@ -1,0 +1,166 @@
+"""Which actors are in memory: activation on the first message, passivation when idle.
+
+Memory is a cache of the journal. An actor comes from its snapshot and the rows above it, and
+may go whenever nothing of it is under way.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Final
+
+import structlog
+
+from allocator.actors.actor import Actor
+from allocator.actors.ports import Journal
+from allocator.domain.codec import decode_event
+from allocator.domain.ids import SHARD_MASK
+from allocator.domain.pool import Pool
+from allocator.domain.records import StoredSnapshot
+from allocator.domain.rules import evolve
+from allocator.domain.snapshots import dump_pool, load_pool
+from allocator.errors import AllocatorError, JournalError, QuarantinedError, UnavailableError
+
+log = structlog.get_logger()
+
+_SWEEP_CHUNK: Final = 1000
+_RECENT_MS: Final = 1000
+_SNAPSHOT_EVENTS_MIN: Final = 100  # fewer are replayed faster than a snapshot is fetched
+_SNAPSHOT_ORDERS_MAX: Final = 10_000  # more would stall the loop; the folding process does those
+
+
+class DirectoryStatistics:
+    """Counters that only grow, for metrics."""
+
+    __slots__ = ("passivations", "recoveries", "replayed")
+
+    def __init__(self) -> None:
+        self.recoveries = 0
+        self.replayed = 0
+        self.passivations = 0
+
+
+class Directory:
+    """The actors in memory, by id.
+
+    Args:
+        journal: Where they are recovered from.
+        make: Returns a new actor without state.
+        recoveries_max: How many are recovered at a time; the others wait.
+    """
+
+    def __init__(
+        self, journal: Journal, *, make: Callable[[int], Actor], recoveries_max: int = 6
+    ) -> None:
+        self.statistics = DirectoryStatistics()
+        self.quarantined: dict[int, QuarantinedError] = {}
+        self._journal = journal
+        self._make = make
+        self._actors: dict[int, Actor] = {}
+        self._recoveries: set[asyncio.Task[None]] = set()
+        self._turn = asyncio.Semaphore(recoveries_max)
+
+    def __len__(self) -> int:
+        return len(self._actors)
+
+    def get(self, actor_id: int) -> Actor:
+        """Return an actor that accepts messages; it may still be recovering.
+
+        Raises:
+            QuarantinedError: Its journal cannot be replayed.
+        """
+        actor = self._actors.get(actor_id)
+        if actor is not None:
+            return actor
+        if actor_id in self.quarantined:
+            raise self.quarantined[actor_id]
+        actor = self._actors[actor_id] = self._make(actor_id)
+        task = asyncio.create_task(self._activate(actor))
+        self._recoveries.add(task)
+        task.add_done_callback(self._recoveries.discard)
+        return actor
+
+    def drop(self, actors: Iterable[Actor], *, because: AllocatorError) -> None:
+        """Forget actors whose memory may be wrong; their next message recovers them."""
+        for actor in actors:
+            if self._actors.get(actor.actor_id) is actor:
+                del self._actors[actor.actor_id]
+            actor.abandon(because)
+
+    def drop_recovering(self, *, because: AllocatorError) -> None:
+        """Forget actors that were being read while the right to write was lost."""
+        self.drop([a for a in self._actors.values() if a.pool is None], because=because)
+
+    def keep_only(self, shards: frozenset[int], *, because: AllocatorError) -> None:
+        """Forget the actors of shards that are no longer ours."""
+        self.drop(
+            [a for a in self._actors.values() if a.actor_id & SHARD_MASK not in shards],
+            because=because,
+        )
+
+    async def sweep(self, *, now_ms: int, idle_ms: int, actors_max: int) -> None:
+        """Passivate what is idle, and the longest unused if there are more than `actors_max`."""
+        for number, actor in enumerate(list(self._actors.values())):
+            if number % _SWEEP_CHUNK == 0:
+                await asyncio.sleep(0)
+            crowded = len(self._actors) > actors_max
+            if now_ms - actor.used_ms > (_RECENT_MS if crowded else idle_ms):
+                await self._passivate(actor)
+
+    async def _passivate(self, actor: Actor) -> None:
+        pool = actor.pool
+        if pool is None or actor.unanswered:
+            return
+        version = pool.version
+        if (
+            version - actor.snapshot_seq >= _SNAPSHOT_EVENTS_MIN
+            and len(pool.orders) <= _SNAPSHOT_ORDERS_MAX
+        ):
+            snapshot = StoredSnapshot(seq=version, state=dump_pool(pool))
+            try:
+                await self._journal.save_snapshot(actor.actor_id, snapshot)
+            except JournalError:
+                return  # it can go next time
+            actor.snapshot_seq = version
+        untouched = pool.version == version and not actor.unanswered
+        if untouched and self._actors.get(actor.actor_id) is actor:
+            del self._actors[actor.actor_id]
+            self.statistics.passivations += 1
+
+    async def _activate(self, actor: Actor) -> None:
+        try:
+            async with self._turn:
+                await self._recover(actor)
+        except JournalError as error:
+            log.warning("actor.recovery_failed", actor=actor.actor_id, error=str(error))
+            because = UnavailableError(reason="the journal cannot be read")
+            self.drop([actor], because=because)
+        except Exception as error:  # its journal cannot be replayed: this one actor stops
+            log.exception("actor.quarantined", actor=actor.actor_id)
+            quarantine = QuarantinedError(actor_id=actor.actor_id, why=repr(error))
+            if self._actors.get(actor.actor_id) is actor:
+                self.quarantined[actor.actor_id] = quarantine
+            self.drop([actor], because=quarantine)
+
+    async def _recover(self, actor: Actor) -> None:
+        origin = await self._journal.origin(actor.actor_id)
+        pool, digest = Pool(), origin.head
+        snapshot_seq = 0
+        if origin.snapshot is not None:
+            pool, snapshot_seq = load_pool(origin.snapshot.state), origin.snapshot.seq
+        async for records in self._journal.records(actor.actor_id, after_seq=pool.version):
+            for record in records:
+                if record.seq != pool.version + 1:
+                    raise _GapError(expected=pool.version + 1, found=record.seq)
+                event = decode_event(kind=record.kind, version=record.version, body=record.body)
+                evolve(pool, event, at_ms=record.at_ms)
+            self.statistics.replayed += len(records)
+            digest = records[-1].digest
+        if self._actors.get(actor.actor_id) is not actor:
+            return  # dropped meanwhile, its messages answered
+        self.statistics.recoveries += 1
+        actor.activate(pool, digest=digest, snapshot_seq=snapshot_seq, wake_at_ms=origin.wake_at_ms)
+
+
+class _GapError(AllocatorError):
+    def __init__(self, *, expected: int, found: int) -> None:
+        super().__init__(f"row {expected} is missing before row {found}")

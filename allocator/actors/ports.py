@@ -1,0 +1,67 @@
+"""What the actors need from outside. `persistence` satisfies it; a simulator may, too."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Protocol, TypeAlias
+
+from allocator.domain.records import Batch, Origin, Record, StoredSnapshot
+
+Clock: TypeAlias = Callable[[], int]
+"""Returns milliseconds of Unix time."""
+
+
+class Journal(Protocol):
+    """The append-only truth, written under one incarnation at a time.
+
+    Every method raises `JournalError` when the database does not answer as it should.
+    """
+
+    async def append(self, batch: Batch) -> None:
+        """Store all rows or none; at most one append is in flight.
+
+        Raises:
+            JournalError: The outcome is unknown. Call `renew` before anything else.
+        """
+
+    async def confirm(self) -> None:
+        """Prove that this incarnation may still write.
+
+        Raises:
+            JournalError: It may not, or it cannot be known. Call `renew`.
+        """
+
+    async def renew(self) -> frozenset[int]:
+        """Fence the present incarnation, if any, and go on under a new one.
+
+        Returns when no append of the old one can appear any more.
+
+        Returns:
+            The shards that moved along.
+        """
+
+    async def claim(self) -> frozenset[int]:
+        """Take every shard that nobody serves, fencing incarnations that seem dead.
+
+        Returns:
+            All shards of the present incarnation.
+        """
+
+    async def beat(self) -> bool:
+        """Say that this incarnation lives; return whether it is unfenced."""
+
+    async def resign(self) -> None:
+        """Fence the present incarnation for good; its shards are free at once."""
+
+    async def origin(self, actor_id: int) -> Origin:
+        """Return where the recovery of an actor starts."""
+
+    def records(self, actor_id: int, *, after_seq: int) -> AsyncIterator[Sequence[Record]]:
+        """Yield the actor's rows above `after_seq`, ascending, in chunks."""
+
+    async def find_keys(self, keys: Sequence[tuple[str, str]]) -> Sequence[Record]:
+        """Return the rows stored under these (principal, key) pairs, in any order."""
+
+    async def save_snapshot(self, actor_id: int, snapshot: StoredSnapshot) -> None:
+        """Keep a snapshot of durable state; the newest few are retained."""
+
+    async def due_wakes(self, *, now_ms: int, limit: int) -> Sequence[int]:
+        """Return ids of actors whose wake-up time has come, earliest first."""

@@ -1,0 +1,249 @@
+"""A worker: it owns shards, serves their actors, and replaces itself when it may not write.
+
+Everything that can go wrong with the journal ends in one place, `_repair`: answer "unknown",
+drop what was under way, fence our own incarnation (which waits for whatever is in flight), go
+on under a new one with the shards that are still ours, and let recovery read the truth.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+import msgspec
+import structlog
+
+from allocator.actors.actor import Actor
+from allocator.actors.directory import Directory
+from allocator.actors.keys import KeyedRequest, Keys
+from allocator.actors.messages import Answer, Envelope, Read
+from allocator.actors.ports import Clock, Journal
+from allocator.actors.writer import JournalWriter
+from allocator.domain.ids import SHARD_MASK, SHARDS
+from allocator.domain.messages import Command, Wake
+from allocator.domain.pool import Pool
+from allocator.errors import (
+    JournalError,
+    OutcomeUnknownError,
+    OverloadedError,
+    UnavailableError,
+)
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+_RETRY_MIN_MS: Final = 50
+_RETRY_MAX_MS: Final = 1_000
+_WAKES_MAX: Final = 1_000
+_WAKE_EVERY_MS: Final = 500
+_SWEEPS_PER_IDLE: Final = 10
+_SWEEP_MAX_MS: Final = 30_000
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What bounds a worker.
+
+    Attributes:
+        mailbox_max: Unanswered messages of one actor; more are refused.
+        worker_max: Unanswered messages of all actors.
+        batch_max: Rows of one append.
+        actors_max: Actors in memory, above which the longest unused are passivated.
+        idle_ms: An actor that got no message for so long is passivated.
+        heartbeat_ms: How often a worker says that it lives, and looks for free shards.
+    """
+
+    mailbox_max: int = 4096
+    worker_max: int = 65_536
+    batch_max: int = 1024
+    actors_max: int = 200_000
+    idle_ms: int = 600_000
+    heartbeat_ms: int = 500
+
+
+class Worker:
+    """Serves the actors of the shards it owns.
+
+    Attributes:
+        shards: Which those are; empty while another worker has them.
+    """
+
+    def __init__(self, journal: Journal, *, clock: Clock, limits: Limits) -> None:
+        self.shards: frozenset[int] = frozenset()
+        self.repairs = 0
+        self.writer = JournalWriter(journal, batch_max=limits.batch_max, repair=self._repair)
+        self.directory = Directory(journal, make=self._make)
+        self.keys = Keys(journal, self.writer, self._find)
+        self._journal = journal
+        self._clock = clock
+        self._limits = limits
+        self._closed: str | None = "the server is starting"
+        self._stopping = False
+        self._ownership = asyncio.Lock()  # a claim that overlaps a renewal would be of neither
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def ready(self) -> bool:
+        """Whether every shard is served."""
+        return self._closed is None and len(self.shards) == SHARDS
+
+    async def start(self) -> None:
+        """Open an incarnation, claim what is free, and begin to serve.
+
+        Raises:
+            JournalError: The database does not answer.
+        """
+        self.shards = await self._journal.renew()
+        self.shards = await self._journal.claim()
+        self._closed = None
+        self._tasks = [
+            asyncio.create_task(self.writer.run(), name="journal writer"),
+            asyncio.create_task(self._beat(), name="heartbeat"),
+            asyncio.create_task(self._wake(), name="wake-ups"),
+            asyncio.create_task(self._sweep(), name="passivation"),
+        ]
+
+    async def stop(self, *, drain_ms: int) -> None:
+        """Accept nothing more, answer what was accepted, and give the shards back."""
+        self._stopping = True
+        self._closed = "the server is stopping"
+        try:
+            async with asyncio.timeout(drain_ms / 1000):
+                while self.writer.unanswered:
+                    await self.writer.flush()
+                    await asyncio.sleep(0.01)
+        except TimeoutError:
+            log.warning("worker.drain_timed_out", unanswered=self.writer.unanswered)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            await self._journal.resign()
+        except JournalError as error:
+            log.warning("worker.resign_failed", error=str(error))
+
+    def failed(self) -> BaseException | None:
+        """Return what ended one of the worker's tasks, or None while all run. A bug, if any."""
+        for task in self._tasks:
+            if task.done() and not task.cancelled():
+                return task.exception()
+        return None
+
+    def ask(self, actor_id: int, command: Command) -> asyncio.Future[Answer]:
+        """Have an actor decide; the answer comes when it is durable.
+
+        Raises:
+            UnavailableError: Not accepted; nothing was done.
+            QuarantinedError: The actor cannot be recovered.
+        """
+        self._admit()
+        reply: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._find(actor_id).tell(Envelope(command, reply))
+        return reply
+
+    def ask_once(self, request: KeyedRequest) -> asyncio.Future[Answer]:
+        """Like `ask`, but a repeat of a request that succeeded gets the first answer again."""
+        self._admit()
+        if request.actor_id & SHARD_MASK not in self.shards:
+            raise UnavailableError(reason="another worker is taking this shard over")
+        return self.keys.ask(request)
+
+    async def read(self, actor_id: int, view: Callable[[Pool], T]) -> T:
+        """Look at an actor's state, which is durable and still ours when this returns.
+
+        Raises: as `ask`.
+        """
+        self._admit()
+        reply: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        seen: list[T] = []
+        self._find(actor_id).tell(Envelope(Read(lambda pool: seen.append(view(pool))), reply))
+        await reply
+        return seen[0]
+
+    def _admit(self) -> None:
+        if self._closed is not None:
+            raise UnavailableError(reason=self._closed)
+        if self.writer.unanswered >= self._limits.worker_max:
+            raise OverloadedError(whose="server", limit=self._limits.worker_max)
+
+    def _find(self, actor_id: int) -> Actor:
+        if actor_id & SHARD_MASK not in self.shards:
+            raise UnavailableError(reason="another worker is taking this shard over")
+        return self.directory.get(actor_id)
+
+    def _make(self, actor_id: int) -> Actor:
+        return Actor(
+            actor_id,
+            writer=self.writer,
+            clock=self._clock,
+            mailbox_max=self._limits.mailbox_max,
+        )
+
+    async def _repair(self, error: JournalError, unreleased: set[Actor]) -> None:
+        log.warning("worker.repairing", error=str(error), actors=len(unreleased))
+        self._closed = "the journal is unavailable"
+        self.repairs += 1
+        unknown = OutcomeUnknownError()
+        self.directory.drop(unreleased, because=unknown)
+        self.directory.drop_recovering(because=unknown)
+        self.keys.forget_unanswered(unknown)
+        async with self._ownership:
+            self.shards = await self._renew()
+        moved = UnavailableError(reason="another worker has taken this shard over")
+        self.directory.keep_only(self.shards, because=moved)
+        if not self._stopping:
+            self._closed = None
+        log.info("worker.repaired", shards=len(self.shards))
+
+    async def _renew(self) -> frozenset[int]:
+        """Try for ever: without the database there is nothing else to do."""
+        delay_ms = _RETRY_MIN_MS
+        while True:
+            try:
+                return await self._journal.renew()
+            except JournalError as error:
+                log.warning("worker.repair_failed", error=str(error), retry_ms=delay_ms)
+            await asyncio.sleep(delay_ms / 1000)
+            delay_ms = min(delay_ms * 2, _RETRY_MAX_MS)
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._limits.heartbeat_ms / 1000)
+            if self._closed is not None:
+                continue
+            try:
+                if not await self._journal.beat():
+                    self.writer.doubt(JournalError("this incarnation has been fenced"))
+                elif len(self.shards) < SHARDS:
+                    await self._claim()
+            except JournalError as error:
+                log.warning("worker.heartbeat_failed", error=str(error))
+
+    async def _claim(self) -> None:
+        async with self._ownership:
+            claimed = await self._journal.claim()
+            if claimed > self.shards:
+                log.info("worker.claimed", shards=len(claimed))
+            self.shards = claimed
+
+    async def _wake(self) -> None:
+        while True:
+            await asyncio.sleep(_WAKE_EVERY_MS / 1000)
+            if self._closed is not None:
+                continue
+            try:
+                due = await self._journal.due_wakes(now_ms=self._clock(), limit=_WAKES_MAX)
+                for actor_id in due:
+                    if actor_id & SHARD_MASK in self.shards and self._closed is None:
+                        self._find(actor_id).tell(Envelope(Wake()))
+            except (JournalError, UnavailableError) as error:
+                log.warning("worker.wake_failed", error=str(error))
+
+    async def _sweep(self) -> None:
+        every_ms = min(self._limits.idle_ms // _SWEEPS_PER_IDLE + 1, _SWEEP_MAX_MS)
+        while True:
+            await asyncio.sleep(every_ms / 1000)
+            await self.directory.sweep(
+                now_ms=self._clock(),
+                idle_ms=self._limits.idle_ms,
+                actors_max=self._limits.actors_max,
+            )

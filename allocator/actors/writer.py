@@ -1,0 +1,192 @@
+"""Group commit: everything decided while one append is in flight travels in the next.
+
+A reply is released when the append that carries its events has committed. A negative answer, a
+read or a repeat carries none, and a deposed writer could give it without the database noticing;
+so it waits as well, for the next append *sent after* the decision, or for a `confirm` when there
+is nothing to append. That is one queue with one rule: an answer leaves with the turn it joined.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from time import perf_counter
+
+from allocator.actors.actor import Actor
+from allocator.actors.messages import Answer, Envelope, Outcome, Reply
+from allocator.actors.ports import Journal
+from allocator.domain.codec import KINDS, VERSION, encode_event
+from allocator.domain.records import Batch, chain
+from allocator.errors import JournalError, OutcomeUnknownError
+
+
+class _Turn:
+    """What travels together: rows, and the answers that wait for them."""
+
+    __slots__ = ("answers", "batch")
+
+    def __init__(self) -> None:
+        self.batch = Batch()
+        self.answers: list[tuple[Actor | None, Reply | None, Answer]] = []
+
+
+class WriterStatistics:
+    """Counters that only grow, for metrics."""
+
+    __slots__ = ("append_seconds", "appends", "confirms", "failures", "rows", "rows_max")
+
+    def __init__(self) -> None:
+        self.appends = 0
+        self.append_seconds = 0.0
+        self.rows = 0
+        self.rows_max = 0
+        self.confirms = 0
+        self.failures = 0
+
+
+class JournalWriter:
+    """Sends turns one at a time and releases their answers.
+
+    Args:
+        journal: Where they go.
+        batch_max: Rows of one append.
+        repair: Awaited after a failed append or confirm, with the actors whose answers were
+            not released; returns when there is an incarnation that may write again.
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        *,
+        batch_max: int,
+        repair: Callable[[JournalError, set[Actor]], Awaitable[None]],
+    ) -> None:
+        self.statistics = WriterStatistics()
+        self.unanswered = 0  # messages of all actors, as `Actor.unanswered`
+        self._journal = journal
+        self._batch_max = batch_max
+        self._repair = repair
+        self._turns: deque[_Turn] = deque([_Turn()])
+        self._work = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._doubt: JournalError | None = None
+
+    def append(self, actor: Actor, outcome: Outcome, envelope: Envelope) -> None:
+        """Journal an event that the actor's state already shows; then answer with it."""
+        turn = self._turns[-1]
+        if len(turn.batch.seqs) >= self._batch_max:
+            turn = _Turn()
+            self._turns.append(turn)
+        event = outcome.event
+        kind = KINDS[type(event)]
+        body = encode_event(event).decode()
+        actor.digest = chain(
+            actor.digest,
+            actor_id=outcome.actor_id,
+            seq=outcome.seq,
+            at_ms=outcome.at_ms,
+            kind=kind,
+            version=VERSION,
+            body=body,
+            principal=envelope.principal,
+            idempotency_key=envelope.key,
+            request_digest=envelope.request_digest,
+        )
+        turn.batch.add(
+            actor_id=outcome.actor_id,
+            seq=outcome.seq,
+            at_ms=outcome.at_ms,
+            kind=kind,
+            version=VERSION,
+            body=body,
+            digest=actor.digest,
+            principal=envelope.principal,
+            idempotency_key=envelope.key,
+            request_digest=envelope.request_digest,
+        )
+        turn.answers.append((actor, envelope.reply, outcome))
+        self._work.set()
+
+    def confirm(self, actor: Actor, reply: Reply | None, answer: Answer) -> None:
+        """Answer without an event, once it is certain that we still may."""
+        self._turns[-1].answers.append((actor, reply, answer))
+        self._work.set()
+
+    def repeat(self, reply: Reply, answer: Answer) -> None:
+        """Give an answer that no actor has to think about, once it is certain that we may."""
+        self.unanswered += 1
+        self._turns[-1].answers.append((None, reply, answer))
+        self._work.set()
+
+    def wake(self, actor: Actor, wake_at_ms: int | None) -> None:
+        """Store a new wake-up time with the rows that the actor just appended."""
+        self._turns[-1].batch.wakes[actor.actor_id] = wake_at_ms
+
+    def doubt(self, error: JournalError) -> None:
+        """Treat the present incarnation as lost, as a failed append would."""
+        self._doubt = error
+        self._work.set()
+
+    async def run(self) -> None:
+        """Send turns for ever; cancel to stop."""
+        while True:
+            await self._work.wait()
+            turn = self._turns.popleft()
+            if not self._turns:
+                self._turns.append(_Turn())
+                self._work.clear()
+            self._idle.clear()
+            try:
+                await self._send(turn)
+            except JournalError as error:
+                self.statistics.failures += 1
+                await self._give_up(turn, error)
+            else:
+                self._release(turn)
+            if not self._work.is_set():
+                self._idle.set()
+
+    async def flush(self) -> None:
+        """Return when everything that was decided so far is answered."""
+        while self._work.is_set() or not self._idle.is_set():
+            await self._idle.wait()
+            await asyncio.sleep(0)
+
+    async def _send(self, turn: _Turn) -> None:
+        if self._doubt is not None:
+            error, self._doubt = self._doubt, None
+            raise error
+        rows = len(turn.batch)
+        if not rows:
+            await self._journal.confirm()
+            self.statistics.confirms += 1
+            return
+        started = perf_counter()
+        await self._journal.append(turn.batch)
+        statistics = self.statistics
+        statistics.append_seconds += perf_counter() - started
+        statistics.appends += 1
+        statistics.rows += rows
+        statistics.rows_max = max(statistics.rows_max, rows)
+
+    async def _give_up(self, turn: _Turn, error: JournalError) -> None:
+        """Answer everything unreleased with "unknown", and have the incarnation replaced."""
+        lost = [turn, *self._turns]
+        self._turns = deque([_Turn()])
+        self._work.clear()
+        actors = {actor for each in lost for actor, _, _ in each.answers if actor is not None}
+        unknown = OutcomeUnknownError()
+        for each in lost:
+            self.unanswered -= len(each.answers)
+            for _, reply, _ in each.answers:
+                if reply is not None and not reply.done():
+                    reply.set_exception(unknown)
+        await self._repair(error, actors)
+
+    def _release(self, turn: _Turn) -> None:
+        self.unanswered -= len(turn.answers)
+        for actor, reply, answer in turn.answers:
+            if actor is not None:
+                actor.unanswered -= 1
+            if reply is not None and not reply.done():
+                reply.set_result(answer)

@@ -1,0 +1,172 @@
+"""The state of one product at one warehouse.
+
+Two rules make it a ledger: every unit that was received and has not left is in exactly one of
+`available`, `ordered` or an unallocatable state of exactly one lot; and only `evolve` changes it.
+"""
+
+from bisect import bisect_left, insort
+
+import msgspec
+
+from allocator.domain.messages import Picks
+from allocator.domain.open_orders import OpenOrders
+
+NEVER_MS = 1 << 62
+"""Sorts after every date: the expiry of a lot that has none."""
+
+_COMPACT_AFTER = 1024
+
+
+class Lot(msgspec.Struct, gc=False, kw_only=True):
+    """Units that arrived together and still have some on hand."""
+
+    seq: int
+    quantity: int
+    available: int
+    ordered: int = 0
+    expired: int = 0
+    code: str | None = None
+    expires_at_ms: int | None = None
+    received_at_ms: int
+    reference: str | None = None
+
+    @property
+    def on_hand(self) -> int:
+        """Units of this lot that are still in the warehouse."""
+        return self.available + self.ordered + self.expired
+
+    @property
+    def rank(self) -> tuple[int, int]:
+        """The place in the order of use: earliest expiry first, then earliest received."""
+        return (NEVER_MS if self.expires_at_ms is None else self.expires_at_ms, self.seq)
+
+
+class Balance(msgspec.Struct, frozen=True, kw_only=True):
+    """A pool's numbers at a version, in units."""
+
+    version: int
+    available: int
+    ordered: int
+    held: int
+    expired: int
+
+    @property
+    def on_hand(self) -> int:
+        """Everything that is physically there."""
+        return self.available + self.ordered + self.held + self.expired
+
+
+class Pool:
+    """Lots, open orders and their sums.
+
+    Attributes:
+        version: The seq of the last event, 0 when there is none.
+        last_at_ms: The time of the last event, milliseconds of Unix time.
+        lots: Lots with units on hand, by seq.
+        orders: Open orders, by seq.
+        available: Units for sale, summed over `lots`; `ordered` and `expired` likewise.
+    """
+
+    __slots__ = (
+        "_first",
+        "_queue",
+        "available",
+        "expired",
+        "last_at_ms",
+        "lots",
+        "ordered",
+        "orders",
+        "version",
+    )
+
+    def __init__(self) -> None:
+        self.version = 0
+        self.last_at_ms = 0
+        self.lots: dict[int, Lot] = {}
+        self.orders = OpenOrders()
+        self.available = 0
+        self.ordered = 0
+        self.expired = 0
+        # Ranks of the lots with units available, ascending from index `_first`; what stands
+        # before it is used up. A head that moves makes taking from the front O(1).
+        self._queue: list[tuple[int, int]] = []
+        self._first = 0
+
+    def balance(self) -> Balance:
+        """Return the numbers as they stand."""
+        return Balance(
+            version=self.version,
+            available=self.available,
+            ordered=self.ordered,
+            held=0,
+            expired=self.expired,
+        )
+
+    def pick(self, quantity: int) -> Picks:
+        """Say from which lots `quantity` units, at most `available`, would come."""
+        seq = self._queue[self._first][1]
+        if self.lots[seq].available >= quantity:
+            return ((seq, quantity),)
+        picks = []
+        index = self._first
+        while quantity:
+            seq = self._queue[index][1]
+            units = min(quantity, self.lots[seq].available)
+            picks.append((seq, units))
+            quantity -= units
+            index += 1
+        return tuple(picks)
+
+    def next_expiry_ms(self) -> int | None:
+        """Return when the first lot with unsold units expires, or None if none does."""
+        if self._first == len(self._queue):
+            return None
+        expires_at_ms = self._queue[self._first][0]
+        return None if expires_at_ms == NEVER_MS else expires_at_ms
+
+    def due(self, now_ms: int) -> list[Lot]:
+        """Return the lots with unsold units whose expiry is not after `now_ms`, in order."""
+        until = bisect_left(self._queue, (now_ms + 1, 0), lo=self._first)
+        return [self.lots[seq] for _, seq in self._queue[self._first : until]]
+
+    # Changes, for `evolve` alone.
+
+    def put(self, lot: Lot) -> None:
+        """Add a lot, whatever has become of its units."""
+        self.lots[lot.seq] = lot
+        self.available += lot.available
+        self.ordered += lot.ordered
+        self.expired += lot.expired
+        if lot.available:
+            insort(self._queue, lot.rank, lo=self._first)
+
+    def take(self, seq: int, units: int) -> Lot:
+        """Remove `units` from the available ones of a lot; the caller books them elsewhere."""
+        lot = self.lots[seq]
+        lot.available -= units
+        self.available -= units
+        if not lot.available:
+            self._unqueue(lot)
+        return lot
+
+    def give_back(self, lot: Lot, units: int) -> None:
+        """Add `units` to the available ones of a lot."""
+        if not lot.available:
+            insort(self._queue, lot.rank, lo=self._first)
+        lot.available += units
+        self.available += units
+
+    def forget_if_gone(self, lot: Lot) -> None:
+        """Drop a lot of which nothing is on hand."""
+        if not lot.on_hand:
+            del self.lots[lot.seq]
+
+    def _unqueue(self, lot: Lot) -> None:
+        index = bisect_left(self._queue, lot.rank, lo=self._first)
+        if index != self._first:
+            del self._queue[index]
+            return
+        self._first += 1
+        if self._first > _COMPACT_AFTER and self._first * 2 > len(self._queue):
+            del self._queue[: self._first]
+            self._first = 0

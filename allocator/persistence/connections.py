@@ -1,0 +1,111 @@
+"""Connections to PostgreSQL: how they are opened, and what their failures are called.
+
+Every connection insists on `synchronous_commit` and finds out within ten seconds that its peer
+has gone. Times travel as integers, milliseconds of Unix time: a `datetime` a row would be the
+dearest part of reading it.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final, TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from allocator.errors import JournalError
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Executor: TypeAlias = "Connection | PoolConnectionProxy[asyncpg.Record]"
+
+CONNECT_TIMEOUT_S: Final = 5.0
+COMMAND_TIMEOUT_S: Final = 10.0
+_EPOCH_2000_US: Final = 946_684_800_000_000
+
+FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
+"""Everything that the driver raises when the database does not answer as it should."""
+
+
+async def connect(url: str, *, application_name: str) -> Connection:
+    """Open one connection.
+
+    Raises:
+        JournalError: The database does not answer.
+    """
+    try:
+        connection: Connection = await asyncpg.connect(
+            url,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            server_settings=_settings(application_name),
+        )
+        await _set_codecs(connection)
+    except FAILURES as error:
+        raise JournalError(f"cannot connect to PostgreSQL: {error}") from error
+    return connection
+
+
+async def open_pool(url: str, *, size: int) -> Pool:
+    """Open a pool for everything but appends.
+
+    Raises:
+        JournalError: The database does not answer.
+    """
+    try:
+        pool: Pool | None = await asyncpg.create_pool(
+            url,
+            min_size=1,
+            max_size=size,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=COMMAND_TIMEOUT_S,
+            init=_set_codecs,
+            server_settings=_settings("allocator"),
+        )
+    except FAILURES as error:
+        raise JournalError(f"cannot connect to PostgreSQL: {error}") from error
+    assert pool is not None
+    return pool
+
+
+@asynccontextmanager
+async def borrowed(pool: Pool) -> AsyncIterator[PoolConnectionProxy[asyncpg.Record]]:
+    """Lend a connection of the pool, and translate what goes wrong on it.
+
+    Raises:
+        JournalError: The database does not answer as it should.
+    """
+    try:
+        async with pool.acquire(timeout=COMMAND_TIMEOUT_S) as connection:
+            yield connection
+    except FAILURES as error:
+        raise JournalError(f"PostgreSQL: {type(error).__name__}: {error}") from error
+
+
+def _settings(application_name: str) -> dict[str, str]:
+    return {
+        "application_name": application_name,
+        "synchronous_commit": "on",
+        "timezone": "UTC",
+        "jit": "off",
+        "tcp_keepalives_idle": "5",
+        "tcp_keepalives_interval": "1",
+        "tcp_keepalives_count": "5",
+    }
+
+
+async def _set_codecs(connection: Executor) -> None:
+    await connection.set_type_codec(
+        "timestamptz",
+        schema="pg_catalog",
+        encoder=_encode_ms,
+        decoder=_decode_ms,
+        format="tuple",
+    )
+
+
+def _encode_ms(at_ms: int) -> tuple[int]:
+    return (at_ms * 1000 - _EPOCH_2000_US,)
+
+
+def _decode_ms(stored: tuple[int]) -> int:
+    return (stored[0] + _EPOCH_2000_US) // 1000

@@ -1,0 +1,115 @@
+"""Who may write: incarnations, heartbeats and shards.
+
+Safety is the lock on a `workers` row and nothing else. Every append share-locks its own, so the
+update that fences it waits until nothing of that incarnation is in flight, and afterwards
+nothing can be. Heartbeats only say when it is worth trying.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+from uuid import UUID, uuid4
+
+import asyncpg
+import structlog
+from asyncpg.pool import PoolConnectionProxy
+
+from allocator.errors import JournalError
+from allocator.persistence.connections import Pool, borrowed
+from allocator.persistence.statements import statement
+
+log = structlog.get_logger()
+
+_PATIENCE_S: Final = 0.5
+"""After so long a wait for a lock, its holder is presumed to be without a client."""
+
+_CLAIM_LOCK: Final = 0x616C6C6F
+"""Advisory lock that makes claims take turns."""
+
+
+class Ownership:
+    """The lives of one worker process.
+
+    Args:
+        pool: Connections other than that of the appends.
+        name: Of the process, for people.
+        dead_after_ms: An incarnation without a heartbeat for so long may be fenced by others.
+    """
+
+    def __init__(self, pool: Pool, *, name: str, dead_after_ms: int) -> None:
+        self._pool = pool
+        self._name = name
+        self._dead_after_ms = dead_after_ms
+        self._incarnation: UUID | None = None
+
+    async def renew(self) -> tuple[UUID, frozenset[int]]:
+        """Fence the present incarnation, if any, and open another that keeps its shards.
+
+        Raises:
+            JournalError: Whether it happened is unknown; calling again is safe.
+        """
+        former, opened = self._incarnation, uuid4()
+        async with self._taking_over([] if former is None else [former]) as connection:
+            if former is not None:
+                await connection.execute(statement("fence_self"), former)
+            rows = await connection.fetch(statement("open_incarnation"), opened, self._name, former)
+        self._incarnation = opened
+        return opened, frozenset(row["id"] for row in rows)
+
+    async def claim(self, *, dead_after_ms: int | None = None) -> frozenset[int]:
+        """Take the shards that are free or whose owner seems dead.
+
+        Args:
+            dead_after_ms: Another patience than the usual one; 0 takes everything, for a
+                caller who knows that no other process can be alive.
+
+        Returns:
+            All shards that are ours afterwards; none if we have been fenced.
+        """
+        patience_ms = self._dead_after_ms if dead_after_ms is None else dead_after_ms
+        mine = self._incarnation
+        async with borrowed(self._pool) as connection:
+            rows = await connection.fetch(statement("stale_incarnations"), mine, patience_ms)
+        stale = [row["incarnation"] for row in rows]
+        async with self._taking_over(stale) as connection:
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", _CLAIM_LOCK)
+            await connection.execute(statement("fence_dead"), stale, patience_ms)
+            await connection.execute(statement("claim_shards"), mine)
+            rows = await connection.fetch(statement("owned_shards"), mine)
+        return frozenset(row["id"] for row in rows)
+
+    async def beat(self) -> bool:
+        """Say that we live; return whether we may still write."""
+        async with borrowed(self._pool) as connection:
+            return bool(await connection.fetchval(statement("beat"), self._incarnation))
+
+    async def resign(self) -> None:
+        """Fence the present incarnation; whoever claims next has its shards."""
+        if self._incarnation is None:
+            return
+        async with self._taking_over([self._incarnation]) as connection:
+            await connection.execute(statement("fence_self"), self._incarnation)
+        self._incarnation = None
+
+    @asynccontextmanager
+    async def _taking_over(
+        self, deposed: Sequence[UUID]
+    ) -> AsyncIterator[PoolConnectionProxy[asyncpg.Record]]:
+        """Lend a connection in a transaction that may have to wait for these writers' locks."""
+        impatience = asyncio.create_task(self._end_sessions_of(deposed))
+        try:
+            async with borrowed(self._pool) as connection, connection.transaction():
+                yield connection
+        finally:
+            impatience.cancel()
+
+    async def _end_sessions_of(self, deposed: Sequence[UUID]) -> None:
+        while deposed:
+            await asyncio.sleep(_PATIENCE_S)
+            log.warning("ownership.ending_sessions", incarnations=[str(each) for each in deposed])
+            try:
+                async with borrowed(self._pool) as connection:
+                    await connection.execute(statement("terminate"), [str(d) for d in deposed])
+            except JournalError as error:
+                log.warning("ownership.cannot_end_sessions", error=str(error))
