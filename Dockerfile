@@ -32,8 +32,8 @@ RUN useradd --system --uid 10001 --no-create-home --home-dir /var/lib/allocator 
     && install --directory --owner allocator --group allocator --mode 0700 /var/lib/allocator
 COPY --from=build /opt/allocator /opt/allocator
 
-# The host is a variable, so that `docker run … serve --port 9000` still is reachable, and so is
-# the parent of the data directory: ALLOCATOR_DATA_DIR would contradict ALLOCATOR_DATABASE_URL.
+# Variables instead of flags: whoever adds a flag to `serve` keeps the host, and whoever sets
+# ALLOCATOR_DATABASE_URL is not contradicted by an ALLOCATOR_DATA_DIR of ours.
 ENV PATH=/opt/allocator/bin:$PATH PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1 \
     ALLOCATOR_HOST=0.0.0.0 XDG_DATA_HOME=/var/lib
 USER allocator
@@ -42,7 +42,8 @@ VOLUME /var/lib/allocator
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 
-# Recovery after a crash may take a while: the start period is generous, failing is not.
+# Recovery after a crash may take a while, so the start period is generous. Another port is to be
+# set by ALLOCATOR_PORT, which this can see.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as web; web.urlopen('http://127.0.0.1:' + os.environ.get('ALLOCATOR_PORT', '8080') + '/healthz', timeout=2)"]
 
