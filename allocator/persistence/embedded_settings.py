@@ -1,6 +1,5 @@
 """How the embedded PostgreSQL is tuned, and the file that says so."""
 
-import hashlib
 import re
 from collections.abc import Mapping
 from typing import Final
@@ -9,7 +8,7 @@ from allocator.persistence.embedded_errors import SettingRefusedError
 
 # One journal that is appended to in groups, one reader of its tail, a few dozen connections
 # and a machine that is shared with the server: that is the load each number is chosen for.
-DEFAULTS: Final[Mapping[str, tuple[str, str]]] = {
+_DEFAULTS: Final[Mapping[str, tuple[str, str]]] = {
     # Durability: a promise leaves when its commit returns, so the commit must mean it.
     "fsync": ("on", "a commit that returned is on the disk"),
     "full_page_writes": ("on", "a page torn by a power cut is repaired from the WAL"),
@@ -39,8 +38,8 @@ DEFAULTS: Final[Mapping[str, tuple[str, str]]] = {
     "log_timezone": ("UTC", "as above"),
 }
 
-# Where the server listens and what it writes to follow from the data directory.
-PINNED: Final = frozenset(
+# Where the server listens and what it reads follow from the data directory.
+_PINNED: Final = frozenset(
     {
         "config_file",
         "data_directory",
@@ -52,42 +51,35 @@ PINNED: Final = frozenset(
     }
 )
 
-FINGERPRINT: Final = "allocator.settings"
-
-_NAME = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
+_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)?")
 
 
-def render(*, overrides: Mapping[str, str], version: str, lz4: bool) -> tuple[str, str]:
-    """Write the settings down as a file that PostgreSQL includes.
+def render_settings(*, overrides: Mapping[str, str], lz4: bool) -> str:
+    """Write the settings down as the file that PostgreSQL is to read.
 
     Args:
         overrides: What the operator asked for; wins over the defaults.
-        version: The installed programs' version: another one is another fingerprint.
         lz4: Whether the build can compress WAL with lz4, which is cheap enough to pay.
-
-    Returns:
-        The file's text and its fingerprint, by which a running server is known to have it.
 
     Raises:
         SettingRefusedError: A name or value that cannot be, or that is not the operator's.
     """
-    lines = [
-        "# Rewritten at every start. To change a setting, use ALTER SYSTEM.",
-        "include 'cluster/postgresql.conf'",
-    ]
-    settings = dict(DEFAULTS)
+    settings = dict(_DEFAULTS)
     if lz4:
-        settings["wal_compression"] = ("lz4", "full pages shrink for next to nothing")
+        settings["wal_compression"] = ("lz4", "whole pages shrink for next to nothing")
     settings |= {name: (_checked(name, value), "asked for") for name, value in overrides.items()}
-    lines += [f"{name} = {_quoted(value)}  # {why}" for name, (value, why) in settings.items()]
-    digest = hashlib.sha256("\n".join([version, *lines]).encode()).hexdigest()[:32]
-    return "\n".join([*lines, ""]), digest
+    lines = [
+        "# Rewritten at every start. ALTER SYSTEM wins over it.",
+        "include 'cluster/postgresql.conf'",
+        *(f"{name} = {_quoted(value)}  # {why}" for name, (value, why) in settings.items()),
+    ]
+    return "\n".join([*lines, ""])
 
 
 def _checked(name: str, value: str) -> str:
     if not _NAME.fullmatch(name):
         raise SettingRefusedError(name=name, reason="is not a setting's name")
-    if name in PINNED:
+    if name in _PINNED:
         raise SettingRefusedError(name=name, reason="follows from the data directory")
     if not value.isprintable():
         raise SettingRefusedError(name=name, reason="has a value with unprintable characters")
