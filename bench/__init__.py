@@ -1,0 +1,1 @@
+"""Benchmarks: what the allocator is measured against, and how."""

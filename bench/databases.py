@@ -1,0 +1,88 @@
+"""One PostgreSQL for a whole run, and a fresh database in it for each contender's turn."""
+
+import asyncio
+import contextlib
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from allocator.persistence.embedded import EmbeddedPostgres
+
+_Result = TypeVar("_Result")
+
+
+class Databases:
+    """Makes and drops databases in one PostgreSQL."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    @contextlib.contextmanager
+    def fresh(self, name: str) -> Iterator[str]:
+        """Yield the URL of an empty database that goes away afterwards.
+
+        It begins with a checkpoint, so that no turn pays for the writes of the one before.
+        """
+        self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        self._execute(f"CREATE DATABASE {name}")
+        self._execute("CHECKPOINT")
+        try:
+            yield urlunsplit(urlsplit(self._url)._replace(path=f"/{name}"))
+        finally:
+            self._execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+    def setting(self, name: str) -> str:
+        """Return a setting as the server reports it."""
+        return fetch_text(self._url, f"SHOW {name}")
+
+    def _execute(self, statement: str) -> None:
+        _on_connection(self._url, lambda connection: connection.execute(statement))
+
+
+def fetch_count(url: str, query: str) -> int:
+    """Return the one number that a query gives."""
+    return int(fetch_text(url, f"SELECT ({query})::text"))
+
+
+def fetch_text(url: str, query: str) -> str:
+    """Return the one text that a query gives."""
+    return str(_on_connection(url, lambda connection: connection.fetchval(query)))
+
+
+@contextlib.contextmanager
+def open_databases(url: str | None) -> Iterator[Databases]:
+    """Use the PostgreSQL at `url`; without one, an embedded one that lives as long."""
+    if url is not None:
+        yield Databases(url)
+        return
+    with scratch_directory() as directory:
+        postgres = EmbeddedPostgres(directory / "postgres")
+        postgres.start()
+        try:
+            yield Databases(postgres.dsn)
+        finally:
+            postgres.stop()
+
+
+@contextlib.contextmanager
+def scratch_directory() -> Iterator[Path]:
+    """Yield a directory that goes away, and that PostgreSQL's user may enter if we are root."""
+    with tempfile.TemporaryDirectory(prefix="allocator-bench-") as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        yield directory
+
+
+def _on_connection(url: str, ask: Callable[[asyncpg.Connection], Awaitable[_Result]]) -> _Result:
+    async def once() -> _Result:
+        connection = await asyncpg.connect(url)
+        try:
+            return await ask(connection)
+        finally:
+            await connection.close()
+
+    return asyncio.run(once())

@@ -1,0 +1,47 @@
+"""What a load did, whichever client made it."""
+
+import msgspec
+
+from bench.latency import Percentiles
+from bench.mixes import Mix
+
+NS_PER_S = 1_000_000_000
+
+
+class Crowd(msgspec.Struct, frozen=True, kw_only=True):
+    """Customers that each ask again as soon as they have their answer: a closed loop."""
+
+    port: int
+    mix: Mix
+    seed: int
+    connections: int
+    seconds: float
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of one load.
+
+    Attributes:
+        client: Which client made it.
+        created: Answers with status 201.
+        failed: Any other answer, and requests that broke without one.
+        unread_max: Requests that may have been sent and whose answer nobody waited for.
+        elapsed_ns: From the first request to the last answer that counts.
+        latency: None where single answers were not timed.
+    """
+
+    client: str
+    created: int
+    failed: int
+    unread_max: int
+    elapsed_ns: int
+    latency: Percentiles | None = None
+
+    @property
+    def per_second(self) -> float:
+        """Created orders a second."""
+        return self.created * NS_PER_S / max(1, self.elapsed_ns)
+
+
+class LoadError(Exception):
+    """The load could not be made at all; the message says why."""

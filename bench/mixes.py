@@ -1,0 +1,65 @@
+"""What the customers of a load ask for, as the bytes that go over the wire."""
+
+import enum
+import itertools
+import random
+from collections.abc import Iterator
+
+from bench.messages import HOT_PRODUCT, WAREHOUSE, product_name
+
+PRODUCTS = 1000
+
+
+class Mix(enum.Enum):
+    """Which product each order is for, and whether it carries a key."""
+
+    HOT = "hot"
+    SPREAD = "spread"
+    KEYED = "keyed"
+
+    @property
+    def products(self) -> list[str]:
+        """Every product that this mix may ask for."""
+        if self is Mix.SPREAD:
+            return [product_name(number) for number in range(PRODUCTS)]
+        return [HOT_PRODUCT]
+
+
+def order_body(product: str, *, key: str | None = None) -> bytes:
+    """Return the JSON of an order for one unit; a key only for a line of a batch."""
+    named = "" if key is None else f'"key":"{key}",'
+    return f'{{{named}"product":"{product}","warehouse":"{WAREHOUSE}","quantity":1}}'.encode()
+
+
+def request_bytes(path: str, body: bytes, *, method: str = "POST", key: str | None = None) -> bytes:
+    """Return a whole HTTP/1.1 request on a connection that stays open."""
+    head = (
+        f"{method} {path} HTTP/1.1\r\n"
+        "Host: 127.0.0.1\r\n"
+        "Content-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n"
+    )
+    if key is not None:
+        head += f"Idempotency-Key: {key}\r\n"
+    return head.encode() + b"\r\n" + body
+
+
+def order_requests(mix: Mix, *, seed: int) -> Iterator[bytes]:
+    """Yield requests without end; equal seeds give equal products and equal keys."""
+    match mix:
+        case Mix.HOT:
+            return itertools.repeat(_order_request(mix.products[0]))
+        case Mix.SPREAD:
+            prepared = [_order_request(product) for product in mix.products]
+            dice = random.Random(seed)
+            return (dice.choice(prepared) for _ in itertools.count())
+        case Mix.KEYED:
+            body = order_body(HOT_PRODUCT)
+            return (
+                request_bytes("/orders", body, key=f"{seed}-{number}")
+                for number in itertools.count()
+            )
+
+
+def _order_request(product: str) -> bytes:
+    return request_bytes("/orders", order_body(product))

@@ -1,0 +1,48 @@
+-- wrk's side of bench/mixes.py. Arguments: the mix, a seed, the warehouse, the hot product.
+-- Requests are formatted once where they can be; the summary leaves as one line of JSON.
+
+local threads = 0
+local prepared = {}
+local numbered, number = "", 0
+
+function setup(thread)
+  thread:set("thread_number", threads)
+  threads = threads + 1
+end
+
+local function order(warehouse, product, key)
+  local body = string.format('{"product":"%s","warehouse":"%s","quantity":1}', product, warehouse)
+  local headers = { ["Content-Type"] = "application/json", ["Idempotency-Key"] = key }
+  return wrk.format("POST", "/orders", headers, body)
+end
+
+function init(args)
+  local mix, seed, warehouse, hot = args[1], args[2], args[3], args[4]
+  math.randomseed(tonumber(seed) + thread_number)
+  if mix == "spread" then
+    for i = 0, 999 do prepared[i] = order(warehouse, string.format("p%04d", i)) end
+    request = function() return prepared[math.random(0, 999)] end
+  elseif mix == "keyed" then
+    local whole = order(warehouse, hot, "KEY")
+    local from, to = string.find(whole, "KEY", 1, true)
+    local before, after = string.sub(whole, 1, from - 1), string.sub(whole, to + 1)
+    numbered = string.format("%s-%d-", seed, thread_number)
+    request = function()
+      number = number + 1
+      return before .. numbered .. number .. after
+    end
+  else
+    local same = order(warehouse, hot)
+    request = function() return same end
+  end
+end
+
+function done(summary, latency, _)
+  local errors = summary.errors
+  io.write(string.format(
+    '\n{"requests":%d,"duration_us":%d,"bad_status":%d,"broken":%d,' ..
+    '"p50_us":%d,"p99_us":%d,"p999_us":%d,"max_us":%d}\n',
+    summary.requests, summary.duration, errors.status,
+    errors.connect + errors.read + errors.write + errors.timeout,
+    latency:percentile(50), latency:percentile(99), latency:percentile(99.9), latency.max))
+end

@@ -1,0 +1,107 @@
+"""From turns to figures: medians over rounds, ratios within a round."""
+
+from statistics import median
+
+from bench import contenders as who
+from bench.latency import Percentiles
+from bench.targets import (
+    BATCH_PER_S,
+    CATCH_UP_MAX_S,
+    HELD_BACK_TO_FLOOR,
+    HOT_TO_FLOOR,
+    HOT_TO_ROWLOCK,
+    KEYED_TO_HOT,
+    Figure,
+)
+from bench.turns import Turn
+
+ROWLOCKS = (who.ROWLOCK_UPDATE, who.ROWLOCK_FOR_UPDATE)
+
+
+class Rounds:
+    """All turns of a run, by contender and round."""
+
+    def __init__(self, turns: list[Turn]) -> None:
+        self._turns = {(turn.contender, turn.round): turn for turn in turns}
+        self._numbers = sorted({turn.round for turn in turns})
+
+    @property
+    def names(self) -> list[str]:
+        """The contenders that had a turn, in the order of their first."""
+        return list(dict.fromkeys(contender for contender, _ in self._turns))
+
+    def of(self, contender: str) -> list[Turn]:
+        """Return a contender's turns, in the order of the rounds; empty if it had none."""
+        wanted = ((contender, number) for number in self._numbers)
+        return [self._turns[key] for key in wanted if key in self._turns]
+
+    def per_second(self, contender: str) -> float:
+        """Return the median of created orders a second."""
+        return median(turn.load.per_second for turn in self.of(contender))
+
+    def latency(self, contender: str) -> Percentiles | None:
+        """Return the median over rounds of each percentile; None if none was measured."""
+        rounds = [turn.load.latency for turn in self.of(contender) if turn.load.latency]
+        if not rounds:
+            return None
+        return Percentiles(
+            p50_ms=median(each.p50_ms for each in rounds),
+            p99_ms=median(each.p99_ms for each in rounds),
+            p999_ms=median(each.p999_ms for each in rounds),
+            max_ms=max(each.max_ms for each in rounds),
+        )
+
+    def ratio(self, contender: str, *base: str) -> float | None:
+        """Return the median over rounds of `contender` ÷ the best of `base` in that round.
+
+        The machine's mood changes from minute to minute and strikes all of a round alike, so
+        ratios are taken within each round. None if one of them was not measured.
+        """
+        ratios = [
+            turn.load.per_second / best
+            for turn in self.of(contender)
+            if (best := self._best(base, number=turn.round))
+        ]
+        return median(ratios) if ratios else None
+
+    def catch_up_max_s(self, contender: str) -> float:
+        """Return the longest time that the read models needed after a turn."""
+        return max(turn.catch_up_s or 0.0 for turn in self.of(contender))
+
+    def failed(self, contender: str) -> int:
+        """Return how many requests failed in all turns."""
+        return sum(turn.load.failed for turn in self.of(contender))
+
+    def _best(self, names: tuple[str, ...], *, number: int) -> float:
+        turns = (self._turns.get((name, number)) for name in names)
+        return max((turn.load.per_second for turn in turns if turn), default=0.0)
+
+
+def round_figures(rounds: Rounds) -> list[Figure]:
+    """Return the figures that follow from the interleaved turns."""
+    ratios = {
+        HOT_TO_FLOOR: (who.HOT, who.FLOOR),
+        HELD_BACK_TO_FLOOR: (who.HELD_BACK, who.FLOOR),
+        HOT_TO_ROWLOCK: (who.HOT, *ROWLOCKS),
+        KEYED_TO_HOT: (who.KEYED, who.HOT),
+    }
+    figures = []
+    for name, (contender, *base) in ratios.items():
+        value = rounds.ratio(contender, *base)
+        if value is not None:
+            spoiled = _spoiled(rounds, contender)
+            figures.append(Figure(name=name, value=value, spoiled=spoiled))
+    if rounds.of(who.BATCH):
+        value = rounds.per_second(who.BATCH)
+        spoiled = _spoiled(rounds, who.BATCH, catches_up=False)
+        figures.append(Figure(name=BATCH_PER_S, value=value, spoiled=spoiled))
+    return figures
+
+
+def _spoiled(rounds: Rounds, contender: str, *, catches_up: bool = True) -> str:
+    if failed := rounds.failed(contender):
+        return f"{failed} requests failed"
+    catch_up_s = rounds.catch_up_max_s(contender)
+    if catches_up and catch_up_s > CATCH_UP_MAX_S:
+        return f"read models caught up after {catch_up_s:.1f} s"
+    return ""

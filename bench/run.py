@@ -1,0 +1,132 @@
+"""Everything that is claimed about speed, in one run.
+
+Question: how many durable orders a second does the allocator take on one product, beside an
+    aiohttp handler that does nothing and beside what people write instead?
+Load shape: 64 connections on the same machine as server and PostgreSQL. In each round every
+    contender has one turn, in an order that rotates, with a fresh server on a fresh database;
+    figures are medians over rounds, ratios are taken within rounds. After each turn the orders
+    in the database have to be those that the clients saw.
+Expected: see bench/targets.py; the second table says what was reached.
+Non-goals: more than one worker, other machines' network, a PostgreSQL on another disk.
+
+Run `python -m bench.run`, or `--smoke` for a minute's worth that proves only that it works.
+"""
+
+import argparse
+import functools
+import sys
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from bench.api import ApiError
+from bench.bench_full_pool import full_pool_figures
+from bench.bench_paced import paced_figure
+from bench.bench_restart import restart_figure
+from bench.contenders import Contender, contenders
+from bench.databases import open_databases, scratch_directory
+from bench.load import LoadError
+from bench.processes import ServerError
+from bench.ratios import Rounds, round_figures
+from bench.report import contender_table, target_table
+from bench.summary import json_line
+from bench.targets import Figure
+from bench.turns import Bench, Size, Turn, WrongStateError, take_turn
+
+CANONICAL = Size(
+    name="canonical",
+    rounds=5,
+    seconds=4,
+    warm_up_s=1,
+    connections=64,
+    paced_s=60,
+    paced_per_second=1000,
+    fill_orders=1_000_000,
+)
+SMOKE = Size(
+    name="smoke",
+    rounds=1,
+    seconds=1,
+    warm_up_s=0,
+    connections=16,
+    paced_s=2,
+    paced_per_second=200,
+    fill_orders=10_000,
+)
+
+FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
+    "paced": lambda bench: [paced_figure(bench)],
+    "full_pool": full_pool_figures,
+    "restart": lambda bench: [restart_figure(bench)],
+}
+"""Measurements beside the rounds; each has servers of its own."""
+
+
+def run(bench: Bench, *, only: set[str], say: Callable[[str], None]) -> None:
+    """Measure, and print both tables and the line."""
+    known = [one for one in contenders() if not only or one.name in only]
+    rounds = Rounds(_take_turns(known, bench, say=say))
+    figures = round_figures(rounds)
+    for name, measure in FIGURES.items():
+        if not only or name in only:
+            say(name)
+            figures += measure(bench)
+    if rounds.names:
+        print(contender_table(known, rounds), end="\n\n")
+    print(target_table(figures), end="\n\n")
+    print(json_line(bench, rounds, figures))
+
+
+def _take_turns(known: list[Contender], bench: Bench, *, say: Callable[[str], None]) -> list[Turn]:
+    turns = []
+    for number in range(bench.size.rounds):
+        start = number % max(1, len(known))
+        for contender in known[start:] + known[:start]:
+            say(f"round {number + 1} of {bench.size.rounds}: {contender.title}")
+            turns.append(take_turn(contender, bench, number=number))
+    return turns
+
+
+def _arguments() -> argparse.Namespace:
+    names = [*(one.name for one in contenders()), *FIGURES]
+    parser = argparse.ArgumentParser(description="measure the allocator beside the alternatives")
+    parser.add_argument("--smoke", action="store_true", help="a minute's worth, for CI")
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        choices=names,
+        metavar="NAME",
+        help="of " + ", ".join(names),
+    )
+    parser.add_argument(
+        "--database-url",
+        help="a PostgreSQL whose role may create databases, instead of an embedded one",
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rounds", type=int, help="instead of the size's own number")
+    return parser.parse_args()
+
+
+def _say(what: str, *, since: float) -> None:
+    print(f"{time.monotonic() - since:6.1f} s  {what}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Run; exit with 1 when a server fails or a state is wrong, not when a target is missed."""
+    chosen = _arguments()
+    size = SMOKE if chosen.smoke else CANONICAL
+    if chosen.rounds is not None:
+        size = msgspec.structs.replace(size, rounds=chosen.rounds)
+    say = functools.partial(_say, since=time.monotonic())
+    try:
+        with open_databases(chosen.database_url) as databases, scratch_directory() as directory:
+            bench = Bench(databases=databases, directory=directory, size=size, seed=chosen.seed)
+            run(bench, only=set(chosen.only), say=say)
+    except (ApiError, LoadError, ServerError, WrongStateError) as error:
+        sys.exit(f"bench: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,149 @@
+"""What the figures must reach, and which of them did."""
+
+import math
+
+import msgspec
+
+
+class Target(msgspec.Struct, frozen=True, kw_only=True):
+    """A figure with its bounds; `decimals` is how many of its digits mean anything."""
+
+    name: str
+    title: str
+    at_least: float
+    aim: float
+    unit: str = ""
+    decimals: int = 2
+
+    @property
+    def is_ceiling(self) -> bool:
+        """Whether less is better."""
+        return self.aim < self.at_least
+
+    def verdict(self, value: float | None, *, spoiled: str = "") -> str:
+        """Say in one word how far a value got, or why it does not count."""
+        if value is None:
+            return "not measured"
+        if spoiled:
+            return f"MISSED: {spoiled}"
+        if self._reaches(value, self.aim):
+            return "aim"
+        return "at least" if self._reaches(value, self.at_least) else "MISSED"
+
+    def _reaches(self, value: float, bound: float) -> bool:
+        return value <= bound if self.is_ceiling else value >= bound
+
+
+class Figure(msgspec.Struct, frozen=True, kw_only=True):
+    """A measured value for the target of the same name.
+
+    Attributes:
+        spoiled: Why the value does not count, though it may look good; empty if it does.
+    """
+
+    name: str
+    value: float
+    spoiled: str = ""
+    details: dict[str, float] = {}
+
+
+HOT_TO_FLOOR = "hot_to_floor"
+HELD_BACK_TO_FLOOR = "held_back_to_floor"
+PROJECTION_PER_S = "projection_events_per_s"
+HOT_TO_ROWLOCK = "hot_to_rowlock"
+KEYED_TO_HOT = "keyed_to_hot"
+BATCH_PER_S = "batch_orders_per_s"
+PACED_P99_MS = "paced_p99_ms"
+FULL_POOL_P99 = "full_pool_p99_ratio"
+OPEN_ORDER_BYTES = "open_order_bytes"
+REPLAY_PER_S = "replay_events_per_s"
+RESTART_S = "restart_s"
+
+CATCH_UP_MAX_S = 5.0
+
+TARGETS = (
+    Target(
+        name=HOT_TO_FLOOR,
+        title=f"one product ÷ floor, read models caught up within {CATCH_UP_MAX_S:.0f} s",
+        at_least=0.50,
+        aim=0.65,
+    ),
+    Target(
+        name=HELD_BACK_TO_FLOOR,
+        title="one product ÷ floor, projection held back",
+        at_least=0.65,
+        aim=0.80,
+    ),
+    Target(
+        name=PROJECTION_PER_S,
+        title="the projection alone",
+        at_least=30_000,
+        aim=100_000,
+        unit="events/s",
+        decimals=0,
+    ),
+    Target(
+        name=HOT_TO_ROWLOCK,
+        title="one product ÷ the better row-lock handler",
+        at_least=12,
+        aim=25,
+        decimals=1,
+    ),
+    Target(
+        name=KEYED_TO_HOT,
+        title="with an Idempotency-Key ÷ without",
+        at_least=0.90,
+        aim=0.95,
+    ),
+    Target(
+        name=BATCH_PER_S,
+        title="NDJSON batch",
+        at_least=80_000,
+        aim=150_000,
+        unit="orders/s",
+        decimals=0,
+    ),
+    Target(
+        name=PACED_P99_MS,
+        title="p99 at 1,000 orders/s offered, zero failures",
+        at_least=10,
+        aim=4,
+        unit="ms",
+    ),
+    Target(
+        name=FULL_POOL_P99,
+        title="p99 under full load, a million open orders ÷ none",
+        at_least=2,
+        aim=1.2,
+    ),
+    Target(
+        name=OPEN_ORDER_BYTES,
+        title="memory for one open order",
+        at_least=400,
+        aim=100,
+        unit="B",
+        decimals=0,
+    ),
+    Target(
+        name=REPLAY_PER_S,
+        title="replay into memory",
+        at_least=200_000,
+        aim=500_000,
+        unit="events/s",
+        decimals=0,
+    ),
+    Target(
+        name=RESTART_S,
+        title="kill -9 to the first durable order, PostgreSQL included",
+        at_least=5,
+        aim=2,
+        unit="s",
+    ),
+)
+
+
+def significant(value: float, *, digits: int = 4) -> float:
+    """Round to as many digits as a noisy measurement has, for the JSON line."""
+    if not value:
+        return 0.0
+    return round(value, digits - 1 - math.floor(math.log10(abs(value))))
