@@ -5,7 +5,6 @@ from typing import Final
 
 import asyncpg
 import msgspec
-from asyncpg.pool import PoolConnectionProxy
 
 from allocator.domain.catalogue import (
     PRODUCT_PUT,
@@ -21,27 +20,59 @@ from allocator.domain.catalogue import (
 from allocator.domain.codec import VERSION
 from allocator.domain.ids import shard_of
 from allocator.domain.records import GENESIS, chain
-from allocator.persistence.connections import Pool, borrowed
+from allocator.persistence.connections import Executor, Pool, borrowed
 from allocator.persistence.statements import statement
 
 _WAREHOUSE: Final = "SELECT * FROM warehouses WHERE code = $1"
 _PRODUCT: Final = "SELECT * FROM products WHERE sku = $1"
-_INSERT_WAREHOUSE: Final = """
+_LOCK_WAREHOUSE: Final = f"{_WAREHOUSE} FOR UPDATE"
+_LOCK_PRODUCT: Final = f"{_PRODUCT} FOR UPDATE"
+_PUT_WAREHOUSE: Final = """
 INSERT INTO warehouses (actor_id, version, digest, created_at, code, name)
 VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (code) DO UPDATE
+SET version = excluded.version, digest = excluded.digest, name = excluded.name
 """
-_UPDATE_WAREHOUSE: Final = """
-UPDATE warehouses SET version = $2, digest = $3, name = $5 WHERE actor_id = $1 AND code = $4
-"""
-_INSERT_PRODUCT: Final = """
+_PUT_PRODUCT: Final = """
 INSERT INTO products (actor_id, version, digest, created_at, sku, name, price_amount,
                       price_currency)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+ON CONFLICT (sku) DO UPDATE
+SET version = excluded.version, digest = excluded.digest, name = excluded.name,
+    price_amount = excluded.price_amount, price_currency = excluded.price_currency
 """
-_UPDATE_PRODUCT: Final = """
-UPDATE products SET version = $2, digest = $3, name = $5, price_amount = $6, price_currency = $7
-WHERE actor_id = $1 AND sku = $4
-"""
+
+
+class _Change(msgspec.Struct, frozen=True, kw_only=True):
+    """The row of the journal that a change of the catalogue writes."""
+
+    actor_id: int
+    seq: int
+    at_ms: int
+    era: int
+    kind: str
+    body: str
+    digest: bytes
+    principal: str
+
+    @property
+    def columns(self) -> tuple[int, int, bytes, int]:
+        """What the thing's own row keeps: actor, version, digest and time."""
+        return self.actor_id, self.seq, self.digest, self.at_ms
+
+    async def note(self, connection: Executor) -> None:
+        await connection.execute(
+            statement("note_change"),
+            self.actor_id,
+            self.seq,
+            self.at_ms,
+            self.era,
+            self.kind,
+            VERSION,
+            self.body,
+            self.digest,
+            self.principal,
+        )
 
 
 class PostgresCatalogue:
@@ -57,39 +88,48 @@ class PostgresCatalogue:
         self._era = era
         self._clock = clock
 
-    async def put_warehouse(self, warehouse: Warehouse, *, principal: str) -> bool:
-        """Create or change a warehouse; return whether it was created."""
-        async with borrowed(self._pool) as connection, connection.transaction():
-            change = _Change(
-                connection, self._era, self._clock(), principal, "warehouse", WAREHOUSE_PUT
-            )
-            return await change.put(
-                key=warehouse_key(warehouse.code),
-                body=msgspec.json.encode({"name": warehouse.name}),
-                select=_WAREHOUSE,
-                insert=_INSERT_WAREHOUSE,
-                update=_UPDATE_WAREHOUSE,
-                unchanged=lambda row: _warehouse_of(row) == warehouse,
-                columns=(warehouse.code, warehouse.name),
-            )
+    async def put_warehouse(
+        self, warehouse: Warehouse, *, principal: str, overwrite: bool
+    ) -> tuple[Warehouse, bool]:
+        """Create a warehouse, or change it if `overwrite`.
 
-    async def put_product(self, product: Product, *, principal: str) -> bool:
-        """Create or change a product; return whether it was created."""
-        amount = None if product.price is None else product.price.amount
-        currency = None if product.price is None else product.price.currency
+        Returns:
+            What is stored now, and whether it was created.
+        """
         async with borrowed(self._pool) as connection, connection.transaction():
-            change = _Change(
-                connection, self._era, self._clock(), principal, "product", PRODUCT_PUT
+            made = await _make_actor(connection, "warehouse", warehouse_key(warehouse.code))
+            row = None if made else await connection.fetchrow(_LOCK_WAREHOUSE, warehouse.code)
+            if row is not None and (not overwrite or _warehouse_of(row) == warehouse):
+                return _warehouse_of(row), False
+            change = self._change(WAREHOUSE_PUT, {"name": warehouse.name}, made, row, principal)
+            await change.note(connection)
+            await connection.execute(
+                _PUT_WAREHOUSE, *change.columns, warehouse.code, warehouse.name
             )
-            return await change.put(
-                key=product_key(product.sku),
-                body=msgspec.json.encode({"name": product.name, "price": product.price}),
-                select=_PRODUCT,
-                insert=_INSERT_PRODUCT,
-                update=_UPDATE_PRODUCT,
-                unchanged=lambda row: _product_of(row) == product,
-                columns=(product.sku, product.name, amount, currency),
+        return warehouse, row is None
+
+    async def put_product(
+        self, product: Product, *, principal: str, overwrite: bool
+    ) -> tuple[Product, bool]:
+        """Create a product, or change it if `overwrite`; returns likewise."""
+        price = product.price
+        async with borrowed(self._pool) as connection, connection.transaction():
+            made = await _make_actor(connection, "product", product_key(product.sku))
+            row = None if made else await connection.fetchrow(_LOCK_PRODUCT, product.sku)
+            if row is not None and (not overwrite or _product_of(row) == product):
+                return _product_of(row), False
+            body = {"name": product.name, "price": price}
+            change = self._change(PRODUCT_PUT, body, made, row, principal)
+            await change.note(connection)
+            await connection.execute(
+                _PUT_PRODUCT,
+                *change.columns,
+                product.sku,
+                product.name,
+                None if price is None else price.amount,
+                None if price is None else price.currency,
             )
+        return product, row is None
 
     async def warehouse(self, code: str) -> Warehouse | None:
         """Return a warehouse, or None when there is none of that code."""
@@ -114,6 +154,42 @@ class PostgresCatalogue:
         sql = "SELECT * FROM products WHERE sku > $1 ORDER BY sku LIMIT $2"
         async with borrowed(self._pool) as connection:
             return [_product_of(row) for row in await connection.fetch(sql, after, limit)]
+
+    def _change(
+        self,
+        kind: str,
+        contents: dict[str, str | Price | None],
+        made: int | None,
+        row: asyncpg.Record | None,
+        principal: str,
+    ) -> _Change:
+        """Work out the next row of a new actor, or of the one whose row is locked."""
+        actor_id, seq, previous = made or 0, 1, GENESIS
+        if row is not None:
+            actor_id, seq, previous = row["actor_id"], row["version"] + 1, row["digest"]
+        at_ms, body = self._clock(), msgspec.json.encode(contents).decode()
+        digest = chain(
+            previous,
+            actor_id=actor_id,
+            seq=seq,
+            at_ms=at_ms,
+            kind=kind,
+            version=VERSION,
+            body=body,
+            principal=principal,
+            idempotency_key=None,
+            request_digest=None,
+        )
+        return _Change(
+            actor_id=actor_id,
+            seq=seq,
+            at_ms=at_ms,
+            era=self._era,
+            kind=kind,
+            body=body,
+            digest=digest,
+            principal=principal,
+        )
 
     async def find_pool(self, warehouse: str, product: str) -> PoolRef | None:
         """Return a pool that was used before, or None."""
@@ -141,79 +217,10 @@ class PostgresCatalogue:
         return None if row is None else PoolRef(actor_id, row["warehouse"], row["product"])
 
 
-class _Change:
-    """One change of the catalogue, inside its transaction."""
-
-    def __init__(
-        self,
-        connection: PoolConnectionProxy[asyncpg.Record],
-        era: int,
-        now_ms: int,
-        principal: str,
-        kind: str,
-        event: str,
-    ) -> None:
-        self._connection = connection
-        self._era = era
-        self._now_ms = now_ms
-        self._principal = principal
-        self._kind = kind
-        self._event = event
-
-    async def put(
-        self,
-        *,
-        key: str,
-        body: bytes,
-        select: str,
-        insert: str,
-        update: str,
-        unchanged: Callable[[asyncpg.Record], bool],
-        columns: tuple[str | int | None, ...],
-    ) -> bool:
-        """Insert or update the row of `key`, its code first in `columns`, and journal it."""
-        made = await self._connection.fetchval(
-            statement("make_actor"), self._kind, key, shard_of(key)
-        )
-        if made is not None:
-            digest = await self._note(made, seq=1, previous=GENESIS, body=body)
-            await self._connection.execute(insert, made, 1, digest, self._now_ms, *columns)
-            return True
-        row = await self._connection.fetchrow(f"{select} FOR UPDATE", columns[0])
-        assert row is not None, f"actor {key} without its row"
-        if not unchanged(row):
-            seq = row["version"] + 1
-            digest = await self._note(row["actor_id"], seq=seq, previous=row["digest"], body=body)
-            await self._connection.execute(update, row["actor_id"], seq, digest, *columns)
-        return False
-
-    async def _note(self, actor_id: int, *, seq: int, previous: bytes, body: bytes) -> bytes:
-        text = body.decode()
-        digest = chain(
-            previous,
-            actor_id=actor_id,
-            seq=seq,
-            at_ms=self._now_ms,
-            kind=self._event,
-            version=VERSION,
-            body=text,
-            principal=self._principal,
-            idempotency_key=None,
-            request_digest=None,
-        )
-        await self._connection.execute(
-            statement("note_change"),
-            actor_id,
-            seq,
-            self._now_ms,
-            self._era,
-            self._event,
-            VERSION,
-            text,
-            digest,
-            self._principal,
-        )
-        return digest
+async def _make_actor(connection: Executor, kind: str, key: str) -> int | None:
+    """Return the id of a new actor, or None if there is one of this key."""
+    made = await connection.fetchval(statement("make_actor"), kind, key, shard_of(key))
+    return None if made is None else int(made)
 
 
 def _warehouse_of(row: asyncpg.Record) -> Warehouse:

@@ -16,7 +16,8 @@ from allocator.errors import JournalError
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
-Executor: TypeAlias = "Connection | PoolConnectionProxy[asyncpg.Record]"
+Borrowed: TypeAlias = "PoolConnectionProxy[asyncpg.Record]"
+Executor: TypeAlias = "Connection | Borrowed"
 
 CONNECT_TIMEOUT_S: Final = 5.0
 COMMAND_TIMEOUT_S: Final = 10.0
@@ -68,7 +69,7 @@ async def open_pool(url: str, *, size: int) -> Pool:
 
 
 @asynccontextmanager
-async def borrowed(pool: Pool) -> AsyncIterator[PoolConnectionProxy[asyncpg.Record]]:
+async def borrowed(pool: Pool) -> AsyncIterator[Borrowed]:
     """Lend a connection of the pool, and translate what goes wrong on it.
 
     Raises:

@@ -11,12 +11,10 @@ from contextlib import asynccontextmanager
 from typing import Final
 from uuid import UUID, uuid4
 
-import asyncpg
 import structlog
-from asyncpg.pool import PoolConnectionProxy
 
 from allocator.errors import JournalError
-from allocator.persistence.connections import Pool, borrowed
+from allocator.persistence.connections import Borrowed, Pool, borrowed
 from allocator.persistence.statements import statement
 
 log = structlog.get_logger()
@@ -95,7 +93,7 @@ class Ownership:
     @asynccontextmanager
     async def _taking_over(
         self, deposed: Sequence[UUID]
-    ) -> AsyncIterator[PoolConnectionProxy[asyncpg.Record]]:
+    ) -> AsyncIterator[Borrowed]:
         """Lend a connection in a transaction that may have to wait for these writers' locks."""
         impatience = asyncio.create_task(self._end_sessions_of(deposed))
         try:

@@ -1,0 +1,217 @@
+"""What handlers work with, and the two things that nearly all of them do: decode, and ask."""
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Final, Protocol, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from allocator.actors.keys import KeyedRequest
+from allocator.actors.messages import Noted, Outcome
+from allocator.actors.router import Router
+from allocator.actors.worker import Worker
+from allocator.domain.catalogue import PoolRef, Product, Warehouse, is_code
+from allocator.domain.ids import IdSeal
+from allocator.domain.messages import Command
+from allocator.domain.records import Record
+from allocator.domain.rows import (
+    BalanceRow,
+    Lag,
+    OrderFilter,
+    OrderRow,
+    OrderStatus,
+    Page,
+    StockRow,
+)
+from allocator.http.problems import ProblemError, invalid, malformed, not_found, problem_for
+
+T = TypeVar("T")
+
+_JSON: Final = "application/json"
+_KEY_MAX: Final = 255
+_DIGEST_BYTES: Final = 16
+
+
+class Catalogue(Protocol):
+    """Warehouses and products."""
+
+    async def put_warehouse(
+        self, warehouse: Warehouse, *, principal: str, overwrite: bool
+    ) -> tuple[Warehouse, bool]:
+        """Create a warehouse, or change it if `overwrite`.
+
+        Returns:
+            What is stored now, and whether it was created.
+        """
+
+    async def put_product(
+        self, product: Product, *, principal: str, overwrite: bool
+    ) -> tuple[Product, bool]:
+        """Create a product, or change it if `overwrite`; returns likewise."""
+
+    async def warehouse(self, code: str) -> Warehouse | None:
+        """Return a warehouse, or None when there is none of that code."""
+
+    async def product(self, sku: str) -> Product | None:
+        """Return a product, or None when there is none of that sku."""
+
+    async def warehouses(self, *, after: str, limit: int) -> list[Warehouse]:
+        """Return at most `limit` warehouses whose code sorts after `after`."""
+
+    async def products(self, *, after: str, limit: int) -> list[Product]:
+        """Return at most `limit` products whose sku sorts after `after`."""
+
+
+class Readings(Protocol):
+    """The read models, and the journal for what they do not know yet."""
+
+    async def orders(self, wanted: OrderFilter, page: Page) -> Sequence[OrderRow]:
+        """List orders by address."""
+
+    async def stocks(
+        self, *, warehouse: str | None, product: str | None, page: Page
+    ) -> Sequence[StockRow]:
+        """List stocks with units on hand, by address."""
+
+    async def balances(
+        self, *, warehouse: str | None, product: str | None, page: Page
+    ) -> Sequence[BalanceRow]:
+        """List balances by actor id."""
+
+    async def placed(self, pool: PoolRef, seq: int) -> OrderRow | None:
+        """Return an order as it was when it was placed."""
+
+    async def closing(self, pool: PoolRef, seq: int) -> OrderStatus:
+        """Say how an order that is not open any more ended."""
+
+    async def received(self, pool: PoolRef, seq: int) -> StockRow | None:
+        """Return a stock as it was when it was received, with nothing available."""
+
+    async def events(self, pool: PoolRef, *, after: int, limit: int) -> Sequence[Record]:
+        """Return rows of the pool's journal."""
+
+    async def lag(self) -> Lag:
+        """Say how far the read models are behind."""
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """One server's parts, as its handlers see them."""
+
+    worker: Worker
+    router: Router
+    catalogue: Catalogue
+    readings: Readings
+    ids: IdSeal
+    server_version: str
+
+    async def pool(self, warehouse: str, product: str) -> PoolRef:
+        """Return the pool that a body names.
+
+        Raises:
+            ProblemError: 422, naming what does not exist.
+        """
+        pool = await self.router.open(warehouse, product)
+        if pool is not None:
+            return pool
+        if not is_code(warehouse) or await self.catalogue.warehouse(warehouse) is None:
+            raise ProblemError(invalid("no such warehouse", warehouse=warehouse))
+        raise ProblemError(invalid("no such product", product=product))
+
+    async def address(self, sealed: str, *, what: str) -> tuple[PoolRef, int]:
+        """Return the pool and seq that an id in a path stands for.
+
+        Raises:
+            ProblemError: 404, it is no id of ours.
+        """
+        address = self.ids.unseal(sealed)
+        pool = None if address is None else await self.router.pool_of(address[0])
+        if address is None or pool is None:
+            raise ProblemError(not_found(what))
+        return pool, address[1]
+
+    async def ask(self, actor_id: int, command: Command, *, key: str | None, scope: str) -> Outcome:
+        """Have an actor do something, at most once if there is a key.
+
+        The same key must come with the same actor, command and `scope` (the kind of request).
+
+        Raises:
+            ProblemError: It refused.
+            AllocatorError: It could not be asked, or the outcome is unknown.
+        """
+        if key is None:
+            answer = await self.worker.ask(actor_id, command)
+        else:
+            answer = await self.worker.ask_once(
+                KeyedRequest(
+                    actor_id=actor_id,
+                    command=command,
+                    principal="",
+                    key=key,
+                    request_digest=request_digest(actor_id, command, scope=scope),
+                )
+            )
+        if isinstance(answer, Outcome):
+            return answer
+        assert not isinstance(answer, Noted), "commands of clients leave events"
+        raise ProblemError(problem_for(answer))
+
+
+def request_digest(actor_id: int, command: Command, *, scope: str) -> bytes:
+    """Return 16 bytes that are the same for the same request, however it was spelled."""
+    said = b"%b\n%d\n%b" % (scope.encode(), actor_id, msgspec.json.encode(command))
+    return blake2b(said, digest_size=_DIGEST_BYTES).digest()
+
+
+async def decode_body(request: web.Request, decoder: msgspec.json.Decoder[T]) -> T:
+    """Return the body as the decoder's type.
+
+    Raises:
+        ProblemError: 415, 400 or 422.
+        web.HTTPRequestEntityTooLarge: 413.
+    """
+    require_media_type(request, _JSON)
+    return decode(await request.read(), decoder)
+
+
+def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """Return what the bytes say.
+
+    Raises:
+        ProblemError: 400 if they are not JSON, 422 if it is not what is wanted.
+    """
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise ProblemError(invalid(str(error))) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProblemError(malformed(f"the body is not JSON: {error}")) from error
+
+
+def require_media_type(request: web.Request, wanted: str) -> None:
+    """Accept a body of the wanted type, or of none: a bare client means what the route means.
+
+    Raises:
+        web.HTTPUnsupportedMediaType: It says that it is something else.
+    """
+    sent = request.headers.get("Content-Type")
+    if sent is None or sent == wanted:
+        return
+    if request.content_type != wanted:
+        raise web.HTTPUnsupportedMediaType(
+            text=f"this route takes {wanted}, not {request.content_type}"
+        )
+
+
+def key_of(request: web.Request) -> str | None:
+    """Return the Idempotency-Key, or None.
+
+    Raises:
+        ProblemError: 422, it is empty, too long or not printable ASCII.
+    """
+    key = request.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= _KEY_MAX or not key.isascii() or not key.isprintable():
+        raise ProblemError(invalid("Idempotency-Key must be 1 to 255 printable ASCII characters"))
+    return key

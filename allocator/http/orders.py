@@ -1,0 +1,144 @@
+"""Orders: place, dispatch, cancel, look up, list."""
+
+from typing import Final, get_args
+
+import msgspec
+from aiohttp import web
+
+from allocator.actors.messages import Outcome
+from allocator.domain.catalogue import PoolRef
+from allocator.domain.messages import (
+    CancelOrder,
+    DispatchOrder,
+    OrderCancelled,
+    OrderDispatched,
+    OrderPlaced,
+    PlaceOrder,
+)
+from allocator.domain.rows import OrderFilter, OrderRow, OrderStatus
+from allocator.http.context import Context, decode_body, key_of
+from allocator.http.paging import listing, page_of, query
+from allocator.http.problems import ProblemError, invalid, not_found
+from allocator.http.shapes import Order, PostOrder
+from allocator.http.shaping import json_response, order_of, order_shape
+
+_decoder: Final = msgspec.json.Decoder(PostOrder)
+_STATUSES: Final = get_args(OrderStatus)
+
+
+class OrderHandlers:
+    """The routes under /orders, but for batches."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._known = context.router.known
+        self._ids = context.ids
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return what to register."""
+        return [
+            web.post("/orders", self.post),
+            web.get("/orders", self.list, allow_head=False),
+            web.get("/orders/{id}", self.get, allow_head=False),
+            web.post("/orders/{id}/dispatch", self.dispatch),
+            web.post("/orders/{id}/cancel", self.cancel),
+        ]
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Place an order of one line; 409 if there is not enough."""
+        body = await decode_body(request, _decoder)
+        pool = self._known.get((body.warehouse, body.product))
+        if pool is None:
+            pool = await self._context.pool(body.warehouse, body.product)
+        command = PlaceOrder(quantity=body.quantity, customer=body.customer)
+        outcome = await self._context.ask(
+            pool.actor_id, command, key=key_of(request), scope="order"
+        )
+        order = placed_order(self._context, pool, outcome)
+        return json_response(order, status=201, headers={"Location": f"/orders/{order.id}"})
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Return an order as it stands; never stale."""
+        pool, seq = await self._context.address(request.match_info["id"], what="order")
+        return json_response(order_of(self._ids, await self._row(pool, seq)))
+
+    async def list(self, request: web.Request) -> web.Response:
+        """List orders of the read model, oldest first within a product and warehouse."""
+        found = query(request, "status", "product", "warehouse", "customer", "limit", "cursor")
+        page = page_of(found)
+        rows = await self._context.readings.orders(_filter_of(found), page)
+        return json_response(
+            listing(
+                rows,
+                limit=page.limit,
+                shape=lambda row: order_of(self._ids, row),
+                position=lambda row: (row.actor_id, row.seq),
+            )
+        )
+
+    async def dispatch(self, request: web.Request) -> web.Response:
+        """Let an order leave; 409 unless it is new."""
+        return await self._close(request, DispatchOrder, scope="dispatch")
+
+    async def cancel(self, request: web.Request) -> web.Response:
+        """Give an order's units back; 409 unless it is new."""
+        return await self._close(request, CancelOrder, scope="cancel")
+
+    async def _close(
+        self, request: web.Request, closing: type[DispatchOrder | CancelOrder], *, scope: str
+    ) -> web.Response:
+        if request.body_exists and await request.read() not in {b"", b"{}"}:
+            raise ProblemError(invalid("this request takes no body"))
+        pool, seq = await self._context.address(request.match_info["id"], what="order")
+        row = await self._context.readings.placed(pool, seq)
+        if row is None:
+            raise ProblemError(not_found("order"))
+        outcome = await self._context.ask(
+            pool.actor_id, closing(order=seq), key=key_of(request), scope=scope
+        )
+        return json_response(closed_order(self._context, row, outcome))
+
+    async def _row(self, pool: PoolRef, seq: int) -> OrderRow:
+        picks = await self._context.worker.read(pool.actor_id, lambda state: state.orders.get(seq))
+        readings = self._context.readings
+        row = await readings.placed(pool, seq)
+        if row is None:
+            raise ProblemError(not_found("order"))
+        if picks is not None:
+            return msgspec.structs.replace(row, picks=picks)
+        return msgspec.structs.replace(row, status=await readings.closing(pool, seq))
+
+
+def placed_order(context: Context, pool: PoolRef, outcome: Outcome) -> Order:
+    """Show the order that an event placed."""
+    event = outcome.event
+    assert isinstance(event, OrderPlaced)
+    return order_shape(
+        context.ids,
+        pool,
+        seq=outcome.seq,
+        status="new",
+        created_at_ms=outcome.at_ms,
+        quantity=event.quantity,
+        picks=event.picks,
+        customer=event.customer,
+    )
+
+
+def closed_order(context: Context, placed: OrderRow, outcome: Outcome) -> Order:
+    """Show the order that an event closed."""
+    event = outcome.event
+    assert isinstance(event, OrderDispatched | OrderCancelled)
+    status: OrderStatus = "dispatched" if isinstance(event, OrderDispatched) else "cancelled"
+    closed = msgspec.structs.replace(placed, status=status, picks=event.picks)
+    return order_of(context.ids, closed)
+
+
+def _filter_of(found: dict[str, str]) -> OrderFilter:
+    status = found.get("status")
+    if status is not None and status not in _STATUSES:
+        raise ProblemError(invalid(f"status must be one of {', '.join(_STATUSES)}"))
+    return msgspec.convert(
+        {name: found[name] for name in OrderFilter.__struct_fields__ if name in found},
+        OrderFilter,
+    )

@@ -1,0 +1,166 @@
+"""Problems (RFC 9457): how every request that fails is answered.
+
+`type` is the contract, a path under /problems/ that the documentation explains; `title` and
+`detail` are for people; the other members are facts for programs.
+"""
+
+from http import HTTPStatus
+from typing import Final, assert_never
+
+import msgspec
+from aiohttp import web
+
+from allocator.actors.messages import KeyReused
+from allocator.domain.messages import AlreadyExpired, InsufficientStock, OrderNotOpen, Refusal
+from allocator.errors import AllocatorError, OverloadedError
+
+CONTENT_TYPE: Final = "application/problem+json"
+RETRY_AFTER_S: Final = 1
+
+Fact = str | int | None
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """What went wrong, for programs and for people."""
+
+    type: str
+    title: str
+    status: HTTPStatus
+    detail: str
+    facts: dict[str, Fact] = {}
+
+    def members(self, *, instance: str | None) -> dict[str, Fact]:
+        """Return the members of the JSON object, without those that are unknown."""
+        members: dict[str, Fact] = {
+            "type": f"/problems/{self.type}",
+            "title": self.title,
+            "status": int(self.status),
+            "detail": self.detail,
+        }
+        if instance is not None:
+            members["instance"] = instance
+        return members | self.facts
+
+
+class ProblemError(Exception):
+    """Ends a request with a problem."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+def response(problem: Problem, *, instance: str) -> web.Response:
+    """Answer with a problem; one that will pass says when to try again."""
+    headers = {}
+    if problem.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    return web.Response(
+        body=msgspec.json.encode(problem.members(instance=instance)),
+        status=problem.status,
+        content_type=CONTENT_TYPE,
+        headers=headers,
+    )
+
+
+def problem_for(refusal: Refusal | KeyReused) -> Problem:
+    """Translate a refusal."""
+    match refusal:
+        case InsufficientStock(requested=requested, available=available):
+            return Problem(
+                type="insufficient-stock",
+                title="Not enough stock",
+                status=HTTPStatus.CONFLICT,
+                detail=f"{requested} requested, {available} available",
+                facts={"requested": requested, "available": available},
+            )
+        case OrderNotOpen():
+            return Problem(
+                type="order-not-open",
+                title="The order is closed",
+                status=HTTPStatus.CONFLICT,
+                detail="only an order with status new can be dispatched or cancelled",
+            )
+        case AlreadyExpired():
+            return invalid("expires_at must lie in the future: expired stock cannot be sold")
+        case KeyReused(key=key):
+            return Problem(
+                type="key-reused",
+                title="Idempotency-Key used for another request",
+                status=HTTPStatus.UNPROCESSABLE_ENTITY,
+                detail="this key belongs to a request with other contents; use a new one",
+                facts={"idempotency_key": key},
+            )
+        case _:
+            assert_never(refusal)
+
+
+def problem_of(error: AllocatorError) -> Problem:
+    """Translate an error: 503 if the same request may succeed later, else 500."""
+    if isinstance(error, OverloadedError):
+        kind, title = "overloaded", "Too many requests wait"
+    elif error.retryable:
+        kind, title = "try-again", "Repeat this request"
+    else:
+        kind, title = "internal", "An error of this server"
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    if error.retryable:
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+    return Problem(type=kind, title=title, status=status, detail=str(error))
+
+
+def invalid(detail: str, **facts: Fact) -> Problem:
+    """Say that a request was understood and makes no sense."""
+    return Problem(
+        type="invalid-request",
+        title="Invalid request",
+        status=HTTPStatus.UNPROCESSABLE_ENTITY,
+        detail=detail,
+        facts=facts,
+    )
+
+
+def malformed(detail: str) -> Problem:
+    """Say that a body is not what its media type says."""
+    return Problem(
+        type="malformed-body",
+        title="Malformed body",
+        status=HTTPStatus.BAD_REQUEST,
+        detail=detail,
+    )
+
+
+def not_found(what: str) -> Problem:
+    """Say that the path names nothing."""
+    return Problem(
+        type="not-found", title="Not found", status=HTTPStatus.NOT_FOUND, detail=f"no such {what}"
+    )
+
+
+def conflict(detail: str) -> Problem:
+    """Say that the thing exists already, and differs."""
+    return Problem(type="conflict", title="Conflict", status=HTTPStatus.CONFLICT, detail=detail)
+
+
+def problem_of_http(error: web.HTTPException) -> Problem:
+    """Translate what aiohttp itself refuses: unknown routes, methods, oversized bodies."""
+    status = HTTPStatus(error.status)
+    details = {
+        HTTPStatus.NOT_FOUND: "no such route; /openapi.json lists them",
+        HTTPStatus.METHOD_NOT_ALLOWED: "this route does not know this method",
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body is larger than this server accepts",
+    }
+    return Problem(
+        type=status.phrase.lower().replace(" ", "-"),
+        title=status.phrase,
+        status=status,
+        detail=details.get(status, error.text or status.phrase),
+    )
+
+
+INTERNAL: Final = Problem(
+    type="internal",
+    title="An error of this server",
+    status=HTTPStatus.INTERNAL_SERVER_ERROR,
+    detail="an unexpected error; it has been logged",
+)

@@ -1,0 +1,121 @@
+"""From what the actors and read models say to what clients are shown."""
+
+from typing import Final, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from allocator.domain.catalogue import PoolRef
+from allocator.domain.ids import IdSeal
+from allocator.domain.messages import Picks
+from allocator.domain.pool import Balance
+from allocator.domain.records import Record
+from allocator.domain.rows import BalanceRow, OrderRow, OrderStatus, StockRow
+from allocator.http.shapes import (
+    JournalEvent,
+    Order,
+    OrderLine,
+    Pick,
+    Stock,
+    StockBalance,
+    Unallocatable,
+    time_of,
+)
+
+T = TypeVar("T")
+
+_JSON: Final = "application/json"
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def json_response(
+    shape: msgspec.Struct, *, status: int = 200, headers: dict[str, str] | None = None
+) -> web.Response:
+    """Answer with a shape."""
+    return web.Response(body=_encode(shape), status=status, content_type=_JSON, headers=headers)
+
+
+def order_shape(  # noqa: PLR0913 (what an order consists of)
+    ids: IdSeal,
+    pool: PoolRef,
+    *,
+    seq: int,
+    status: OrderStatus,
+    created_at_ms: int,
+    quantity: int,
+    picks: Picks,
+    customer: str | None,
+) -> Order:
+    """Show an order of one line."""
+    seal, actor_id = ids.seal, pool.actor_id
+    stocks = [Pick(seal(actor_id, lot), units) for lot, units in picks]
+    line = OrderLine(pool.product, pool.warehouse, quantity, stocks)
+    return Order(seal(actor_id, seq), status, customer, time_of(created_at_ms), [line])
+
+
+def order_of(ids: IdSeal, row: OrderRow, *, status: OrderStatus | None = None) -> Order:
+    """Show an order of the read model, or with another status."""
+    return order_shape(
+        ids,
+        PoolRef(row.actor_id, row.warehouse, row.product),
+        seq=row.seq,
+        status=row.status if status is None else status,
+        created_at_ms=row.created_at_ms,
+        quantity=row.quantity,
+        picks=row.picks,
+        customer=row.customer,
+    )
+
+
+def stock_of(ids: IdSeal, row: StockRow) -> Stock:
+    """Show a stock."""
+    return Stock(
+        id=ids.seal(row.actor_id, row.seq),
+        product=row.product,
+        warehouse=row.warehouse,
+        quantity=row.quantity,
+        available=row.available,
+        lot=row.lot,
+        expires_at=None if row.expires_at_ms is None else time_of(row.expires_at_ms),
+        received_at=time_of(row.received_at_ms),
+        reference=row.reference,
+    )
+
+
+def balance_shape(warehouse: str, product: str, balance: Balance) -> StockBalance:
+    """Show a pool's numbers."""
+    return StockBalance(
+        product=product,
+        warehouse=warehouse,
+        available=balance.available,
+        ordered=balance.ordered,
+        held=balance.held,
+        unallocatable=Unallocatable(expired=balance.expired),
+        on_hand=balance.on_hand,
+        version=balance.version,
+    )
+
+
+def balance_of(row: BalanceRow) -> StockBalance:
+    """Show a balance of the read model."""
+    balance = Balance(
+        version=row.version,
+        available=row.available,
+        ordered=row.ordered,
+        held=row.held,
+        expired=row.expired,
+    )
+    return balance_shape(row.warehouse, row.product, balance)
+
+
+def event_of(record: Record) -> JournalEvent:
+    """Show a row of the journal."""
+    return JournalEvent(
+        seq=record.seq,
+        at=time_of(record.at_ms),
+        kind=record.kind,
+        version=record.version,
+        principal=record.principal,
+        idempotency_key=record.idempotency_key,
+        body=msgspec.Raw(record.body.encode()),
+    )

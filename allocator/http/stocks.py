@@ -1,0 +1,154 @@
+"""Stocks and their balances."""
+
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from allocator.domain.catalogue import PoolRef
+from allocator.domain.messages import ReceiveStock, StockReceived
+from allocator.domain.pool import Balance, Lot, Pool
+from allocator.domain.rows import StockRow
+from allocator.http.context import Context, decode_body, key_of
+from allocator.http.paging import listing, page_of, query
+from allocator.http.problems import ProblemError, not_found
+from allocator.http.shapes import PostStock, ms_of
+from allocator.http.shaping import balance_of, balance_shape, json_response, stock_of
+
+_decoder: Final = msgspec.json.Decoder(PostStock)
+_NOTHING: Final = Balance(version=0, available=0, ordered=0, held=0, expired=0)
+
+
+class StockHandlers:
+    """The routes under /stocks and /stock-balances."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._ids = context.ids
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return what to register."""
+        return [
+            web.post("/stocks", self.post),
+            web.get("/stocks", self.list, allow_head=False),
+            web.get("/stocks/{id}", self.get, allow_head=False),
+            web.get("/stock-balances", self.list_balances, allow_head=False),
+            web.get("/stock-balances/{warehouse}/{product}", self.balance, allow_head=False),
+        ]
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Receive units as one lot."""
+        body = await decode_body(request, _decoder)
+        pool = await self._context.pool(body.warehouse, body.product)
+        command = ReceiveStock(
+            quantity=body.quantity,
+            lot=body.lot,
+            expires_at_ms=None if body.expires_at is None else ms_of(body.expires_at),
+            reference=body.reference,
+        )
+        outcome = await self._context.ask(
+            pool.actor_id, command, key=key_of(request), scope="stock"
+        )
+        event = outcome.event
+        assert isinstance(event, StockReceived)
+        stock = stock_of(
+            self._ids,
+            StockRow(
+                actor_id=pool.actor_id,
+                seq=outcome.seq,
+                warehouse=pool.warehouse,
+                product=pool.product,
+                quantity=event.quantity,
+                available=event.quantity,
+                received_at_ms=outcome.at_ms,
+                expires_at_ms=event.expires_at_ms,
+                lot=event.lot,
+                reference=event.reference,
+            ),
+        )
+        return json_response(stock, status=201, headers={"Location": f"/stocks/{stock.id}"})
+
+    async def get(self, request: web.Request) -> web.Response:
+        """Return a stock as it stands; never stale. A used-up one stays readable."""
+        pool, seq = await self._context.address(request.match_info["id"], what="stock")
+        lot = await self._context.worker.read(pool.actor_id, lambda state: _lot(state, seq))
+        if lot is not None:
+            return json_response(stock_of(self._ids, _row_of(pool, lot)))
+        row = await self._context.readings.received(pool, seq)
+        if row is None:
+            raise ProblemError(not_found("stock"))
+        return json_response(stock_of(self._ids, row))
+
+    async def list(self, request: web.Request) -> web.Response:
+        """List stocks of which something is on hand."""
+        found = query(request, "product", "warehouse", "limit", "cursor")
+        page = page_of(found)
+        rows = await self._context.readings.stocks(
+            warehouse=found.get("warehouse"), product=found.get("product"), page=page
+        )
+        return json_response(
+            listing(
+                rows,
+                limit=page.limit,
+                shape=lambda row: stock_of(self._ids, row),
+                position=lambda row: (row.actor_id, row.seq),
+            )
+        )
+
+    async def balance(self, request: web.Request) -> web.Response:
+        """Return the numbers of a pair as they stand; zeros if it was never used."""
+        query(request)
+        warehouse, product = request.match_info["warehouse"], request.match_info["product"]
+        pool = await self._context.router.find(warehouse, product)
+        if pool is None:
+            await self._require_both(warehouse, product)
+            balance = _NOTHING
+        else:
+            balance = await self._context.worker.read(pool.actor_id, Pool.balance)
+        return json_response(
+            balance_shape(warehouse, product, balance),
+            headers={"ETag": f'"{balance.version}"'},
+        )
+
+    async def list_balances(self, request: web.Request) -> web.Response:
+        """List balances of the read model."""
+        found = query(request, "product", "warehouse", "limit", "cursor")
+        page = page_of(found)
+        rows = await self._context.readings.balances(
+            warehouse=found.get("warehouse"), product=found.get("product"), page=page
+        )
+        return json_response(
+            listing(
+                rows,
+                limit=page.limit,
+                shape=balance_of,
+                position=lambda row: (row.actor_id, 0),
+            )
+        )
+
+    async def _require_both(self, warehouse: str, product: str) -> None:
+        catalogue = self._context.catalogue
+        if "\0" in warehouse or await catalogue.warehouse(warehouse) is None:
+            raise ProblemError(not_found("warehouse"))
+        if "\0" in product or await catalogue.product(product) is None:
+            raise ProblemError(not_found("product"))
+
+
+def _lot(pool: Pool, seq: int) -> Lot | None:
+    lot = pool.lots.get(seq)
+    return None if lot is None else msgspec.structs.replace(lot)
+
+
+def _row_of(pool: PoolRef, lot: Lot) -> StockRow:
+    return StockRow(
+        actor_id=pool.actor_id,
+        seq=lot.seq,
+        warehouse=pool.warehouse,
+        product=pool.product,
+        quantity=lot.quantity,
+        available=lot.available,
+        received_at_ms=lot.received_at_ms,
+        expires_at_ms=lot.expires_at_ms,
+        lot=lot.code,
+        reference=lot.reference,
+    )
