@@ -53,6 +53,7 @@ class Faults(msgspec.Struct, kw_only=True):
         crash_after: Does this many POSTs, and on the last one crashes instead of answering.
         forgets_keys: Decides every repeat anew.
         oversells: Places orders that it should refuse.
+        refuses_orders_of: The sku of which it sells nothing.
         refuses_cancels: Answers 409 to every cancellation.
         lies_about: The sku of which it shows one unit too many.
         answers: Instead of taking this method and path, answers so.
@@ -64,6 +65,7 @@ class Faults(msgspec.Struct, kw_only=True):
     crash_after: int = 0
     forgets_keys: bool = False
     oversells: bool = False
+    refuses_orders_of: str = ""
     refuses_cancels: bool = False
     lies_about: str = ""
     answers: tuple[str, str, int, bytes] | None = None
@@ -211,7 +213,8 @@ class ReplayShop:
         await asyncio.sleep(0)
         self.busy_products[asked.product] -= 1
         available, _ = self.balance(asked.warehouse, asked.product)
-        if asked.quantity > available and not self.faults.oversells:
+        refused = asked.quantity > available and not self.faults.oversells
+        if refused or asked.product == self.faults.refuses_orders_of:
             return _problem(409, f"{asked.quantity} requested, {available} available")
         order = _Order(
             id=f"order-{len(self.orders) + 1}",

@@ -82,6 +82,8 @@ async def test_a_history_ends_in_the_calculated_balances() -> None:
         assert replaying.row("skipped") == "2 lines: 1 of quantity 0, 1 without a product"
         assert replaying.row("answers") == "19 compared, 0 different"
         assert replaying.row("balances") == "8 compared, 0 different"
+        # 1 warehouse, 8 products of which 7 open with stock, 19 lines, 8 balances.
+        assert replaying.row("requests").startswith("43 answered, ")
         assert replaying.text.splitlines()[-1] == "identical to a sequential calculation"
 
 
@@ -188,6 +190,18 @@ async def test_an_order_that_should_have_been_refused_is_found_out() -> None:
         assert "line 9, POT: calculated refused, answered placed" in replaying.text
 
 
+async def test_an_order_that_should_have_been_placed_is_found_out_and_not_cancelled() -> None:
+    async with ReplayShop(Faults(refuses_orders_of="TEA-1")) as shop:
+        code, replaying = await replay(shop)
+
+        assert code == DIFFERENT
+        assert "line 2, TEA-1: calculated placed, answered refused" in replaying.text
+        assert (
+            "line 10, TEA-1: calculated cancelled, "
+            "answered not sent: the order of line 2 was refused"
+        ) in replaying.text
+
+
 async def test_a_cancellation_that_fails_is_found_out() -> None:
     async with ReplayShop(Faults(refuses_cancels=True)) as shop:
         code, replaying = await replay(shop)
@@ -204,6 +218,17 @@ async def test_an_answer_against_the_contract_ends_the_replay_with_one_sentence(
         assert code == IMPOSSIBLE
         assert replaying.text == (
             "POST /stocks for line 2 was answered with 422: the till is closed\n"
+        )
+
+
+async def test_a_product_that_the_server_does_not_take_ends_the_replay() -> None:
+    answer = ("PUT", "/products/POT", 422, b"not for sale")
+    async with ReplayShop(Faults(answers=answer)) as shop:
+        code, replaying = await replay(shop)
+
+        assert code == IMPOSSIBLE
+        assert replaying.text.splitlines()[-1] == (
+            "PUT /products/POT for line 6 was answered with 422: 'not for sale'"
         )
 
 

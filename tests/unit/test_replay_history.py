@@ -61,7 +61,7 @@ def test_quoted_commas_quotes_and_line_ends_belong_to_the_field() -> None:
 
 
 def test_a_byte_order_mark_blank_lines_and_further_columns_do_not_matter() -> None:
-    columns = ("till", *reversed(COLUMNS))
+    columns = (*reversed(COLUMNS), "till")
     content = b"\xef\xbb\xbf" + written(ROW | {"till": "3"}, columns=columns) + b"\r\n"
 
     [line] = read_history(content)

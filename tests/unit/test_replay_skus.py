@@ -33,6 +33,14 @@ def test_two_codes_that_would_share_a_sku_are_told_apart_by_a_mark() -> None:
     assert len(set(skus.values())) == 2
 
 
+def test_a_mark_that_another_code_bears_already_is_not_given_again() -> None:
+    marked = name_skus(["a b", "a/b"])["a b"]
+    skus = name_skus(["a b", "a/b", marked])
+
+    assert skus[marked] == marked
+    assert len(set(skus.values())) == 3
+
+
 def test_a_code_that_is_a_sku_keeps_it_before_one_that_only_becomes_it() -> None:
     assert name_skus(["a b", "a_b"])["a_b"] == "a_b"
 
