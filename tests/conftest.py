@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import asyncpg
 import pytest
 
 from allocator.persistence.embedded import EmbeddedPostgres
+from tests.integration.embedded_support import end_all_below
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +34,33 @@ def database_url(postgres: EmbeddedPostgres) -> Iterator[str]:
     yield postgres.dsn.replace("/allocator?", f"/{name}?")
 
     _execute(postgres.dsn, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def reachable_dir() -> Iterator[Path]:
+    """An empty directory that every account can reach; whatever still runs in it is ended."""
+    with tempfile.TemporaryDirectory(prefix="allocator-tests-") as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory).resolve()
+        end_all_below(Path(directory).resolve())
+
+
+@pytest.fixture(scope="session")
+def stopped_data_dir() -> Iterator[Path]:
+    """A data directory that was served once and stopped; a test leaves it as it was."""
+    with tempfile.TemporaryDirectory(prefix="allocator-tests-") as directory:
+        Path(directory).chmod(0o755)
+        with EmbeddedPostgres(Path(directory) / "data"):
+            pass
+        yield Path(directory).resolve() / "data"
+
+
+@pytest.fixture
+def data_dir(reachable_dir: Path, stopped_data_dir: Path) -> Path:
+    """A data directory that was served once and stopped, for this test to do as it likes with."""
+    copy = reachable_dir / "data"
+    subprocess.run(["/bin/cp", "-a", str(stopped_data_dir), str(copy)], check=True)
+    return copy
 
 
 def _execute(dsn: str, sql: str) -> None:

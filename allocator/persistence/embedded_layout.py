@@ -135,7 +135,7 @@ class Layout:
                 f"here: run as that user, or run `chown -R` on {self.cluster}"
             )
         try:
-            found = (self.cluster / "PG_VERSION").read_text("ascii").strip()
+            found = (self.cluster / "PG_VERSION").read_text("utf-8", "replace").strip()
         except FileNotFoundError as error:
             raise self._refused("has a folder `cluster` that is none: move it away") from error
         if found != major:
@@ -185,10 +185,13 @@ class Layout:
     def _make_private(self, path: Path, account: Account) -> None:
         path.mkdir(mode=0o700, exist_ok=True)
         found = path.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {os.geteuid(), account.uid}:
+        # What is in our directory follows the account; in /tmp a stranger may have been first.
+        ours = path.is_relative_to(self.root) or found.st_uid in {os.geteuid(), account.uid}
+        if not ours or not stat.S_ISDIR(found.st_mode):
             raise self._refused(f"needs the directory {path}, which is not ours: remove it")
         path.chmod(0o700)
-        account.give(path)
+        for entry in (path, *path.iterdir()):
+            account.give(entry)
 
     def _refused(self, reason: str) -> DataDirectoryRefusedError:
         return DataDirectoryRefusedError(data_dir=self.root, reason=reason)

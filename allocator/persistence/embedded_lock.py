@@ -39,7 +39,7 @@ class DirectoryLock:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            pid = os.read(descriptor, 32).decode("ascii", "replace").strip()
+            pid = os.read(descriptor, 32).decode("utf-8", "replace").strip()
             os.close(descriptor)
             raise DataDirectoryInUseError(
                 data_dir=self._path.parent, holder=f"process {pid}" if pid else "another process"

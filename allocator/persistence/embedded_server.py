@@ -162,6 +162,6 @@ class Server:
         logs = sorted(self.layout.log.glob("postgresql-*.log"), key=lambda log: log.stat().st_mtime)
         for log in (self.layout.start_log, *logs[-1:]):
             text = log.read_text("utf-8", "replace") if log.exists() else ""
-            if "FATAL:" in text or "PANIC:" in text:
+            if any(mark in text for mark in ("FATAL:", "PANIC:")):
                 return last_word(text)
         return last_word(complaint)
