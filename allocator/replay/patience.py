@@ -7,6 +7,7 @@ anew, on the same numbers, because nothing else of its lane is sent before it is
 """
 
 import asyncio
+import os
 import re
 from collections.abc import Callable
 from http import HTTPStatus
@@ -141,7 +142,14 @@ class PatientClient:
         except TimeoutError:
             return _Trouble(reason="no answer in time")
         except aiohttp.ClientError as error:
-            return _Trouble(reason=str(error) or type(error).__name__)
+            return _Trouble(reason=_reason(error))
+
+
+def _reason(error: aiohttp.ClientError) -> str:
+    """Say what went wrong; of the system's own errors without the library's details."""
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno).lower()
+    return str(error) or type(error).__name__
 
 
 def _wait_s(retry_after: str) -> float:
