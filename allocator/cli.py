@@ -208,9 +208,9 @@ def serve(ctx: click.Context, /, **_settings: object) -> int:
     """
     config = Config(**ctx.params)
 
-    from allocator import runtime
+    from allocator.runtime import serve as serve_until_stopped
 
-    return runtime.serve(config)
+    return serve_until_stopped(config)
 
 
 @commands.command(cls=_Command, params=[_CONFIG_OPTIONS["data_dir"]])

@@ -55,7 +55,7 @@ async def connected_again(url: str) -> asyncpg.Connection:
         while True:
             try:
                 return await asyncpg.connect(url)
-            except (OSError, asyncpg.CannotConnectNowError):
+            except (OSError, asyncpg.PostgresError):
                 await asyncio.sleep(0.05)
 
 
@@ -103,3 +103,22 @@ async def test_it_starts_again_a_postgresql_that_was_killed(
     connection = await connected_again(url)
     assert await connection.fetchval("SELECT proof FROM kept") == 1
     await connection.close()
+
+
+def test_a_cluster_that_cannot_start_ends_it_with_what_postgresql_said_last(
+    data_dir: Path,
+) -> None:
+    with db(data_dir) as first:
+        url_of(first)
+        first.terminate()
+        first.communicate(timeout=TIMEOUT_S)
+    (data_dir / "cluster" / "global" / "pg_control").write_bytes(b"")
+
+    with db(data_dir) as second:
+        said, complained = second.communicate(timeout=TIMEOUT_S)
+
+    assert second.returncode == 1
+    assert said == ""
+    assert complained.startswith("allocator: PostgreSQL's ")
+    assert "pg_control" in complained
+    assert complained.count("\n") == 1
