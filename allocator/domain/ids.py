@@ -19,12 +19,11 @@ _SEAL_BYTES: Final = 6
 _SEQ_MASK: Final = (1 << SEQ_BITS) - 1
 _ADDRESS_MASK: Final = (1 << _ADDRESS_BITS) - 1
 _SEAL_SHIFT: Final = _SEAL_BYTES * 8 - SEAL_BITS
-_VERSION: Final = 8 << 76
-_VARIANT: Final = 2 << 62
 _LOW_BITS: Final = 62
 _LOW_MASK: Final = (1 << _LOW_BITS) - 1
 _MIDDLE_MASK: Final = 0xFFF
 _TEXT_LENGTH: Final = 36
+_OFTEN_MAX: Final = 10_000
 
 SECRET_BYTES: Final = 32
 
@@ -42,26 +41,34 @@ def shard_of(key: str) -> int:
 class IdSeal:
     """Turns addresses into ids and back, with one installation's secret."""
 
-    __slots__ = ("_hide_key", "_seal_key")
+    __slots__ = ("_hide_key", "_often", "_seal_key")
 
     def __init__(self, secret: bytes) -> None:
         self._seal_key = blake2b(b"seal", key=secret, digest_size=SECRET_BYTES).digest()
         self._hide_key = blake2b(b"hide", key=secret, digest_size=SECRET_BYTES).digest()
+        self._often: dict[tuple[int, int], str] = {}
 
     def seal(self, actor_id: int, seq: int) -> str:
         """Return the id of what event `seq` of actor `actor_id` created, a lower-case UUID."""
         address = actor_id << SEQ_BITS | seq
         seal = self._seal_of(address)
-        bits = seal << _ADDRESS_BITS | (address ^ self._mask_of(seal))
-        value = (
-            bits >> 74 << 80
-            | _VERSION
-            | (bits >> _LOW_BITS & _MIDDLE_MASK) << 64
-            | _VARIANT
-            | bits & _LOW_MASK
+        hidden = address ^ self._mask_of(seal)
+        # 48 bits | version 8 | 12 bits | variant 0b10 | 62 bits
+        first, low = seal << 6 | hidden >> 74, hidden & _LOW_MASK
+        return (
+            f"{first >> 16:08x}-{first & 0xFFFF:04x}-8{hidden >> 62 & 0xFFF:03x}"
+            f"-{low >> 48 | 0x8000:04x}-{low & 0xFFFFFFFFFFFF:012x}"
         )
-        text = f"{value:032x}"
-        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+    def seal_often(self, actor_id: int, seq: int) -> str:
+        """Like `seal`, and remember it: many orders name the same lot."""
+        address = (actor_id, seq)
+        text = self._often.get(address)
+        if text is None:
+            if len(self._often) >= _OFTEN_MAX:
+                self._often.clear()
+            text = self._often[address] = self.seal(actor_id, seq)
+        return text
 
     def unseal(self, text: str) -> tuple[int, int] | None:
         """Return (actor id, seq), or None when `text` is no id that this secret sealed."""

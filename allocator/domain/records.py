@@ -51,7 +51,9 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
 class Batch:
     """Rows of one append, column by column: what the database driver wants.
 
-    All lists have one length and one order, in which the rows of an actor ascend by seq.
+    All lists have one order, in which the rows of an actor ascend by seq, and one length; but
+    `principals`, `idempotency_keys` and `request_digests` are empty while no row has any, which
+    is the usual case and a third of the cost of sending them.
 
     Attributes:
         wakes: When actors that changed their mind want to be woken, milliseconds of Unix
@@ -110,6 +112,17 @@ class Batch:
         self.versions.append(version)
         self.bodies.append(body)
         self.digests.append(digest)
+        if idempotency_key is not None or principal or self.principals:
+            self._add_key(principal, idempotency_key, request_digest)
+
+    def _add_key(
+        self, principal: str, idempotency_key: str | None, request_digest: bytes | None
+    ) -> None:
+        missing = len(self.seqs) - 1 - len(self.principals)
+        if missing:
+            self.principals += [""] * missing
+            self.idempotency_keys += [None] * missing
+            self.request_digests += [None] * missing
         self.principals.append(principal)
         self.idempotency_keys.append(idempotency_key)
         self.request_digests.append(request_digest)

@@ -1,6 +1,11 @@
-"""The aiohttp application: its routes, and the one middleware that owns what may go wrong."""
+"""The aiohttp application: its routes, each inside the one guard that owns what may go wrong.
 
-from collections.abc import Awaitable, Callable
+The guard wraps handlers when they are registered rather than being a middleware: aiohttp pays
+for a middleware, and for the application around it, again at every request.
+"""
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Iterable
 from time import perf_counter
 from typing import TypeAlias
 
@@ -13,10 +18,13 @@ from allocator.http.names import NameHandlers
 from allocator.http.orders import OrderHandlers
 from allocator.http.problems import (
     INTERNAL,
+    Problem,
     ProblemError,
+    answer,
+    method_not_allowed,
+    not_found,
     problem_of,
     problem_of_http,
-    response,
 )
 from allocator.http.statistics import HttpStatistics
 from allocator.http.stocks import StockHandlers
@@ -24,58 +32,84 @@ from allocator.http.stocks import StockHandlers
 log = structlog.get_logger()
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Middleware: TypeAlias = Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]
 
 
 def make_app(
     context: Context, *, statistics: HttpStatistics, body_max_bytes: int, slow_request_ms: int
 ) -> web.Application:
     """Return the application of one worker."""
-    guard = _guard(statistics, slow_request_s=slow_request_ms / 1000)
-    app = web.Application(client_max_size=body_max_bytes, middlewares=[guard])
-    for handlers in (OrderHandlers(context), StockHandlers(context), NameHandlers(context)):
-        app.add_routes(handlers.routes())
+    guard = _Guard(statistics, slow_request_s=slow_request_ms / 1000)
+    app = web.Application(client_max_size=body_max_bytes)
+    groups = (OrderHandlers(context), StockHandlers(context), NameHandlers(context))
+    _register(app, [route for group in groups for route in group.routes()], guard)
     return app
 
 
-def _guard(statistics: HttpStatistics, *, slow_request_s: float) -> Middleware:
-    @web.middleware
-    async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Render what a request may cause as a problem; anything else is our bug, and a 500."""
-        started = perf_counter()
-        try:
-            answer = await handler(request)
-        except ProblemError as error:
-            answer = response(error.problem, instance=request.path)
-        except AllocatorError as error:
-            answer = response(problem_of(error), instance=request.path)
-            if not error.retryable:
-                _log_failure(request)
-        except web.HTTPException as error:
-            answer = response(problem_of_http(error), instance=request.path)
-            if "Allow" in error.headers:
-                answer.headers["Allow"] = error.headers["Allow"]
-        except Exception:  # noqa: BLE001 (a bug may reach the log, and of it nothing the client)
-            answer = response(INTERNAL, instance=request.path)
-            _log_failure(request)
-        took_s = perf_counter() - started
-        statistics.count(answer.status, took_s)
-        if took_s > slow_request_s:
-            _log_slow(request, answer, took_s)
-        return answer
-
-    return guard
+def _register(app: web.Application, routes: Iterable[web.RouteDef], guard: "_Guard") -> None:
+    """Add the routes, then what answers for other methods and other paths."""
+    methods: defaultdict[str, set[str]] = defaultdict(set)
+    for route in routes:
+        methods[route.path].add(route.method)
+        app.router.add_route(route.method, route.path, guard.around(route.handler))
+    for path, known in methods.items():
+        refuse = _refuser(method_not_allowed(frozenset(known)))
+        app.router.add_route("*", path, guard.around(refuse))
+    unknown = _refuser(not_found("route; /openapi.json lists them"))
+    app.router.add_route("*", "/{path:.*}", guard.around(unknown))
 
 
-def _log_failure(request: web.Request) -> None:
-    log.exception("request.failed", method=request.method, path=request.path)
+def _refuser(problem: Problem) -> Handler:
+    async def refuse(_request: web.Request) -> web.StreamResponse:
+        raise ProblemError(problem)
+
+    return refuse
 
 
-def _log_slow(request: web.Request, answer: web.StreamResponse, took_s: float) -> None:
+class _Guard:
+    """Renders what a request may cause as a problem; anything else is our bug, and a 500."""
+
+    def __init__(self, statistics: HttpStatistics, *, slow_request_s: float) -> None:
+        self._statistics = statistics
+        self._slow_request_s = slow_request_s
+
+    def around(self, handler: Handler) -> Handler:
+        """Return the handler, guarded."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            started = perf_counter()
+            try:
+                result = await handler(request)
+            except Exception as error:  # noqa: BLE001 (of a bug, the client sees only that there is one)
+                result = self._rescue(request, error)
+            took_s = perf_counter() - started
+            self._statistics.count(result.status, took_s)
+            if took_s > self._slow_request_s:
+                _log_slow(request, result, took_s)
+            return result
+
+        return guarded
+
+    def _rescue(self, request: web.Request, error: Exception) -> web.StreamResponse:
+        match error:
+            case ProblemError(problem=problem):
+                pass
+            case AllocatorError(retryable=True):
+                problem = problem_of(error)
+            case web.HTTPException():
+                problem = problem_of_http(error)
+            case _:
+                problem = problem_of(error) if isinstance(error, AllocatorError) else INTERNAL
+                log.error(
+                    "request.failed", method=request.method, path=request.path, exc_info=error
+                )
+        return answer(problem, instance=request.path)
+
+
+def _log_slow(request: web.Request, result: web.StreamResponse, took_s: float) -> None:
     log.warning(
         "request.slow",
         method=request.method,
         path=request.path,
-        status=answer.status,
+        status=result.status,
         took_ms=round(took_s * 1000),
     )

@@ -6,11 +6,11 @@ import msgspec
 from aiohttp import web
 
 from allocator.domain.catalogue import Price, Product, Warehouse, is_code
+from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body
 from allocator.http.paging import limit_of, listing, name_cursor, query
 from allocator.http.problems import ProblemError, conflict, invalid, not_found
 from allocator.http.shapes import PostProduct, PostWarehouse, PriceBody, PutName, PutProduct
-from allocator.http.shaping import json_response
 
 _put_name: Final = msgspec.json.Decoder(PutName)
 _put_product: Final = msgspec.json.Decoder(PutProduct)
@@ -37,15 +37,15 @@ class NameHandlers:
             web.get("/products/{sku}", self.get_product, allow_head=False),
         ]
 
-    async def put_warehouse(self, request: web.Request) -> web.Response:
+    async def put_warehouse(self, request: web.Request) -> JsonAnswer:
         """Create a warehouse, or rename it."""
         code = _code(request, "code")
         body = await decode_body(request, _put_name)
         warehouse = Warehouse(code=code, name=body.name)
         _, created = await self._catalogue.put_warehouse(warehouse, principal="", overwrite=True)
-        return json_response(warehouse, status=201 if created else 200)
+        return json_answer(warehouse, status=201 if created else 200)
 
-    async def post_warehouse(self, request: web.Request) -> web.Response:
+    async def post_warehouse(self, request: web.Request) -> JsonAnswer:
         """Create a warehouse; 409 if the code is taken by another."""
         body = await decode_body(request, _post_warehouse)
         warehouse = Warehouse(code=body.code, name=body.name)
@@ -55,34 +55,34 @@ class NameHandlers:
         if stored != warehouse:
             raise ProblemError(conflict(f"warehouse {body.code} exists with other contents"))
         location = {"Location": f"/warehouses/{body.code}"}
-        return json_response(warehouse, status=201 if created else 200, headers=location)
+        return json_answer(warehouse, status=201 if created else 200, headers=location)
 
-    async def get_warehouse(self, request: web.Request) -> web.Response:
+    async def get_warehouse(self, request: web.Request) -> JsonAnswer:
         """Return a warehouse."""
         code = request.match_info["code"]
         warehouse = await self._catalogue.warehouse(code) if is_code(code) else None
         if warehouse is None:
             raise ProblemError(not_found("warehouse"))
-        return json_response(warehouse)
+        return json_answer(warehouse)
 
-    async def list_warehouses(self, request: web.Request) -> web.Response:
+    async def list_warehouses(self, request: web.Request) -> JsonAnswer:
         """List warehouses by code."""
         found = query(request, "limit", "cursor")
         limit = limit_of(found)
         rows = await self._catalogue.warehouses(after=name_cursor(found), limit=limit)
-        return json_response(
+        return json_answer(
             listing(rows, limit=limit, shape=lambda row: row, position=lambda row: row.code)
         )
 
-    async def put_product(self, request: web.Request) -> web.Response:
+    async def put_product(self, request: web.Request) -> JsonAnswer:
         """Create a product, or change its name and price."""
         sku = _code(request, "sku")
         body = await decode_body(request, _put_product)
         product = Product(sku=sku, name=body.name, price=_price(body.price))
         _, created = await self._catalogue.put_product(product, principal="", overwrite=True)
-        return json_response(product, status=201 if created else 200)
+        return json_answer(product, status=201 if created else 200)
 
-    async def post_product(self, request: web.Request) -> web.Response:
+    async def post_product(self, request: web.Request) -> JsonAnswer:
         """Create a product; 409 if the sku is taken by another."""
         body = await decode_body(request, _post_product)
         product = Product(sku=body.sku, name=body.name, price=_price(body.price))
@@ -90,22 +90,22 @@ class NameHandlers:
         if stored != product:
             raise ProblemError(conflict(f"product {body.sku} exists with other contents"))
         location = {"Location": f"/products/{body.sku}"}
-        return json_response(product, status=201 if created else 200, headers=location)
+        return json_answer(product, status=201 if created else 200, headers=location)
 
-    async def get_product(self, request: web.Request) -> web.Response:
+    async def get_product(self, request: web.Request) -> JsonAnswer:
         """Return a product."""
         sku = request.match_info["sku"]
         product = await self._catalogue.product(sku) if is_code(sku) else None
         if product is None:
             raise ProblemError(not_found("product"))
-        return json_response(product)
+        return json_answer(product)
 
-    async def list_products(self, request: web.Request) -> web.Response:
+    async def list_products(self, request: web.Request) -> JsonAnswer:
         """List products by sku."""
         found = query(request, "limit", "cursor")
         limit = limit_of(found)
         rows = await self._catalogue.products(after=name_cursor(found), limit=limit)
-        return json_response(
+        return json_answer(
             listing(rows, limit=limit, shape=lambda row: row, position=lambda row: row.sku)
         )
 

@@ -16,11 +16,12 @@ from allocator.domain.messages import (
     PlaceOrder,
 )
 from allocator.domain.rows import OrderFilter, OrderRow, OrderStatus
+from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body, key_of
 from allocator.http.paging import listing, page_of, query
 from allocator.http.problems import ProblemError, invalid, not_found
 from allocator.http.shapes import Order, PostOrder
-from allocator.http.shaping import json_response, order_of, order_shape
+from allocator.http.shaping import order_of, order_shape
 
 _decoder: Final = msgspec.json.Decoder(PostOrder)
 _STATUSES: Final = get_args(OrderStatus)
@@ -44,7 +45,7 @@ class OrderHandlers:
             web.post("/orders/{id}/cancel", self.cancel),
         ]
 
-    async def post(self, request: web.Request) -> web.Response:
+    async def post(self, request: web.Request) -> JsonAnswer:
         """Place an order of one line; 409 if there is not enough."""
         body = await decode_body(request, _decoder)
         pool = self._known.get((body.warehouse, body.product))
@@ -55,19 +56,19 @@ class OrderHandlers:
             pool.actor_id, command, key=key_of(request), scope="order"
         )
         order = placed_order(self._context, pool, outcome)
-        return json_response(order, status=201, headers={"Location": f"/orders/{order.id}"})
+        return json_answer(order, status=201, headers={"Location": f"/orders/{order.id}"})
 
-    async def get(self, request: web.Request) -> web.Response:
+    async def get(self, request: web.Request) -> JsonAnswer:
         """Return an order as it stands; never stale."""
         pool, seq = await self._context.address(request.match_info["id"], what="order")
-        return json_response(order_of(self._ids, await self._row(pool, seq)))
+        return json_answer(order_of(self._ids, await self._row(pool, seq)))
 
-    async def list(self, request: web.Request) -> web.Response:
+    async def list(self, request: web.Request) -> JsonAnswer:
         """List orders of the read model, oldest first within a product and warehouse."""
         found = query(request, "status", "product", "warehouse", "customer", "limit", "cursor")
         page = page_of(found)
         rows = await self._context.readings.orders(_filter_of(found), page)
-        return json_response(
+        return json_answer(
             listing(
                 rows,
                 limit=page.limit,
@@ -76,17 +77,17 @@ class OrderHandlers:
             )
         )
 
-    async def dispatch(self, request: web.Request) -> web.Response:
+    async def dispatch(self, request: web.Request) -> JsonAnswer:
         """Let an order leave; 409 unless it is new."""
         return await self._close(request, DispatchOrder, scope="dispatch")
 
-    async def cancel(self, request: web.Request) -> web.Response:
+    async def cancel(self, request: web.Request) -> JsonAnswer:
         """Give an order's units back; 409 unless it is new."""
         return await self._close(request, CancelOrder, scope="cancel")
 
     async def _close(
         self, request: web.Request, closing: type[DispatchOrder | CancelOrder], *, scope: str
-    ) -> web.Response:
+    ) -> JsonAnswer:
         if request.body_exists and await request.read() not in {b"", b"{}"}:
             raise ProblemError(invalid("this request takes no body"))
         pool, seq = await self._context.address(request.match_info["id"], what="order")
@@ -96,7 +97,7 @@ class OrderHandlers:
         outcome = await self._context.ask(
             pool.actor_id, closing(order=seq), key=key_of(request), scope=scope
         )
-        return json_response(closed_order(self._context, row, outcome))
+        return json_answer(closed_order(self._context, row, outcome))
 
     async def _row(self, pool: PoolRef, seq: int) -> OrderRow:
         picks = await self._context.worker.read(pool.actor_id, lambda state: state.orders.get(seq))

@@ -13,6 +13,7 @@ from aiohttp import web
 from allocator.actors.messages import KeyReused
 from allocator.domain.messages import AlreadyExpired, InsufficientStock, OrderNotOpen, Refusal
 from allocator.errors import AllocatorError, OverloadedError
+from allocator.http.answers import JsonAnswer
 
 CONTENT_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 1
@@ -28,6 +29,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     status: HTTPStatus
     detail: str
     facts: dict[str, Fact] = {}
+    allow: frozenset[str] = frozenset()
 
     def members(self, *, instance: str | None) -> dict[str, Fact]:
         """Return the members of the JSON object, without those that are unknown."""
@@ -50,13 +52,15 @@ class ProblemError(Exception):
         self.problem = problem
 
 
-def response(problem: Problem, *, instance: str) -> web.Response:
+def answer(problem: Problem, *, instance: str) -> JsonAnswer:
     """Answer with a problem; one that will pass says when to try again."""
     headers = {}
     if problem.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
         headers["Retry-After"] = str(RETRY_AFTER_S)
-    return web.Response(
-        body=msgspec.json.encode(problem.members(instance=instance)),
+    if problem.allow:
+        headers["Allow"] = ", ".join(sorted(problem.allow))
+    return JsonAnswer(
+        msgspec.json.encode(problem.members(instance=instance)),
         status=problem.status,
         content_type=CONTENT_TYPE,
         headers=headers,
@@ -143,18 +147,23 @@ def conflict(detail: str) -> Problem:
 
 
 def problem_of_http(error: web.HTTPException) -> Problem:
-    """Translate what aiohttp itself refuses: unknown routes, methods, oversized bodies."""
+    """Translate what aiohttp refuses: oversized bodies, wrong media types."""
     status = HTTPStatus(error.status)
-    details = {
-        HTTPStatus.NOT_FOUND: "no such route; /openapi.json lists them",
-        HTTPStatus.METHOD_NOT_ALLOWED: "this route does not know this method",
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "the body is larger than this server accepts",
-    }
+    detail = error.text or status.phrase
+    if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        detail = "the body is larger than this server accepts"
+    kind = status.phrase.lower().replace(" ", "-")
+    return Problem(type=kind, title=status.phrase, status=status, detail=detail)
+
+
+def method_not_allowed(allowed: frozenset[str]) -> Problem:
+    """Say which methods a route knows."""
     return Problem(
-        type=status.phrase.lower().replace(" ", "-"),
-        title=status.phrase,
-        status=status,
-        detail=details.get(status, error.text or status.phrase),
+        type="method-not-allowed",
+        title="Method Not Allowed",
+        status=HTTPStatus.METHOD_NOT_ALLOWED,
+        detail=f"this route knows {', '.join(sorted(allowed))}",
+        allow=allowed,
     )
 
 

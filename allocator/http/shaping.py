@@ -1,9 +1,6 @@
 """From what the actors and read models say to what clients are shown."""
 
-from typing import Final, TypeVar
-
 import msgspec
-from aiohttp import web
 
 from allocator.domain.catalogue import PoolRef
 from allocator.domain.ids import IdSeal
@@ -22,18 +19,6 @@ from allocator.http.shapes import (
     time_of,
 )
 
-T = TypeVar("T")
-
-_JSON: Final = "application/json"
-_encode: Final = msgspec.json.Encoder().encode
-
-
-def json_response(
-    shape: msgspec.Struct, *, status: int = 200, headers: dict[str, str] | None = None
-) -> web.Response:
-    """Answer with a shape."""
-    return web.Response(body=_encode(shape), status=status, content_type=_JSON, headers=headers)
-
 
 def order_shape(  # noqa: PLR0913 (what an order consists of)
     ids: IdSeal,
@@ -47,10 +32,10 @@ def order_shape(  # noqa: PLR0913 (what an order consists of)
     customer: str | None,
 ) -> Order:
     """Show an order of one line."""
-    seal, actor_id = ids.seal, pool.actor_id
-    stocks = [Pick(seal(actor_id, lot), units) for lot, units in picks]
+    actor_id = pool.actor_id
+    stocks = [Pick(ids.seal_often(actor_id, lot), units) for lot, units in picks]
     line = OrderLine(pool.product, pool.warehouse, quantity, stocks)
-    return Order(seal(actor_id, seq), status, customer, time_of(created_at_ms), [line])
+    return Order(ids.seal(actor_id, seq), status, customer, time_of(created_at_ms), [line])
 
 
 def order_of(ids: IdSeal, row: OrderRow, *, status: OrderStatus | None = None) -> Order:

@@ -9,11 +9,12 @@ from allocator.domain.catalogue import PoolRef
 from allocator.domain.messages import ReceiveStock, StockReceived
 from allocator.domain.pool import Balance, Lot, Pool
 from allocator.domain.rows import StockRow
+from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body, key_of
 from allocator.http.paging import listing, page_of, query
 from allocator.http.problems import ProblemError, not_found
 from allocator.http.shapes import PostStock, ms_of
-from allocator.http.shaping import balance_of, balance_shape, json_response, stock_of
+from allocator.http.shaping import balance_of, balance_shape, stock_of
 
 _decoder: Final = msgspec.json.Decoder(PostStock)
 _NOTHING: Final = Balance(version=0, available=0, ordered=0, held=0, expired=0)
@@ -36,7 +37,7 @@ class StockHandlers:
             web.get("/stock-balances/{warehouse}/{product}", self.balance, allow_head=False),
         ]
 
-    async def post(self, request: web.Request) -> web.Response:
+    async def post(self, request: web.Request) -> JsonAnswer:
         """Receive units as one lot."""
         body = await decode_body(request, _decoder)
         pool = await self._context.pool(body.warehouse, body.product)
@@ -66,27 +67,27 @@ class StockHandlers:
                 reference=event.reference,
             ),
         )
-        return json_response(stock, status=201, headers={"Location": f"/stocks/{stock.id}"})
+        return json_answer(stock, status=201, headers={"Location": f"/stocks/{stock.id}"})
 
-    async def get(self, request: web.Request) -> web.Response:
+    async def get(self, request: web.Request) -> JsonAnswer:
         """Return a stock as it stands; never stale. A used-up one stays readable."""
         pool, seq = await self._context.address(request.match_info["id"], what="stock")
         lot = await self._context.worker.read(pool.actor_id, lambda state: _lot(state, seq))
         if lot is not None:
-            return json_response(stock_of(self._ids, _row_of(pool, lot)))
+            return json_answer(stock_of(self._ids, _row_of(pool, lot)))
         row = await self._context.readings.received(pool, seq)
         if row is None:
             raise ProblemError(not_found("stock"))
-        return json_response(stock_of(self._ids, row))
+        return json_answer(stock_of(self._ids, row))
 
-    async def list(self, request: web.Request) -> web.Response:
+    async def list(self, request: web.Request) -> JsonAnswer:
         """List stocks of which something is on hand."""
         found = query(request, "product", "warehouse", "limit", "cursor")
         page = page_of(found)
         rows = await self._context.readings.stocks(
             warehouse=found.get("warehouse"), product=found.get("product"), page=page
         )
-        return json_response(
+        return json_answer(
             listing(
                 rows,
                 limit=page.limit,
@@ -95,7 +96,7 @@ class StockHandlers:
             )
         )
 
-    async def balance(self, request: web.Request) -> web.Response:
+    async def balance(self, request: web.Request) -> JsonAnswer:
         """Return the numbers of a pair as they stand; zeros if it was never used."""
         query(request)
         warehouse, product = request.match_info["warehouse"], request.match_info["product"]
@@ -105,19 +106,19 @@ class StockHandlers:
             balance = _NOTHING
         else:
             balance = await self._context.worker.read(pool.actor_id, Pool.balance)
-        return json_response(
+        return json_answer(
             balance_shape(warehouse, product, balance),
             headers={"ETag": f'"{balance.version}"'},
         )
 
-    async def list_balances(self, request: web.Request) -> web.Response:
+    async def list_balances(self, request: web.Request) -> JsonAnswer:
         """List balances of the read model."""
         found = query(request, "product", "warehouse", "limit", "cursor")
         page = page_of(found)
         rows = await self._context.readings.balances(
             warehouse=found.get("warehouse"), product=found.get("product"), page=page
         )
-        return json_response(
+        return json_answer(
             listing(
                 rows,
                 limit=page.limit,

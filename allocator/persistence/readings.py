@@ -135,7 +135,8 @@ class PostgresReadings:
         async with borrowed(self._pool) as connection:
             row = await connection.fetchrow(statement("order_end"), pool.actor_id, seq, list(_ENDS))
         assert row is not None, f"order {pool.actor_id}/{seq} is neither open nor closed"
-        return _ENDS.get(row["how"], row["how"])
+        how: OrderStatus = _ENDS.get(row["how"], row["how"])
+        return how
 
     async def received(self, pool: PoolRef, seq: int) -> StockRow | None:
         """Return a stock as it was when it was received, with nothing available."""
