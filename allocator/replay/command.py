@@ -59,13 +59,11 @@ def run_replay(
 
     Returns:
         0 if every answer and balance is the one of a sequential calculation, 1 if any is not,
-        2 if the server stayed away or broke the contract, and nothing could be compared.
-
-    Raises:
-        UsageError: The file, the address or the number of clients is wrong; nothing was sent.
+        2 if nothing could be compared: the file, the address or the number of clients is wrong
+        (then nothing was sent), or the server stayed away or broke its contract.
     """
-    run = _prepare(file=file, url=url, clients=clients, patience_s=patience_s)
     try:
+        run = _prepare(file=file, url=url, clients=clients, patience_s=patience_s)
         with progress_on(console) as progress:
             report = asyncio.run(_replay(run, progress))
     except AllocatorError as error:
