@@ -215,4 +215,4 @@ def test_a_file_that_is_no_history_is_refused_by_replay(tmp_path: Path) -> None:
     stopped = run("replay", str(history))
 
     assert stopped.returncode == USAGE
-    assert "lacks the columns" in stopped.stdout
+    assert "lacks the columns" in stopped.stdout + stopped.stderr
