@@ -2,7 +2,7 @@
 
 A process number proves nothing: numbers are reused, at once in a restarted container. What
 shows that a process belongs to a cluster is that it is called postgres and works in the
-cluster's directory, as each of PostgreSQL's processes does from its first moment to its last.
+cluster's directory, as each of PostgreSQL's processes does from its start to its end.
 """
 
 import os
@@ -39,13 +39,15 @@ _LEFTOVERS: Final = (
 )
 _LAST_PATIENCE_S: Final = 5.0
 
-# Prints the numbers of the processes that are called postgres and work in the directory $1.
+# Prints the numbers of the processes that are PostgreSQL's and work in this directory or in
+# its $1: a pg_ctl whose parent was killed may be about to start a postmaster.
 # A script, because it must run as PostgreSQL's account: to see where a process works, root
 # in a container needs a right that is usually taken away.
-_PROCESSES_IN: Final = """
+_PROCESSES: Final = """
 for process in /proc/[0-9]*; do
-    [ "$process/cwd" -ef "$1" ] || continue
-    read -r name < "$process/comm" && [ "$name" = postgres ] && echo "${process#/proc/}"
+    [ "$process/cwd" -ef "$1" ] || [ "$process/cwd" -ef . ] || continue
+    read -r name < "$process/comm" || continue
+    case $name in postgres | pg_ctl) echo "${process#/proc/}" ;; esac
 done 2> /dev/null
 exit 0
 """
@@ -59,14 +61,14 @@ class ClusterProcesses:
     layout: Layout
 
     def everyone(self) -> frozenset[int]:
-        """Every process that works in this cluster, the postmaster among them."""
+        """Every process of PostgreSQL that works here, the postmaster among them."""
         if not PROC.exists():
             # macOS: no way to ask. What answers on our private socket is the postmaster, and
             # a postmaster that listens has written its number down.
             recorded = self._recorded_pid()
             return frozenset({recorded} if recorded is not None and self._answers() else ())
         done = self.programs.command(
-            ["/bin/sh", "-c", _PROCESSES_IN, "sh", self.layout.cluster.name], cwd=self.layout.root
+            ["/bin/sh", "-c", _PROCESSES, "sh", self.layout.cluster.name], cwd=self.layout.root
         )
         return frozenset(int(pid) for pid in done.stdout.split())
 
@@ -132,7 +134,8 @@ class ClusterProcesses:
 
     def _recorded_pid(self) -> int | None:
         lines = self._pid_file_lines()
-        number = lines[_PID_LINE].strip() if lines else ""
+        # Somebody's single-user server is recorded with a minus; pg_ctl will say so.
+        number = lines[_PID_LINE].strip().removeprefix("-") if lines else ""
         return int(number) if number.isascii() and number.isdecimal() else None
 
     def _replace_recorded_pid(self) -> None:

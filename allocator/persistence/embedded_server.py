@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import Final
 
+from allocator.persistence.embedded_errors import PostgresFailedError
 from allocator.persistence.embedded_layout import PORT, Layout
 from allocator.persistence.embedded_process import ClusterProcesses
 from allocator.persistence.embedded_programs import Programs, last_word
@@ -90,10 +91,19 @@ class Server:
             raise self.programs.failed("pg_ctl stop", last_word(done.stderr))
 
     def make_database(self) -> None:
-        """Have the database `allocator` exist."""
-        found = self._sql("SELECT 1 FROM pg_database WHERE datname = 'allocator'")
-        if not found:
+        """Have the database `allocator` exist.
+
+        Raises:
+            PostgresFailedError: It cannot be made.
+        """
+        if self._has_database():
+            return
+        try:
             self._sql(f"CREATE DATABASE {DATABASE}")
+        except PostgresFailedError:
+            # The last start may have been killed in this moment, and its statement goes on.
+            if not self._has_database():
+                raise
 
     @property
     def _fingerprint(self) -> str:
@@ -150,6 +160,9 @@ class Server:
     @property
     def _address(self) -> tuple[str, ...]:
         return ("-h", str(self.layout.socket_dir), "-p", str(PORT), "-U", SUPERUSER)
+
+    def _has_database(self) -> bool:
+        return bool(self._sql("SELECT 1 FROM pg_database WHERE datname = 'allocator'"))
 
     def _sql(self, statement: str) -> str:
         answer = self.programs.must(

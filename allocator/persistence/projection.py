@@ -1,0 +1,168 @@
+"""The projection: it keeps the read models up with the journal.
+
+It reads the tail in commit order, whole transactions below the oldest one still running, and
+applies them set by set in SQL: the numbers never pass through Python, so a hot product costs the
+serving process nothing. Rows and position change in one transaction, so every event is applied
+once. An actor whose rows the tables refuse is quarantined; the others go on.
+"""
+
+import asyncio
+from typing import Final
+
+import asyncpg
+import msgspec
+import structlog
+
+from allocator.errors import JournalError
+from allocator.persistence.connections import (
+    FAILURES,
+    Connection,
+    Executor,
+    Pool,
+    borrowed,
+    connect,
+)
+from allocator.persistence.statements import statement
+
+log = structlog.get_logger()
+
+_STEPS: Final = (
+    "project_orders",
+    "project_order_ends",
+    "project_stocks",
+    "project_stock_changes",
+    "project_balances",
+)
+"""In this order; the last one returns how many events there were."""
+
+BATCH_EVENTS: Final = 10_000
+_PAUSE_S: Final = 0.2
+_RETRY_S: Final = 1.0
+
+
+class _Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """Transactions of one era: above `after_xid`, up to and including `up_to_xid`."""
+
+    era: int
+    after_xid: str
+    up_to_xid: str
+
+
+class Projection:
+    """Applies the tail of the journal to the read models.
+
+    Args:
+        url: It has a connection of its own.
+        era: The present one.
+        pause_s: How long it rests after each batch; longer means fewer, cheaper batches.
+    """
+
+    def __init__(self, *, url: str, era: int, pause_s: float = _PAUSE_S) -> None:
+        self._url = url
+        self._era = era
+        self._pause_s = pause_s
+
+    async def run(self) -> None:
+        """Keep the read models up to date for ever; cancel to stop."""
+        while True:
+            try:
+                connection = await connect(self._url, application_name="allocator projection")
+                try:
+                    await self._follow(connection)
+                finally:
+                    connection.terminate()
+            except JournalError as error:
+                log.warning("projection.interrupted", error=str(error))
+            await asyncio.sleep(_RETRY_S)
+
+    async def catch_up(self) -> int:
+        """Apply everything that is settled now; return how many events that was.
+
+        Raises:
+            JournalError: The database does not answer.
+        """
+        connection = await connect(self._url, application_name="allocator projection")
+        try:
+            applied = 0
+            while events := await self._step(connection):
+                applied += events
+        finally:
+            connection.terminate()
+        return applied
+
+    async def _follow(self, connection: Connection) -> None:
+        while True:
+            events = await self._step(connection)
+            if events < BATCH_EVENTS:
+                await asyncio.sleep(self._pause_s)
+
+    async def _step(self, connection: Connection) -> int:
+        """Apply one batch; return how many events it had, 0 if there is nothing to do."""
+        try:
+            try:
+                return await self._apply_all(connection)
+            except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
+                log.warning("projection.refused", error=str(error))
+                return await self._apply_each(connection)
+        except FAILURES as error:
+            raise JournalError(f"projection: {type(error).__name__}: {error}") from error
+
+    async def _apply_all(self, connection: Connection) -> int:
+        async with connection.transaction():
+            batch = await self._next_batch(connection)
+            if batch is None:
+                return 0
+            events = await _apply(connection, batch, actor_id=None)
+            await _advance(connection, batch, events)
+        return max(events, 1)
+
+    async def _apply_each(self, connection: Connection) -> int:
+        """Apply a batch actor by actor, and quarantine those whose rows are refused."""
+        events = 0
+        async with connection.transaction():
+            batch = await self._next_batch(connection)
+            if batch is None:
+                return 0
+            rows = await connection.fetch(statement("project_actors"), *_range(batch))
+            for row in rows:
+                try:
+                    async with connection.transaction():
+                        events += await _apply(connection, batch, actor_id=row["actor_id"])
+                except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
+                    await _quarantine(connection, batch, row["actor_id"], str(error))
+            await _advance(connection, batch, events)
+        return max(events, 1)
+
+    async def _next_batch(self, connection: Connection) -> _Batch | None:
+        row = await connection.fetchrow(statement("project_claim"), self._era, BATCH_EVENTS)
+        if row is None:
+            return None
+        return _Batch(era=row["era"], after_xid=row["after_xid"], up_to_xid=row["up_to_xid"])
+
+
+async def forget_read_models(pool: Pool) -> None:
+    """Make the read models empty; the projection builds them again from the journal."""
+    async with borrowed(pool) as connection, connection.transaction():
+        await connection.execute(statement("project_forget"))
+
+
+async def _apply(connection: Executor, batch: _Batch, *, actor_id: int | None) -> int:
+    *changes, last = _STEPS
+    for step in changes:
+        await connection.execute(statement(step), *_range(batch), actor_id)
+    return int(await connection.fetchval(statement(last), *_range(batch), actor_id))
+
+
+async def _advance(connection: Executor, batch: _Batch, events: int) -> None:
+    await connection.execute(statement("project_advance"), batch.era, batch.up_to_xid, events)
+
+
+async def _quarantine(connection: Executor, batch: _Batch, actor_id: int, why: str) -> None:
+    log.error("projection.quarantined", actor=actor_id, error=why)
+    await connection.execute(
+        statement("project_quarantine"), actor_id, batch.era, batch.after_xid, why
+    )
+
+
+def _range(batch: _Batch) -> tuple[int, str, str]:
+    return batch.era, batch.after_xid, batch.up_to_xid
