@@ -7,6 +7,7 @@ from typing import Self, TypeVar
 
 import msgspec
 
+from bench.errors import BenchError
 from bench.messages import WAREHOUSE, Balance
 
 _Answer = TypeVar("_Answer")
@@ -15,7 +16,7 @@ _TIMEOUT_S = 60.0
 _LAG = "allocator_projection_lag_events"
 
 
-class ApiError(Exception):
+class ApiError(BenchError):
     """The server answered otherwise than the contract says, or not at all."""
 
 

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from bench.errors import BenchError
 from bench.latency import Percentiles
 from bench.mixes import Mix
 
@@ -43,5 +44,5 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
         return self.created * NS_PER_S / max(1, self.elapsed_ns)
 
 
-class LoadError(Exception):
+class LoadError(BenchError):
     """The load could not be made at all; the message says why."""

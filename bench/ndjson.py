@@ -49,7 +49,7 @@ def batch_load(batch: Batch) -> Load:
     Raises:
         LoadError: a connection could not be opened, or the server would not take a batch.
     """
-    return uvloop.run(_stream_all(batch))
+    return uvloop.run(stream_batches(batch))
 
 
 class ChunkedBody:
@@ -170,7 +170,8 @@ class _Stream(asyncio.Protocol):
             self._transport.abort()
 
 
-async def _stream_all(batch: Batch) -> Load:
+async def stream_batches(batch: Batch) -> Load:
+    """Do the same on a loop that is running already."""
     loop = asyncio.get_running_loop()
     blocks = -(-batch.orders_max // (BLOCK_LINES * batch.connections))
     started_ns = perf_counter_ns()

@@ -37,7 +37,12 @@ def paced_load(pace: Pace) -> Load:
     # select() takes its time-out in microseconds; epoll and uvloop round to milliseconds,
     # which would be a good part of the latency that is to be measured.
     with asyncio.Runner(loop_factory=_precise_loop) as runner:
-        return runner.run(_OpenLoop(pace).run())
+        return runner.run(open_loop(pace))
+
+
+async def open_loop(pace: Pace) -> Load:
+    """Do the same on a loop that is running already, as precisely as its timers are."""
+    return await _OpenLoop(pace).run()
 
 
 def _precise_loop() -> asyncio.AbstractEventLoop:

@@ -11,13 +11,15 @@ from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+from bench.errors import BenchError
+
 READY_WITHIN_S = 60.0
 _STOP_WITHIN_S = 20.0
 _POLL_S = 0.01
 _LOG_TAIL_BYTES = 2000
 
 
-class ServerError(Exception):
+class ServerError(BenchError):
     """A server did not start, or ended too early; the message has the end of its log."""
 
 

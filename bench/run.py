@@ -20,19 +20,18 @@ from collections.abc import Callable
 
 import msgspec
 
-from bench.api import ApiError
 from bench.bench_full_pool import full_pool_figures
 from bench.bench_paced import paced_figure
 from bench.bench_restart import restart_figure
 from bench.contenders import Contender, contenders
 from bench.databases import open_databases, scratch_directory
-from bench.load import LoadError
-from bench.processes import ServerError
+from bench.errors import BenchError
+from bench.flash_sale import prove_flash_sale
 from bench.ratios import Rounds, round_figures
 from bench.report import contender_table, target_table
 from bench.summary import json_line
 from bench.targets import Figure
-from bench.turns import Bench, Size, Turn, WrongStateError, take_turn
+from bench.turns import Bench, Size, Turn, take_turn
 
 CANONICAL = Size(
     name="canonical",
@@ -43,6 +42,8 @@ CANONICAL = Size(
     paced_s=60,
     paced_per_second=1000,
     fill_orders=1_000_000,
+    sale_units=10_000,
+    sale_clients=300,
 )
 SMOKE = Size(
     name="smoke",
@@ -53,12 +54,15 @@ SMOKE = Size(
     paced_s=2,
     paced_per_second=200,
     fill_orders=10_000,
+    sale_units=300,
+    sale_clients=40,
 )
 
 FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "paced": lambda bench: [paced_figure(bench)],
     "full_pool": full_pool_figures,
     "restart": lambda bench: [restart_figure(bench)],
+    "flash_sale": prove_flash_sale,
 }
 """Measurements beside the rounds; each has servers of its own."""
 
@@ -124,7 +128,7 @@ def main() -> None:
         with open_databases(chosen.database_url) as databases, scratch_directory() as directory:
             bench = Bench(databases=databases, directory=directory, size=size, seed=chosen.seed)
             run(bench, only=set(chosen.only), say=say)
-    except (ApiError, LoadError, ServerError, WrongStateError) as error:
+    except BenchError as error:
         sys.exit(f"bench: {error}")
 
 

@@ -8,6 +8,7 @@ import msgspec
 from bench.api import Api
 from bench.contenders import Contender
 from bench.databases import Databases, fetch_count
+from bench.errors import BenchError
 from bench.load import Crowd, Load
 from bench.processes import free_port, serving
 
@@ -31,6 +32,8 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     paced_s: float
     paced_per_second: int
     fill_orders: int
+    sale_units: int
+    sale_clients: int
 
 
 class Bench(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +62,7 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     catch_up_s: float | None = None
 
 
-class WrongStateError(Exception):
+class WrongStateError(BenchError):
     """The database does not hold what the clients were told: the figures mean nothing."""
 
 
@@ -104,17 +107,25 @@ def wait_caught_up(api: Api) -> float:
 
 
 def check_sold(url: str, queries: tuple[str, ...], *, loads: list[Load]) -> int:
-    """Return what was sold, which has to be what the clients saw created.
+    """Return what was sold, by all of `queries`, which has to be what the clients saw.
+
+    Raises:
+        WrongStateError: it is not.
+    """
+    return agreed({query: fetch_count(url, query) for query in queries}, loads=loads)
+
+
+def agreed(counts: dict[str, int], *, loads: list[Load]) -> int:
+    """Return the one number of orders that all counts and all clients agree on.
 
     `wrk` leaves when its time is over; what it then had in flight may have been sold unseen,
     at most one order a connection.
 
     Raises:
-        WrongStateError: it is not.
+        WrongStateError: they do not agree.
     """
     seen = sum(load.created for load in loads)
     unseen_max = sum(load.unread_max for load in loads)
-    counts = {query: fetch_count(url, query) for query in queries}
     if len(set(counts.values())) > 1:
         raise WrongStateError(f"the database contradicts itself: {counts}")
     sold = next(iter(counts.values()))
