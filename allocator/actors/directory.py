@@ -12,11 +12,10 @@ import structlog
 
 from allocator.actors.actor import Actor
 from allocator.actors.ports import Journal
-from allocator.domain.codec import decode_event
 from allocator.domain.ids import SHARD_MASK
 from allocator.domain.pool import Pool
 from allocator.domain.records import StoredSnapshot
-from allocator.domain.rules import evolve
+from allocator.domain.replay import replay
 from allocator.domain.snapshots import dump_pool, load_pool
 from allocator.errors import AllocatorError, JournalError, QuarantinedError, UnavailableError
 
@@ -148,19 +147,10 @@ class Directory:
         if origin.snapshot is not None:
             pool, snapshot_seq = load_pool(origin.snapshot.state), origin.snapshot.seq
         async for records in self._journal.records(actor.actor_id, after_seq=pool.version):
-            for record in records:
-                if record.seq != pool.version + 1:
-                    raise _GapError(expected=pool.version + 1, found=record.seq)
-                event = decode_event(kind=record.kind, version=record.version, body=record.body)
-                evolve(pool, event, at_ms=record.at_ms)
+            replay(pool, records)
             self.statistics.replayed += len(records)
             digest = records[-1].digest
         if self._actors.get(actor.actor_id) is not actor:
             return  # dropped meanwhile, its messages answered
         self.statistics.recoveries += 1
         actor.activate(pool, digest=digest, snapshot_seq=snapshot_seq, wake_at_ms=origin.wake_at_ms)
-
-
-class _GapError(AllocatorError):
-    def __init__(self, *, expected: int, found: int) -> None:
-        super().__init__(f"row {expected} is missing before row {found}")

@@ -65,6 +65,7 @@ class Worker:
 
     Attributes:
         shards: Which those are; empty while another worker has them.
+        tasks: What runs beside the requests; none of them ends before `stop` unless by a bug.
     """
 
     def __init__(self, journal: Journal, *, clock: Clock, limits: Limits) -> None:
@@ -79,7 +80,7 @@ class Worker:
         self._closed: str | None = "the server is starting"
         self._stopping = False
         self._ownership = asyncio.Lock()  # a claim that overlaps a renewal would be of neither
-        self._tasks: list[asyncio.Task[None]] = []
+        self.tasks: list[asyncio.Task[None]] = []
 
     @property
     def ready(self) -> bool:
@@ -95,7 +96,7 @@ class Worker:
         self.shards = await self._journal.renew()
         self.shards = await self._journal.claim()
         self._closed = None
-        self._tasks = [
+        self.tasks = [
             asyncio.create_task(self.writer.run(), name="journal writer"),
             asyncio.create_task(self._beat(), name="heartbeat"),
             asyncio.create_task(self._wake(), name="wake-ups"),
@@ -113,20 +114,13 @@ class Worker:
                     await asyncio.sleep(0.01)
         except TimeoutError:
             log.warning("worker.drain_timed_out", unanswered=self.writer.unanswered)
-        for task in self._tasks:
+        for task in self.tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self.tasks, return_exceptions=True)
         try:
             await self._journal.resign()
         except JournalError as error:
             log.warning("worker.resign_failed", error=str(error))
-
-    def failed(self) -> BaseException | None:
-        """Return what ended one of the worker's tasks, or None while all run. A bug, if any."""
-        for task in self._tasks:
-            if task.done() and not task.cancelled():
-                return task.exception()
-        return None
 
     def ask(self, actor_id: int, command: Command) -> asyncio.Future[Answer]:
         """Have an actor decide; the answer comes when it is durable.
@@ -216,7 +210,7 @@ class Worker:
                 elif len(self.shards) < SHARDS:
                     await self._claim()
             except JournalError as error:
-                log.warning("worker.heartbeat_failed", error=str(error))
+                self.writer.doubt(error)
 
     async def _claim(self) -> None:
         async with self._ownership:

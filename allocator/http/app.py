@@ -13,7 +13,10 @@ import structlog
 from aiohttp import web
 
 from allocator.errors import AllocatorError
+from allocator.http.batch import BatchHandlers
 from allocator.http.context import Context
+from allocator.http.health import HealthHandlers
+from allocator.http.history import HistoryHandlers
 from allocator.http.names import NameHandlers
 from allocator.http.orders import OrderHandlers
 from allocator.http.problems import (
@@ -40,8 +43,15 @@ def make_app(
     """Return the application of one worker."""
     guard = _Guard(statistics, slow_request_s=slow_request_ms / 1000)
     app = web.Application(client_max_size=body_max_bytes)
-    groups = (OrderHandlers(context), StockHandlers(context), NameHandlers(context))
-    _register(app, [route for group in groups for route in group.routes()], guard)
+    routes = [
+        *OrderHandlers(context).routes(),
+        *BatchHandlers(context, line_max_bytes=body_max_bytes).routes(),
+        *StockHandlers(context).routes(),
+        *NameHandlers(context).routes(),
+        *HistoryHandlers(context).routes(),
+        *HealthHandlers(context, statistics).routes(),
+    ]
+    _register(app, routes, guard)
     return app
 
 

@@ -103,6 +103,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     catalogue: Catalogue
     readings: Readings
     ids: IdSeal
+    version: str
     server_version: str
 
     async def pool(self, warehouse: str, product: str) -> PoolRef:

@@ -24,6 +24,7 @@ from allocator.http.shapes import Order, PostOrder
 from allocator.http.shaping import order_of, order_shape
 
 _decoder: Final = msgspec.json.Decoder(PostOrder)
+ORDER_SCOPE: Final = "order"
 _STATUSES: Final = get_args(OrderStatus)
 
 
@@ -53,7 +54,7 @@ class OrderHandlers:
             pool = await self._context.pool(body.warehouse, body.product)
         command = PlaceOrder(quantity=body.quantity, customer=body.customer)
         outcome = await self._context.ask(
-            pool.actor_id, command, key=key_of(request), scope="order"
+            pool.actor_id, command, key=key_of(request), scope=ORDER_SCOPE
         )
         order = placed_order(self._context, pool, outcome)
         return json_answer(order, status=201, headers={"Location": f"/orders/{order.id}"})

@@ -6,7 +6,6 @@ from typing import Annotated, Generic, TypeVar
 import msgspec
 from msgspec import Meta
 
-from allocator.domain.catalogue import Price, Product, Warehouse
 from allocator.domain.messages import QUANTITY_MAX
 from allocator.domain.rows import OrderStatus
 
@@ -167,14 +166,24 @@ class JournalEvent(msgspec.Struct, frozen=True, kw_only=True):
     body: msgspec.Raw
 
 
+class Health(msgspec.Struct, frozen=True, kw_only=True):
+    """How the server is."""
+
+    status: str
+
+
+class JournalPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of a journal; pass `next_after` as `after` to get the next one."""
+
+    items: list[JournalEvent]
+    next_after: int | None
+
+
 class Listing(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     """A page of a list; pass `next_cursor` as `cursor` to get the next one."""
 
     items: list[T]
     next_cursor: str | None
-
-
-__all__ = ["Price", "Product", "Warehouse"]
 
 
 def time_of(at_ms: int) -> datetime:

@@ -1,0 +1,40 @@
+"""The journal of a product at a warehouse: everything that ever happened to it."""
+
+from typing import Final
+
+from aiohttp import web
+
+from allocator.http.answers import JsonAnswer, json_answer
+from allocator.http.context import Context
+from allocator.http.paging import limit_of, number, query
+from allocator.http.problems import ProblemError, invalid
+from allocator.http.shapes import JournalPage
+from allocator.http.shaping import event_of
+
+_SEQ_MAX: Final = (1 << 36) - 1
+
+
+class HistoryHandlers:
+    """The route /journal."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return what to register."""
+        return [web.get("/journal", self.list, allow_head=False)]
+
+    async def list(self, request: web.Request) -> JsonAnswer:
+        """Return events above `after`, ascending; committed ones only."""
+        found = query(request, "product", "warehouse", "after", "limit")
+        if "product" not in found or "warehouse" not in found:
+            raise ProblemError(invalid("product and warehouse say whose journal is wanted"))
+        limit = limit_of(found)
+        after = number(found, "after", default=0, low=0, high=_SEQ_MAX)
+        pool = await self._context.router.find(found["warehouse"], found["product"])
+        records = []
+        if pool is not None:
+            records = list(await self._context.readings.events(pool, after=after, limit=limit))
+        items = [event_of(record) for record in records]
+        following = items[-1].seq if len(items) == limit else None
+        return json_answer(JournalPage(items=items, next_after=following))

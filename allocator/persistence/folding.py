@@ -1,0 +1,97 @@
+"""The folding process: snapshots of hot pools, made from the journal, off the serving loop.
+
+Under pipelining a live actor's memory is never exactly a committed state, and encoding a million
+open orders would stall every request. So another process takes the last snapshot, folds the rows
+above it, and stores the result.
+
+It is run as `python -m allocator.persistence.folding EVENTS`, is told the database's URL in the
+first line of its standard input (a command line can be read by other users), and ends when that
+input does: it never outlives the server that started it.
+"""
+
+import asyncio
+import os
+import sys
+from typing import Final
+
+import structlog
+
+from allocator.domain.pool import Pool
+from allocator.domain.records import StoredSnapshot
+from allocator.domain.replay import replay
+from allocator.domain.snapshots import dump_pool, load_pool
+from allocator.errors import JournalError
+from allocator.persistence.connections import Pool as ConnectionPool
+from allocator.persistence.connections import borrowed, open_pool
+from allocator.persistence.reader import JournalReader
+from allocator.persistence.statements import statement
+
+log = structlog.get_logger()
+
+_EVERY_S: Final = 2.0
+_ACTORS_MAX: Final = 100
+_NICENESS: Final = 10  # serving comes first
+
+
+async def fold_due(pool: ConnectionPool, *, snapshot_events: int) -> int:
+    """Snapshot every pool that needs it; return how many did.
+
+    Raises:
+        JournalError: The database does not answer.
+    """
+    async with borrowed(pool) as connection:
+        rows = await connection.fetch(statement("due_snapshots"), snapshot_events, _ACTORS_MAX)
+    reader = JournalReader(pool)
+    for row in rows:
+        await fold(reader, row["actor_id"])
+    return len(rows)
+
+
+async def fold(reader: JournalReader, actor_id: int) -> int:
+    """Snapshot one pool as it is committed now; return the seq it stands on.
+
+    Raises:
+        JournalError: The database does not answer.
+    """
+    origin = await reader.origin(actor_id)
+    state = Pool() if origin.snapshot is None else load_pool(origin.snapshot.state)
+    async for records in reader.records(actor_id, after_seq=state.version):
+        replay(state, records)
+    snapshot = StoredSnapshot(seq=state.version, state=dump_pool(state))
+    await reader.save_snapshot(actor_id, snapshot)
+    return snapshot.seq
+
+
+async def _run(url: str, *, snapshot_events: int) -> None:
+    while True:
+        try:
+            pool = await open_pool(url, size=1)
+            try:
+                while True:
+                    await fold_due(pool, snapshot_events=snapshot_events)
+                    await asyncio.sleep(_EVERY_S)
+            finally:
+                pool.terminate()
+        except JournalError as error:
+            log.warning("folding.interrupted", error=str(error))
+        await asyncio.sleep(_EVERY_S)
+
+
+async def _until_input_ends(url: str, *, snapshot_events: int) -> None:
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(sys.stdin.fileno(), ended.set)
+    folding = asyncio.create_task(_run(url, snapshot_events=snapshot_events))
+    waiting = asyncio.create_task(ended.wait())
+    await asyncio.wait({folding, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    folding.cancel()
+
+
+def main() -> None:
+    """Fold until standard input ends."""
+    os.nice(_NICENESS)
+    url = sys.stdin.readline().strip()
+    asyncio.run(_until_input_ends(url, snapshot_events=int(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()
