@@ -24,6 +24,7 @@ class Api:
     """One connection to a server on the loopback address, for one thread."""
 
     def __init__(self, *, port: int, host: str = "127.0.0.1") -> None:
+        self.port = port
         self._connection = HTTPConnection(host, port, timeout=_TIMEOUT_S)
 
     def __enter__(self) -> Self:

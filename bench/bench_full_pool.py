@@ -106,6 +106,7 @@ def _projection(bench: Bench, url: str) -> Figure:
     return Figure(
         name=PROJECTION_PER_S,
         value=behind / elapsed_s,
+        spoiled="" if behind else "too few events to time",
         details={"events": behind, "seconds": elapsed_s},
     )
 

@@ -108,6 +108,7 @@ class Answers:
         self.ended_ns = 0
         self._created = 0
         self._failed = 0
+        self._first_failure = ""
         self._histogram = Histogram()
 
     def count(self, status: int, *, since_ns: int) -> None:
@@ -118,6 +119,7 @@ class Answers:
             self._created += 1
         else:
             self._failed += 1
+            self._first_failure = self._first_failure or f"status {status}"
 
     def load(self, *, started_ns: int, unanswered: int) -> Load:
         """Return the outcome; what was never answered has failed too."""
@@ -129,6 +131,7 @@ class Answers:
             unread_max=unread,
             elapsed_ns=max(0, self.ended_ns - started_ns),
             latency=self._histogram.percentiles(),
+            first_failure=self._first_failure or ("no answer" if unread else ""),
         )
 
 

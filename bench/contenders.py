@@ -1,6 +1,8 @@
 """Who is measured: each contender's server, its load, and the SQL that counts what it sold."""
 
+import functools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
@@ -21,6 +23,7 @@ KEYED = "keyed"
 BATCH = "batch"
 BATCH_HELD_BACK = "batch_held_back"
 
+_PREPARERS = 8
 _BATCH_ORDERS_MAX = 10_000_000
 
 PLACED = "SELECT count(*) FROM journal WHERE kind = 'order_placed'"
@@ -85,8 +88,16 @@ def serve_arguments(port: int, url: str, *more: str) -> list[str]:
 def stock_products(api: Api, mix: Mix) -> None:
     """Open the warehouse and every product of a mix, with stock that no run sells out."""
     api.open_warehouse()
-    for product in mix.products:
-        api.stock(product, quantity=PLENTY_UNITS)
+    in_parts = [mix.products[part::_PREPARERS] for part in range(_PREPARERS)]
+    with ThreadPoolExecutor(_PREPARERS) as preparers:
+        # Taking the results raises what went wrong in a thread.
+        list(preparers.map(functools.partial(_stock_all, api.port), in_parts))
+
+
+def _stock_all(port: int, products: list[str]) -> None:
+    with Api(port=port) as api:
+        for product in products:
+            api.stock(product, quantity=PLENTY_UNITS)
 
 
 def _ours(

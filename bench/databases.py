@@ -11,8 +11,13 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 
 from allocator.persistence.embedded import EmbeddedPostgres
+from bench.errors import BenchError
 
 _Result = TypeVar("_Result")
+
+
+class DatabaseError(BenchError):
+    """PostgreSQL is not there, or refused."""
 
 
 class Databases:
@@ -85,4 +90,7 @@ def _on_connection(url: str, ask: Callable[[asyncpg.Connection], Awaitable[_Resu
         finally:
             await connection.close()
 
-    return asyncio.run(once())
+    try:
+        return asyncio.run(once())
+    except (OSError, asyncpg.PostgresError) as error:
+        raise DatabaseError(f"PostgreSQL would not: {error}") from error

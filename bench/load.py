@@ -29,6 +29,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
         unread_max: Requests that may have been sent and whose answer nobody waited for.
         elapsed_ns: From the first request to the last answer that counts.
         latency: None where single answers were not timed.
+        first_failure: What the client knows of one; "" when it knows nothing, or none failed.
     """
 
     client: str
@@ -37,6 +38,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
     unread_max: int
     elapsed_ns: int
     latency: Percentiles | None = None
+    first_failure: str = ""
 
     @property
     def per_second(self) -> float:

@@ -1,6 +1,6 @@
 """Bulk orders: many lines on a few connections to `POST /orders/batch`.
 
-The client writes whole blocks of lines as fast as flow control lets it, and counts result
+The client writes whole blocks of lines, some blocks ahead of the results, and counts result
 lines as they come. It looks into a result no further than for its status, so that it costs
 little beside the server that shares its cores.
 """
@@ -22,7 +22,10 @@ from bench.mixes import order_body
 
 BLOCK_LINES = 500
 _CREATED = b'"status":201'
-_UNSENT_MAX_BYTES = 256 * 1024
+_AHEAD_MAX_LINES = 16 * BLOCK_LINES
+"""Lines without a result that a connection may have. Without a bound the kernel's buffers take
+some 100,000 of them at once, and the load ends seconds after its time."""
+
 _HEAD = (
     b"POST /orders/batch HTTP/1.1\r\n"
     b"Host: 127.0.0.1\r\n"
@@ -84,19 +87,30 @@ class ChunkedBody:
 
 
 class ResultLines:
-    """Counts result lines and, among them, those that say 201."""
+    """Counts result lines and, among them, those that say 201.
+
+    Attributes:
+        first_failure: The first line that says anything else.
+    """
 
     def __init__(self) -> None:
         self.lines = 0
         self.created = 0
+        self.first_failure = b""
         self._partial = b""
 
     def feed(self, content: bytes) -> None:
         """Count the lines that end in `content`."""
         whole, newline, self._partial = (self._partial + content).rpartition(b"\n")
         if newline:
-            self.lines += whole.count(b"\n") + 1
-            self.created += whole.count(_CREATED)
+            lines = whole.count(b"\n") + 1
+            created = whole.count(_CREATED)
+            self.lines += lines
+            self.created += created
+            if created < lines and not self.first_failure:
+                self.first_failure = next(
+                    line for line in whole.split(b"\n") if _CREATED not in line
+                )
 
 
 class _Stream(asyncio.Protocol):
@@ -105,7 +119,7 @@ class _Stream(asyncio.Protocol):
         self._chunk = f"{len(block):x}\r\n".encode() + block + b"\r\n"
         self._blocks_left = blocks_max
         self._deadline_ns = perf_counter_ns() + round(batch.seconds * NS_PER_S)
-        self._may_write = True
+        self._is_complete = False
         self._head = b""
         self._body: ChunkedBody | None = None
         self._transport: asyncio.Transport | None = None
@@ -117,28 +131,19 @@ class _Stream(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=_UNSENT_MAX_BYTES)
         self._transport.write(_HEAD)
-        self._write_blocks()
-
-    def pause_writing(self) -> None:
-        self._may_write = False
-
-    def resume_writing(self) -> None:
-        self._may_write = True
         self._write_blocks()
 
     def _write_blocks(self) -> None:
         assert self._transport is not None
-        while self._may_write and self._blocks_left:
-            if perf_counter_ns() >= self._deadline_ns:
-                self._blocks_left = 0
-                break
+        if perf_counter_ns() >= self._deadline_ns:
+            self._blocks_left = 0
+        while self._blocks_left and self.sent_lines - self.results.lines < _AHEAD_MAX_LINES:
             self._blocks_left -= 1
             self.sent_lines += BLOCK_LINES
             self._transport.write(self._chunk)
-        if not self._blocks_left and self._may_write:
-            self._may_write = False
+        if not self._blocks_left and not self._is_complete:
+            self._is_complete = True
             self._transport.write(_LAST_CHUNK)
 
     def data_received(self, received: bytes) -> None:
@@ -154,6 +159,8 @@ class _Stream(asyncio.Protocol):
         self.results.feed(self._body.feed(received))
         if self._body.ended:
             self._end()
+        else:
+            self._write_blocks()
 
     def connection_lost(self, error: Exception | None) -> None:
         self._end(problem=f"the connection broke: {error}")
@@ -163,6 +170,9 @@ class _Stream(asyncio.Protocol):
             self.problem = problem
             self.ended_ns = perf_counter_ns()
             self.ended.set()
+
+    def failure(self) -> str:
+        return self.problem or self.results.first_failure.decode(errors="replace")
 
     def close(self) -> None:
         self._end(problem="the last result did not come in time")
@@ -205,4 +215,5 @@ def _outcome(streams: list[_Stream], *, started_ns: int) -> Load:
         failed=sent - created,
         unread_max=sent - sum(stream.results.lines for stream in streams),
         elapsed_ns=max(stream.ended_ns for stream in streams) - started_ns,
+        first_failure=next((each for stream in streams if (each := stream.failure())), ""),
     )

@@ -72,6 +72,10 @@ class Rounds:
         """Return how many requests failed in all turns."""
         return sum(turn.load.failed for turn in self.of(contender))
 
+    def first_failure(self, contender: str) -> str:
+        """Return what a client knows of a failed request; empty if it knows nothing."""
+        return next((each for turn in self.of(contender) if (each := turn.load.first_failure)), "")
+
     def _best(self, names: tuple[str, ...], *, number: int) -> float:
         turns = (self._turns.get((name, number)) for name in names)
         return max((turn.load.per_second for turn in turns if turn), default=0.0)

@@ -78,7 +78,12 @@ def run(bench: Bench, *, only: set[str], say: Callable[[str], None]) -> None:
             figures += measure(bench)
     if rounds.names:
         print(contender_table(known, rounds), end="\n\n")
+        for one in known:
+            if failure := rounds.first_failure(one.name):
+                print(f"{one.title}: one failure was {failure}\n")
     print(target_table(figures), end="\n\n")
+    if bench.size.name == SMOKE.name:
+        print("The smoke size shows that everything runs; its figures mean nothing.\n")
     print(json_line(bench, rounds, figures))
 
 

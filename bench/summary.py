@@ -31,6 +31,7 @@ class ContenderSummary(msgspec.Struct, frozen=True, kw_only=True):
     to_floor: float | None
     latency: Percentiles | None
     failed: int
+    first_failure: str
     catch_up_max_s: float
     seen: list[int]
     sold: list[int | None]
@@ -88,6 +89,7 @@ def _contender(name: str, rounds: Rounds) -> ContenderSummary:
         to_floor=None if to_floor is None else significant(to_floor),
         latency=rounds.latency(name),
         failed=rounds.failed(name),
+        first_failure=rounds.first_failure(name),
         catch_up_max_s=significant(rounds.catch_up_max_s(name)),
         seen=[turn.seen for turn in turns],
         sold=[turn.sold for turn in turns],

@@ -64,6 +64,7 @@ async def test_a_closed_loop_counts_what_it_was_answered(mix: Mix) -> None:
     assert load.failed == 3
     assert load.created > 0
     assert load.unread_max == 0
+    assert load.first_failure == "status 409"
 
 
 @pytest.mark.parametrize("piece", [1, 20, len(_OK) - 1, len(_OK)])
@@ -168,6 +169,7 @@ async def test_a_batch_ends_with_the_last_result() -> None:
         )
 
     assert (load.created, load.failed, load.unread_max) == (2 * BLOCK_LINES - 2, 2, 0)
+    assert load.first_failure == '{"status":409}'
 
 
 async def test_a_batch_that_is_not_taken_is_an_error() -> None:
