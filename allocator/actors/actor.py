@@ -133,11 +133,10 @@ class Actor:
         if not decision:
             self._writer.confirm(self, envelope.reply, _NOTED)
             return
-        *before, last = decision
-        for event in before:
+        for event in decision[:-1]:
             self._accept()
             self._record(pool, event, _NOBODY, now_ms=now_ms)
-        self._record(pool, last, envelope, now_ms=now_ms)
+        self._record(pool, decision[-1], envelope, now_ms=now_ms)
 
     def _record(self, pool: Pool, event: Event, envelope: Envelope, *, now_ms: int) -> None:
         evolve(pool, event, at_ms=now_ms)

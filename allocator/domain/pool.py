@@ -65,6 +65,7 @@ class Pool:
         lots: Lots with units on hand, by seq.
         orders: Open orders, by seq.
         available: Units for sale, summed over `lots`; `ordered` and `expired` likewise.
+        next_expiry_ms: When the first lot with unsold units expires, None if none does.
     """
 
     __slots__ = (
@@ -74,6 +75,7 @@ class Pool:
         "expired",
         "last_at_ms",
         "lots",
+        "next_expiry_ms",
         "ordered",
         "orders",
         "version",
@@ -87,6 +89,7 @@ class Pool:
         self.available = 0
         self.ordered = 0
         self.expired = 0
+        self.next_expiry_ms: int | None = None
         # Ranks of the lots with units available, ascending from index `_first`; what stands
         # before it is used up. A head that moves makes taking from the front O(1).
         self._queue: list[tuple[int, int]] = []
@@ -117,13 +120,6 @@ class Pool:
             index += 1
         return tuple(picks)
 
-    def next_expiry_ms(self) -> int | None:
-        """Return when the first lot with unsold units expires, or None if none does."""
-        if self._first == len(self._queue):
-            return None
-        expires_at_ms = self._queue[self._first][0]
-        return None if expires_at_ms == NEVER_MS else expires_at_ms
-
     def due(self, now_ms: int) -> list[Lot]:
         """Return the lots with unsold units whose expiry is not after `now_ms`, in order."""
         until = bisect_left(self._queue, (now_ms + 1, 0), lo=self._first)
@@ -138,7 +134,7 @@ class Pool:
         self.ordered += lot.ordered
         self.expired += lot.expired
         if lot.available:
-            insort(self._queue, lot.rank, lo=self._first)
+            self._enqueue(lot)
 
     def take(self, seq: int, units: int) -> Lot:
         """Remove `units` from the available ones of a lot; the caller books them elsewhere."""
@@ -152,7 +148,7 @@ class Pool:
     def give_back(self, lot: Lot, units: int) -> None:
         """Add `units` to the available ones of a lot."""
         if not lot.available:
-            insort(self._queue, lot.rank, lo=self._first)
+            self._enqueue(lot)
         lot.available += units
         self.available += units
 
@@ -160,6 +156,10 @@ class Pool:
         """Drop a lot of which nothing is on hand."""
         if not lot.on_hand:
             del self.lots[lot.seq]
+
+    def _enqueue(self, lot: Lot) -> None:
+        insort(self._queue, lot.rank, lo=self._first)
+        self._note_first()
 
     def _unqueue(self, lot: Lot) -> None:
         index = bisect_left(self._queue, lot.rank, lo=self._first)
@@ -170,3 +170,10 @@ class Pool:
         if self._first > _COMPACT_AFTER and self._first * 2 > len(self._queue):
             del self._queue[: self._first]
             self._first = 0
+        self._note_first()
+
+    def _note_first(self) -> None:
+        expires_at_ms = NEVER_MS
+        if self._first < len(self._queue):
+            expires_at_ms = self._queue[self._first][0]
+        self.next_expiry_ms = None if expires_at_ms == NEVER_MS else expires_at_ms

@@ -98,7 +98,7 @@ def evolve(pool: Pool, event: Event, *, at_ms: int) -> None:
 
 def wake_at(pool: Pool) -> int | None:
     """Return when the pool next wants a `Wake`, milliseconds of Unix time, or None."""
-    return pool.next_expiry_ms()
+    return pool.next_expiry_ms
 
 
 def units_of(picks: Picks) -> int:
