@@ -1,5 +1,6 @@
 """Reading the journal and its snapshots: what needs no right to write."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from hashlib import blake2b
 from typing import Final
@@ -15,7 +16,8 @@ from allocator.persistence.statements import statement
 log = structlog.get_logger()
 
 SNAPSHOTS_KEPT: Final = 3
-_CHUNK: Final = 5_000
+_CHUNK: Final = 2_000
+"""Rows that are replayed in one go; the loop serves others in between."""
 _STATE_DIGEST_BYTES: Final = 16
 
 
@@ -41,14 +43,37 @@ class JournalReader:
         return Origin(snapshot=None, head=GENESIS, wake_at_ms=wake_at_ms)
 
     async def records(self, actor_id: int, *, after_seq: int) -> AsyncIterator[Sequence[Record]]:
-        """Yield the actor's rows above `after_seq`, ascending, in chunks; none is empty."""
-        while True:
-            chunk = await self.page(actor_id, after_seq=after_seq, limit=_CHUNK)
-            if chunk:
+        """Yield the actor's rows above `after_seq`, ascending, in chunks; none is empty.
+
+        They lack the principal and the key, which no state depends on. The next chunk is
+        fetched while the caller works on one.
+        """
+        upcoming = asyncio.create_task(self._chunk(actor_id, after_seq))
+        try:
+            while chunk := await upcoming:
+                if len(chunk) == _CHUNK:
+                    upcoming = asyncio.create_task(self._chunk(actor_id, chunk[-1].seq))
                 yield chunk
-            if len(chunk) < _CHUNK:
-                return
-            after_seq = chunk[-1].seq
+                if len(chunk) < _CHUNK:
+                    return
+        finally:
+            upcoming.cancel()
+
+    async def _chunk(self, actor_id: int, after_seq: int) -> list[Record]:
+        async with borrowed(self._pool) as connection:
+            rows = await connection.fetch(statement("replay"), actor_id, after_seq, _CHUNK)
+        return [
+            Record(
+                actor_id=actor_id,
+                seq=seq,
+                at_ms=at_ms,
+                kind=kind,
+                version=version,
+                body=body,
+                digest=digest,
+            )
+            for seq, at_ms, kind, version, body, digest in rows
+        ]
 
     async def page(self, actor_id: int, *, after_seq: int, limit: int) -> list[Record]:
         """Return at most `limit` of the actor's rows above `after_seq`, ascending."""
