@@ -80,11 +80,28 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-async def _serve(config: Config) -> int:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    started_ms = now_ms()
+class Running(msgspec.Struct, frozen=True, kw_only=True):
+    """A server that serves.
+
+    Attributes:
+        url: Where.
+        context: Its parts.
+        background: Tasks that end before the server only by a bug.
+    """
+
+    url: str
+    context: Context
+    background: list[asyncio.Task[None]]
+
+
+@asynccontextmanager
+async def running(config: Config) -> AsyncIterator[Running]:
+    """Serve while the context is open; leaving it drains and stops.
+
+    Raises:
+        UsageError: It cannot start as configured.
+        JournalError: The database does not answer.
+    """
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(config))
         database = await stack.enter_async_context(_open_database(config))
@@ -95,14 +112,25 @@ async def _serve(config: Config) -> int:
         await worker.start()
         background = [*worker.tasks, *_background(config, database.url, installation.era)]
         runner = await _start_http(config, context, listener)
+        host, port = listener.getsockname()[:2]
+        try:
+            yield Running(url=f"http://{host}:{port}", context=context, background=background)
+        finally:
+            await _stop(config, runner, worker, background)
+
+
+async def _serve(config: Config) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    started_ms = now_ms()
+    async with running(config) as server:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)
-        host, port = listener.getsockname()[:2]
-        log.info("server.started", url=f"http://{host}:{port}", took_ms=now_ms() - started_ms)
-        failed = await _until_stopped(stop, background)
+        log.info("server.started", url=server.url, took_ms=now_ms() - started_ms)
+        failed = await _until_stopped(stop, server.background)
         log.info("server.stopping")
-        await _stop(config, runner, worker, background)
     log.info("server.stopped")
     return 1 if failed else 0
 
