@@ -8,7 +8,7 @@ Non-goals: the throughput; the crowd's latencies under full load are in the cont
 """
 
 from bench.api import Api
-from bench.contenders import PLACED, PROJECTED, serve_arguments, stock_products
+from bench.contenders import PLACED, serve_arguments, stock_products
 from bench.mixes import Mix
 from bench.paced import Pace, paced_load
 from bench.processes import free_port, serving
@@ -32,7 +32,7 @@ def paced_figure(bench: Bench) -> Figure:
                 )
             )
             catch_up_s = wait_caught_up(api)
-        sold = check_sold(url, (PLACED, PROJECTED), loads=[load])
+        sold = check_sold(url, (PLACED,), loads=[load])
     assert load.latency is not None
     return Figure(
         name=PACED_P99_MS,

@@ -39,7 +39,8 @@ class Contender(msgspec.Struct, frozen=True, kw_only=True):
         prepare: Makes plenty of stock through the API.
         load: Makes the load.
         sold: Queries for the number of orders sold; they have to agree. Empty: sells nothing.
-        catches_up: Whether read models have to catch up before the turn is over.
+        projected: The query for the orders in the read models, which then have to catch up
+            before the turn is over.
     """
 
     name: str
@@ -49,7 +50,7 @@ class Contender(msgspec.Struct, frozen=True, kw_only=True):
     load: Callable[[Crowd], Load] = hammer
     mix: Mix = Mix.HOT
     sold: tuple[str, ...] = ()
-    catches_up: bool = False
+    projected: str | None = None
 
 
 def contenders() -> list[Contender]:
@@ -116,12 +117,8 @@ def _ours(
         prepare=stock_products,
         load=load,
         mix=mix,
-        sold=(
-            PLACED,
-            *((PROJECTED,) if projection else ()),
-            *((PLACED_KEYS,) if mix is Mix.KEYED else ()),
-        ),
-        catches_up=projection,
+        sold=(PLACED, PLACED_KEYS) if mix is Mix.KEYED else (PLACED,),
+        projected=PROJECTED if projection else None,
     )
 
 

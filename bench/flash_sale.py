@@ -17,19 +17,21 @@ import argparse
 import contextlib
 import sys
 from collections.abc import Iterator
-from urllib.parse import urlsplit
+from http.client import HTTP_PORT
+from urllib.parse import SplitResult
 
 from rich.console import Console
 
+from bench.arguments import at_least_one, http_address
 from bench.contenders import serve_arguments
 from bench.databases import scratch_directory
 from bench.errors import BenchError
-from bench.processes import free_port, serving
+from bench.processes import free_port, serving, unwind_on_sigterm
 from bench.sale import DEMAND, Sale, SaleError, hold_sale, report_claims
 from bench.targets import Figure
 from bench.turns import Bench
 
-_WITHIN_S = 180.0
+_WITHIN_S = 180
 
 
 def prove_flash_sale(bench: Bench) -> list[Figure]:
@@ -58,11 +60,11 @@ def prove_flash_sale(bench: Bench) -> list[Figure]:
 
 
 @contextlib.contextmanager
-def _server(url: str | None) -> Iterator[tuple[str, int]]:
+def _server(url: SplitResult | None) -> Iterator[tuple[str, int]]:
     """Yield the host and port of the server at `url`, or of one with a PostgreSQL of its own."""
     if url is not None:
-        parts = urlsplit(url)
-        yield parts.hostname or "127.0.0.1", parts.port or 8080
+        assert url.hostname is not None
+        yield url.hostname, url.port or HTTP_PORT
         return
     port = free_port()
     with scratch_directory() as scratch:
@@ -73,17 +75,22 @@ def _server(url: str | None) -> Iterator[tuple[str, int]]:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="hold a flash sale and prove that it was fair")
-    parser.add_argument("--url", help="of a running server, http://127.0.0.1:8080")
-    parser.add_argument("--units", type=int, default=10_000)
-    parser.add_argument("--clients", type=int, default=300)
+    parser.add_argument(
+        "--url", type=http_address, help="of a running server, http://127.0.0.1:8080"
+    )
+    parser.add_argument("--units", type=at_least_one, default=10_000)
+    parser.add_argument("--clients", type=at_least_one, default=300)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--within-s", type=float, default=_WITHIN_S, help="give up after so long")
+    parser.add_argument(
+        "--within-s", type=at_least_one, default=_WITHIN_S, help="give up after so long"
+    )
     return parser.parse_args()
 
 
 def main() -> None:
     """Hold a sale; exit with 1 when a claim about it does not hold."""
     chosen = _arguments()
+    unwind_on_sigterm()
     sale = Sale(
         units=chosen.units, clients=chosen.clients, seed=chosen.seed, within_s=chosen.within_s
     )

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
+from types import FrameType
 
 from bench.errors import BenchError
 
@@ -21,6 +23,15 @@ _LOG_TAIL_BYTES = 2000
 
 class ServerError(BenchError):
     """A server did not start, or ended too early; the message has the end of its log."""
+
+
+def unwind_on_sigterm() -> None:
+    """Let SIGTERM end this process as Ctrl-C does, so that its children end with it."""
+    signal.signal(signal.SIGTERM, _exit)
+
+
+def _exit(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
 
 
 def free_port() -> int:

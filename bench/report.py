@@ -26,7 +26,7 @@ def _contender_row(contender: Contender, rounds: Rounds) -> tuple[str, ...]:
         _number(latency.p50_ms if latency else None),
         _number(latency.p99_ms if latency else None),
         str(rounds.failed(name)),
-        f"{rounds.catch_up_max_s(name):.1f} s" if contender.catches_up else "",
+        f"{rounds.catch_up_max_s(name):.1f} s" if contender.projected else "",
     )
 
 
@@ -36,6 +36,17 @@ def target_table(figures: list[Figure]) -> str:
     rows: list[tuple[str, ...]] = [("it must reach", "at least", "aim", "measured", "reached")]
     rows += [_target_row(target, measured.get(target.name)) for target in TARGETS]
     return aligned(rows)
+
+
+def detail_lines(figures: list[Figure]) -> str:
+    """Return what else was measured for each target, a line each; empty if nothing was."""
+    titles = {target.name: target.title for target in TARGETS}
+    return "\n".join(
+        f"{titles[figure.name]}: "
+        + ", ".join(f"{name} {value:,.10g}" for name, value in figure.rounded.details.items())
+        for figure in figures
+        if figure.details
+    )
 
 
 def verdicts(figures: list[Figure]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from bench.arguments import at_least_one
 from bench.bench_full_pool import full_pool_figures
 from bench.bench_paced import paced_figure
 from bench.bench_restart import restart_figure
@@ -27,8 +28,9 @@ from bench.contenders import Contender, contenders
 from bench.databases import open_databases, scratch_directory
 from bench.errors import BenchError
 from bench.flash_sale import prove_flash_sale
+from bench.processes import unwind_on_sigterm
 from bench.ratios import Rounds, round_figures
-from bench.report import contender_table, target_table
+from bench.report import contender_table, detail_lines, target_table
 from bench.summary import json_line
 from bench.targets import Figure
 from bench.turns import Bench, Size, Turn, take_turn
@@ -82,6 +84,7 @@ def run(bench: Bench, *, only: set[str], say: Callable[[str], None]) -> None:
             if failure := rounds.first_failure(one.name):
                 print(f"{one.title}: one failure was {failure}\n")
     print(target_table(figures), end="\n\n")
+    print(detail_lines(figures), end="\n\n")
     if bench.size.name == SMOKE.name:
         print("The smoke size shows that everything runs; its figures mean nothing.\n")
     print(json_line(bench, rounds, figures))
@@ -114,7 +117,7 @@ def _arguments() -> argparse.Namespace:
         help="a PostgreSQL whose role may create databases, instead of an embedded one",
     )
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rounds", type=int, help="instead of the size's own number")
+    parser.add_argument("--rounds", type=at_least_one, help="instead of the size's own number")
     return parser.parse_args()
 
 
@@ -125,6 +128,7 @@ def _say(what: str, *, since: float) -> None:
 def main() -> None:
     """Run; exit with 1 when a server fails or a state is wrong, not when a target is missed."""
     chosen = _arguments()
+    unwind_on_sigterm()
     size = SMOKE if chosen.smoke else CANONICAL
     if chosen.rounds is not None:
         size = msgspec.structs.replace(size, rounds=chosen.rounds)

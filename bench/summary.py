@@ -73,7 +73,7 @@ def json_line(bench: Bench, rounds: Rounds, figures: list[Figure]) -> str:
         synchronous_commit=bench.databases.setting("synchronous_commit"),
         fsync=bench.databases.setting("fsync"),
         contenders={name: _contender(name, rounds) for name in rounds.names},
-        figures={figure.name: figure for figure in figures},
+        figures={figure.name: figure.rounded for figure in figures},
         verdicts=verdicts(figures),
     )
     return msgspec.json.encode(summary).decode()

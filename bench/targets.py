@@ -1,6 +1,7 @@
 """What the figures must reach, and which of them did."""
 
 import math
+from typing import Self
 
 import msgspec
 
@@ -45,6 +46,15 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
     value: float
     spoiled: str = ""
     details: dict[str, float] = {}
+
+    @property
+    def rounded(self) -> Self:
+        """The figure without digits that mean nothing; counts stay exact."""
+        return msgspec.structs.replace(
+            self,
+            value=significant(self.value),
+            details={name: round(value, 3) for name, value in self.details.items()},
+        )
 
 
 HOT_TO_FLOOR = "hot_to_floor"

@@ -78,7 +78,7 @@ def take_turn(contender: Contender, bench: Bench, *, number: int) -> Turn:
         with serving(contender.arguments(port, url), port=port, log=log), Api(port=port) as api:
             contender.prepare(api, contender.mix)
             loads = _loads(contender, bench, port=port, number=number)
-            catch_up_s = wait_caught_up(api) if contender.catches_up else None
+            catch_up_s = _catch_up(contender, api, url, loads=loads)
         sold = check_sold(url, contender.sold, loads=loads) if contender.sold else None
     return Turn(
         contender=contender.name,
@@ -134,6 +134,20 @@ def agreed(counts: dict[str, int], *, loads: list[Load]) -> int:
             f"{sold} orders were sold, but {seen} seen created and at most {unseen_max} unseen"
         )
     return sold
+
+
+def _catch_up(contender: Contender, api: Api, url: str, *, loads: list[Load]) -> float | None:
+    """Wait for the read models, and see that they then have what was acknowledged."""
+    if contender.projected is None:
+        return None
+    catch_up_s = wait_caught_up(api)
+    projected = fetch_count(url, contender.projected)
+    seen = sum(load.created for load in loads)
+    if projected < seen:
+        raise WrongStateError(
+            f"the read models claim to be up to date with {projected} orders of {seen}"
+        )
+    return catch_up_s
 
 
 def _loads(contender: Contender, bench: Bench, *, port: int, number: int) -> list[Load]:

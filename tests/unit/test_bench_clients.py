@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import islice
 from typing import TypeAlias
 
@@ -22,21 +22,24 @@ _CONFLICT = b"HTTP/1.1 409 Conflict\r\ncontent-length: 0\r\n\r\n"
 
 @asynccontextmanager
 async def server(converse: Converse) -> AsyncIterator[int]:
-    """Yield the port of a server that does as told with each connection."""
+    """Yield the port of a server that does as told with each connection, until it is closed."""
 
-    async def converse_and_close(
-        reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
-        try:
+    async def conclude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
             await converse(reader, writer)
-        except (OSError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            writer.close()
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
-    listening = await asyncio.start_server(converse_and_close, "127.0.0.1", 0)
-    async with listening:
+    listening = await asyncio.start_server(conclude, "127.0.0.1", 0)
+    try:
         yield listening.sockets[0].getsockname()[1]
+    finally:
+        listening.close()
+        # A connection that was just accepted is a task, too, before it is a conversation.
+        while others := asyncio.all_tasks() - {asyncio.current_task()}:
+            _, unfinished = await asyncio.wait(others, timeout=10)
+            assert not unfinished
 
 
 def answering(*answers: bytes) -> Converse:
