@@ -23,6 +23,7 @@ _LOW_BITS: Final = 62
 _LOW_MASK: Final = (1 << _LOW_BITS) - 1
 _MIDDLE_MASK: Final = 0xFFF
 _TEXT_LENGTH: Final = 36
+_ID_BITS: Final = 128
 _OFTEN_MAX: Final = 10_000
 
 SECRET_BYTES: Final = 32
@@ -85,6 +86,8 @@ class IdSeal:
             value = int(text.replace("-", ""), 16)
         except ValueError:
             return None
+        if value >> _ID_BITS:
+            return None  # fewer dashes and more digits than an id has
         bits = value >> 80 << 74 | (value >> 64 & _MIDDLE_MASK) << _LOW_BITS | value & _LOW_MASK
         seal = bits >> _ADDRESS_BITS
         address = (bits & _ADDRESS_MASK) ^ self._mask_of(seal)
