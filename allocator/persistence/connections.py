@@ -23,8 +23,18 @@ CONNECT_TIMEOUT_S: Final = 5.0
 COMMAND_TIMEOUT_S: Final = 10.0
 _EPOCH_2000_US: Final = 946_684_800_000_000
 
-FAILURES: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError)
-"""Everything that the driver raises when the database does not answer as it should."""
+FAILURES: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+"""Everything that the driver raises when the database does not answer as it should.
+
+`InternalClientError` is no bug: it is what a statement gets that is sent in the moment in which
+PostgreSQL says that it ends the session, and what an answer that makes no sense becomes.
+"""
 
 
 async def connect(url: str, *, application_name: str) -> Connection:
