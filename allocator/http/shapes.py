@@ -22,11 +22,42 @@ Code = Annotated[
 ]
 Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_MAX, description="units")]
 Text = Annotated[str, Meta(min_length=1, max_length=TEXT_MAX, pattern=r"^[^\x00]*\Z")]
+Title = Annotated[Text, Meta(description="what people call it")]
+LotCode = Annotated[Text, Meta(description="what the lot is called where it comes from")]
+Reference = Annotated[Text, Meta(description="your own note: a delivery, a purchase order")]
+Customer = Annotated[Text, Meta(description="whose order it is; orders can be listed by it")]
+Amount = Annotated[
+    int, Meta(ge=0, le=AMOUNT_MAX, description="minor units of the currency, such as cents")
+]
+Currency = Annotated[
+    str, Meta(pattern=r"^[A-Z]{3}\Z", description="an ISO 4217 code", examples=["EUR"])
+]
+Key = Annotated[
+    str,
+    Meta(
+        pattern=r"^[\x20-\x7e]{1,255}\Z",
+        description="the Idempotency-Key of this order alone: 1 to 255 printable ASCII characters",
+    ),
+]
+
+# What is only shown, or checked by looking it up, is described and has no bounds to check.
+Sku = Annotated[str, Meta(description="sku of a product", examples=["tea-01"])]
+Place = Annotated[str, Meta(description="code of a warehouse", examples=["main"])]
+Units = Annotated[int, Meta(description="units")]
+Time = Annotated[
+    datetime,
+    Meta(tz=True, description="RFC 3339 in UTC", examples=["2026-01-31T12:00:00Z"]),
+]
+Expiry = Annotated[
+    datetime,
+    Meta(tz=True, description="RFC 3339: when what is left of it can no longer be sold"),
+]
 Sealed = Annotated[
     str,
     Meta(
         description="an opaque id: a UUID of version 8",
         examples=["8f14e45f-ceea-867a-9a36-dedd4bea2543"],
+        extra_json_schema={"format": "uuid"},
     ),
 ]
 
@@ -40,20 +71,20 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class PutName(Body, frozen=True, kw_only=True):
     """Contents of a warehouse."""
 
-    name: Text
+    name: Title
 
 
 class PriceBody(Body, frozen=True, kw_only=True):
     """An amount in minor units (cents) of a currency."""
 
-    amount: Annotated[int, Meta(ge=0, le=AMOUNT_MAX)]
-    currency: Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z", description="ISO 4217")]
+    amount: Amount
+    currency: Currency
 
 
 class PutProduct(Body, frozen=True, kw_only=True):
     """Contents of a product."""
 
-    name: Text
+    name: Title
     price: PriceBody | None = None
 
 
@@ -72,42 +103,42 @@ class PostProduct(PutProduct, frozen=True, kw_only=True):
 class PostStock(Body, frozen=True, kw_only=True):
     """Units that arrived together."""
 
-    product: str
-    warehouse: str
+    product: Sku
+    warehouse: Place
     quantity: Quantity = 1
-    lot: Text | None = None
-    expires_at: Annotated[datetime, Meta(tz=True)] | None = None
-    reference: Text | None = None
+    lot: LotCode | None = None
+    expires_at: Expiry | None = None
+    reference: Reference | None = None
 
 
 class PostOrder(Body, frozen=True, kw_only=True):
     """An order of one product from one warehouse."""
 
-    product: str
-    warehouse: str
+    product: Sku
+    warehouse: Place
     quantity: Quantity = 1
-    customer: Text | None = None
+    customer: Customer | None = None
 
 
 class BatchOrder(PostOrder, frozen=True, kw_only=True):
     """A line of a batch: an order, and the Idempotency-Key of that order alone."""
 
-    key: Annotated[str, Meta(pattern=r"^[\x20-\x7e]{1,255}\Z")] | None = None
+    key: Key | None = None
 
 
 class Pick(msgspec.Struct, frozen=True, gc=False):
     """Units taken from one stock."""
 
     id: Sealed
-    quantity: int
+    quantity: Units
 
 
 class OrderLine(msgspec.Struct, frozen=True, gc=False):
     """A product, and the stocks that were selected for it."""
 
-    product: str
-    warehouse: str
-    quantity: int
+    product: Sku
+    warehouse: Place
+    quantity: Units
     stocks: list[Pick]
 
 
@@ -116,8 +147,8 @@ class Order(msgspec.Struct, frozen=True, gc=False):
 
     id: Sealed
     status: OrderStatus
-    customer: str | None
-    created_at: datetime
+    customer: Customer | None
+    created_at: Time
     lines: list[OrderLine]
 
 
@@ -125,44 +156,46 @@ class Stock(msgspec.Struct, frozen=True, kw_only=True):
     """Units that arrived together; `available` of them can still be ordered."""
 
     id: Sealed
-    product: str
-    warehouse: str
-    quantity: int
-    available: int
-    lot: str | None
-    expires_at: datetime | None
-    received_at: datetime
-    reference: str | None
+    product: Sku
+    warehouse: Place
+    quantity: Units
+    available: Annotated[int, Meta(description="units of it that can still be ordered")]
+    lot: LotCode | None
+    expires_at: Expiry | None
+    received_at: Time
+    reference: Reference | None
 
 
 class Unallocatable(msgspec.Struct, frozen=True, kw_only=True):
     """Units that are there and cannot be sold, by state."""
 
-    expired: int = 0
+    expired: Annotated[int, Meta(description="units past their date")] = 0
 
 
 class StockBalance(msgspec.Struct, frozen=True, kw_only=True):
     """The numbers of a product at a warehouse; `on_hand` is their sum."""
 
-    product: str
-    warehouse: str
-    available: int
-    ordered: int
-    held: int
+    product: Sku
+    warehouse: Place
+    available: Annotated[int, Meta(description="units that can be ordered now")]
+    ordered: Annotated[int, Meta(description="units of orders with status new")]
+    held: Annotated[int, Meta(description="units set aside that may yet be released")]
     unallocatable: Unallocatable
-    on_hand: int
-    version: int
+    on_hand: Annotated[int, Meta(description="units that are there: the sum of the above")]
+    version: Annotated[
+        int, Meta(description="the number of the latest event: numbers change only with it")
+    ]
 
 
 class JournalEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happened, as it is stored."""
 
-    seq: int
-    at: datetime
-    kind: str
-    version: int
-    principal: str
-    idempotency_key: str | None
+    seq: Annotated[int, Meta(description="counts the events of this product and warehouse from 1")]
+    at: Time
+    kind: Annotated[str, Meta(description="what happened; it says what `body` looks like")]
+    version: Annotated[int, Meta(description="which format of this kind `body` has")]
+    principal: Annotated[str, Meta(description="who asked; empty if that is unknown")]
+    idempotency_key: Annotated[str, Meta(description="the key it was asked with")] | None
     body: msgspec.Raw
 
 
