@@ -14,7 +14,7 @@ from allocator.actors.ports import Clock
 from allocator.domain.messages import Event, Wake
 from allocator.domain.pool import Pool
 from allocator.domain.rules import decide, evolve, wake_at
-from allocator.errors import BrokenRuleError, OverloadedError
+from allocator.errors import BrokenRuleError, JournalError, OverloadedError
 
 if TYPE_CHECKING:
     from allocator.actors.writer import JournalWriter
@@ -104,16 +104,13 @@ class Actor:
         """
         now_ms = max(self._clock(), pool.last_at_ms)
         self.used_ms = now_ms
-        due_ms = wake_at(pool)
-        if due_ms is not None and due_ms <= now_ms:
-            self._accept()
-            self._decide(pool, _NOBODY, now_ms=now_ms)
         while self._mailbox:
+            # Before each message: a cancelled order may give units back to a lot past its date.
+            due_ms = wake_at(pool)
+            if due_ms is not None and due_ms <= now_ms:
+                self._accept()
+                self._decide(pool, _NOBODY, now_ms=now_ms)
             self._decide(pool, self._mailbox.popleft(), now_ms=now_ms)
-        wanted_ms = wake_at(pool)
-        if wanted_ms != self.wake_at_ms:
-            self.wake_at_ms = wanted_ms
-            self._writer.wake(self, wanted_ms)
 
     def _decide(self, pool: Pool, envelope: Envelope, *, now_ms: int) -> None:
         ask = envelope.ask
@@ -139,9 +136,22 @@ class Actor:
         self._record(pool, decision[-1], envelope, now_ms=now_ms)
 
     def _record(self, pool: Pool, event: Event, envelope: Envelope, *, now_ms: int) -> None:
-        evolve(pool, event, at_ms=now_ms)
-        outcome = Outcome(actor_id=self.actor_id, seq=pool.version, at_ms=now_ms, event=event)
-        self._writer.append(self, outcome, envelope)
+        try:
+            evolve(pool, event, at_ms=now_ms)
+            outcome = Outcome(actor_id=self.actor_id, seq=pool.version, at_ms=now_ms, event=event)
+            self._writer.append(self, outcome, envelope)
+        except Exception:  # memory shows what the journal never will: nothing later may leave
+            log.exception("actor.event_failed", actor=self.actor_id)
+            self._fail(envelope.reply, BrokenRuleError(actor_id=self.actor_id))
+            self._accept()
+            self._writer.confirm(self, None, _NOTED)  # so that the repair drops this actor
+            self._writer.doubt(JournalError(f"actor {self.actor_id} could not store its event"))
+            return
+        # With the row that changes it: an append that fails in between leaves both as they were.
+        wanted_ms = wake_at(pool)
+        if wanted_ms != self.wake_at_ms:
+            self.wake_at_ms = wanted_ms
+            self._writer.wake(self, wanted_ms)
 
     def _accept(self) -> None:
         self.unanswered += 1

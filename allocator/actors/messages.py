@@ -44,10 +44,16 @@ class Reply(Protocol):
         """Deliver bad news."""
 
 
-class Read(msgspec.Struct, frozen=True, gc=False):
-    """Look at the state. The view must copy what it keeps: the state goes on."""
+class Read:
+    """Look at the state. The view must copy what it keeps: the state goes on.
 
-    view: Callable[[Pool], None]
+    Not a `Struct`: their metaclass makes `isinstance` slow whenever the answer is no.
+    """
+
+    __slots__ = ("view",)
+
+    def __init__(self, view: Callable[[Pool], None]) -> None:
+        self.view = view
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False):

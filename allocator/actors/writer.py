@@ -182,6 +182,7 @@ class JournalWriter:
                 if reply is not None and not reply.done():
                     reply.set_exception(unknown)
         await self._repair(error, actors)
+        self._doubt = None  # of the incarnation that was just replaced
 
     def _release(self, turn: _Turn) -> None:
         self.unanswered -= len(turn.answers)

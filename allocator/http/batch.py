@@ -17,7 +17,7 @@ from allocator.actors.keys import KeyedRequest
 from allocator.actors.messages import Answer, Noted, Outcome
 from allocator.domain.catalogue import PoolRef
 from allocator.domain.messages import PlaceOrder
-from allocator.errors import AllocatorError, OverloadedError
+from allocator.errors import AllocatorError
 from allocator.http.context import Context, decode, request_digest, require_media_type
 from allocator.http.orders import ORDER_SCOPE, placed_order
 from allocator.http.problems import Fact, Problem, ProblemError, problem_for, problem_of
@@ -27,6 +27,7 @@ NDJSON: Final = "application/x-ndjson"
 
 _WINDOW_LINES: Final = 512
 _WINDOWS_UNDER_WAY: Final = 4
+_CREATED: Final = int(HTTPStatus.CREATED)
 
 _decoder: Final = msgspec.json.Decoder(BatchOrder)
 _encoder: Final = msgspec.json.Encoder()
@@ -49,7 +50,10 @@ class BatchHandlers:
 
     def __init__(self, context: Context, *, line_max_bytes: int) -> None:
         self._context = context
+        self._known = context.router.known
         self._line_max_bytes = line_max_bytes
+        # Shared by all requests, so that bulk clients leave room in every mailbox for others.
+        self._free_windows = asyncio.Semaphore(_WINDOWS_UNDER_WAY)
 
     def routes(self) -> list[web.RouteDef]:
         """Return what to register."""
@@ -60,11 +64,12 @@ class BatchHandlers:
         require_media_type(request, NDJSON)
         response = web.StreamResponse(headers={"Content-Type": NDJSON})
         await response.prepare(request)
-        windows: asyncio.Queue[Sequence[Line] | None] = asyncio.Queue(_WINDOWS_UNDER_WAY)
+        windows: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(_WINDOWS_UNDER_WAY)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._answer(response, windows))
+            tasks.create_task(_write(response, windows))
             async for lines in self._windows(request):
-                await windows.put(await self._place_all(lines))
+                placed = await self._place_window(lines)
+                await windows.put(tasks.create_task(self._settle(placed)))
             await windows.put(None)
         return response
 
@@ -81,40 +86,46 @@ class BatchHandlers:
         if rest:
             yield [rest]
 
-    async def _place_all(self, lines: Sequence[bytes]) -> list[Line]:
-        """Place a window; blank lines leave no result."""
-        placed: list[Line] = []
-        for line in lines:
-            if line and not line.isspace():
-                placed.append(await self._place_patiently(line, placed))
-        return placed
-
-    async def _place_patiently(self, line: bytes, earlier: Sequence[Line]) -> Line:
-        """Place a line, once more if the mailbox was full of our own lines."""
+    async def _place_window(self, lines: Sequence[bytes]) -> list[Line]:
+        """Place the lines in order; blank ones leave no result."""
+        await self._free_windows.acquire()
         try:
-            return await self._place(line)
-        except OverloadedError as error:
-            waiting = [one[1] for one in earlier if not isinstance(one, Problem)]
-            if not waiting:
-                return problem_of(error)
-            await asyncio.wait(waiting)
-            return await self._place_patiently(line, ())
+            return [
+                self._place(line) or await self._place_slowly(line)
+                for line in lines
+                if line and not line.isspace()
+            ]
+        except BaseException:
+            self._free_windows.release()
+            raise
+
+    def _place(self, line: bytes) -> Line | None:
+        """Place a line; None if that takes more than looking into memory."""
+        try:
+            if len(line) > self._line_max_bytes:
+                return _TOO_LONG
+            body = decode(line, _decoder)
+            pool = self._known.get((body.warehouse, body.product))
+            return None if pool is None else self._ask(pool, body)
         except ProblemError as error:
             return error.problem
         except AllocatorError as error:
             return problem_of(error)
 
-    async def _place(self, line: bytes) -> Waiting:
-        if len(line) > self._line_max_bytes:
-            raise ProblemError(_TOO_LONG)
-        body = decode(line, _decoder)
-        context = self._context
-        pool = context.router.known.get((body.warehouse, body.product))
-        if pool is None:
-            pool = await context.pool(body.warehouse, body.product)
+    async def _place_slowly(self, line: bytes) -> Line:
+        """Place a line whose pool is not known yet."""
+        try:
+            body = decode(line, _decoder)
+            return self._ask(await self._context.pool(body.warehouse, body.product), body)
+        except ProblemError as error:
+            return error.problem
+        except AllocatorError as error:
+            return problem_of(error)
+
+    def _ask(self, pool: PoolRef, body: BatchOrder) -> Waiting:
         command = PlaceOrder(quantity=body.quantity, customer=body.customer)
         if body.key is None:
-            return pool, context.worker.ask(pool.actor_id, command)
+            return pool, self._context.worker.ask(pool.actor_id, command)
         request = KeyedRequest(
             actor_id=pool.actor_id,
             command=command,
@@ -122,27 +133,39 @@ class BatchHandlers:
             key=body.key,
             request_digest=request_digest(pool.actor_id, command, scope=ORDER_SCOPE),
         )
-        return pool, context.worker.ask_once(request)
+        return pool, self._context.worker.ask_once(request)
 
-    async def _answer(
-        self, response: web.StreamResponse, windows: asyncio.Queue[Sequence[Line] | None]
-    ) -> None:
-        while (lines := await windows.get()) is not None:
-            results = [await self._result(line) for line in lines]
-            await response.write(_encoder.encode_lines(results))
-
-    async def _result(self, line: Line) -> BatchResult:
-        if isinstance(line, Problem):
-            return _refused(line)
-        pool, reply = line
+    async def _settle(self, placed: Sequence[Line]) -> bytes:
+        """Wait until a window is decided and durable; return its results, encoded."""
+        results: list[BatchResult] = []
         try:
-            answer = await reply
-        except AllocatorError as error:
-            return _refused(problem_of(error))
+            for line in placed:
+                if not isinstance(line, tuple):
+                    results.append(_refused(line))
+                    continue
+                pool, reply = line
+                try:
+                    answer = await reply
+                except AllocatorError as error:
+                    results.append(_refused(problem_of(error)))
+                else:
+                    results.append(self._result(pool, answer))
+        finally:
+            self._free_windows.release()
+        return _encoder.encode_lines(results)
+
+    def _result(self, pool: PoolRef, answer: Answer) -> BatchResult:
         if isinstance(answer, Outcome):
-            return BatchResult(HTTPStatus.CREATED, placed_order(self._context, pool, answer))
+            return BatchResult(_CREATED, placed_order(self._context, pool, answer))
         assert not isinstance(answer, Noted), "commands of clients leave events"
         return _refused(problem_for(answer))
+
+
+async def _write(
+    response: web.StreamResponse, windows: asyncio.Queue[asyncio.Task[bytes] | None]
+) -> None:
+    while (window := await windows.get()) is not None:
+        await response.write(await window)
 
 
 _TOO_LONG: Final = Problem(

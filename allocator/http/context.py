@@ -28,8 +28,9 @@ from allocator.http.problems import ProblemError, invalid, malformed, not_found,
 
 T = TypeVar("T")
 
+KEY_MAX: Final = 255
+
 _JSON: Final = "application/json"
-_KEY_MAX: Final = 255
 _DIGEST_BYTES: Final = 16
 
 
@@ -213,6 +214,6 @@ def key_of(request: web.Request) -> str | None:
     key = request.headers.get("Idempotency-Key")
     if key is None:
         return None
-    if not 1 <= len(key) <= _KEY_MAX or not key.isascii() or not key.isprintable():
+    if not 1 <= len(key) <= KEY_MAX or not key.isascii() or not key.isprintable():
         raise ProblemError(invalid("Idempotency-Key must be 1 to 255 printable ASCII characters"))
     return key

@@ -11,7 +11,7 @@ from allocator.http.problems import ProblemError, invalid
 from allocator.http.shapes import JournalPage
 from allocator.http.shaping import event_of
 
-_SEQ_MAX: Final = (1 << 36) - 1
+SEQ_MAX: Final = (1 << 36) - 1
 
 
 class HistoryHandlers:
@@ -30,7 +30,7 @@ class HistoryHandlers:
         if "product" not in found or "warehouse" not in found:
             raise ProblemError(invalid("product and warehouse say whose journal is wanted"))
         limit = limit_of(found)
-        after = number(found, "after", default=0, low=0, high=_SEQ_MAX)
+        after = number(found, "after", default=0, low=0, high=SEQ_MAX)
         pool = await self._context.router.find(found["warehouse"], found["product"])
         records = []
         if pool is not None:

@@ -149,11 +149,18 @@ def conflict(detail: str) -> Problem:
 def problem_of_http(error: web.HTTPException) -> Problem:
     """Translate what aiohttp refuses: oversized bodies, wrong media types."""
     status = HTTPStatus(error.status)
-    detail = error.text or status.phrase
     if status is HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-        detail = "the body is larger than this server accepts"
+        # Named by hand: Python 3.13 has another phrase for it, and a type is a contract.
+        return Problem(
+            type="content-too-large",
+            title="Content Too Large",
+            status=status,
+            detail="the body is larger than this server accepts",
+        )
     kind = status.phrase.lower().replace(" ", "-")
-    return Problem(type=kind, title=status.phrase, status=status, detail=detail)
+    return Problem(
+        type=kind, title=status.phrase, status=status, detail=error.text or status.phrase
+    )
 
 
 def method_not_allowed(allowed: frozenset[str]) -> Problem:

@@ -1,6 +1,7 @@
 """What requests and responses look like: the types that decode, encode and document them."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Annotated, Generic, TypeVar
 
 import msgspec
@@ -219,8 +220,9 @@ class Listing(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+@lru_cache(maxsize=64)
 def time_of(at_ms: int) -> datetime:
-    """Return a time that encodes as RFC 3339 UTC."""
+    """Return a time that encodes as RFC 3339 UTC; what was committed together shares few."""
     return datetime.fromtimestamp(at_ms / 1000, UTC)
 
 
