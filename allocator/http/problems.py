@@ -157,10 +157,8 @@ def problem_of_http(error: web.HTTPException) -> Problem:
             status=status,
             detail="the body is larger than this server accepts",
         )
-    kind = status.phrase.lower().replace(" ", "-")
-    return Problem(
-        type=kind, title=status.phrase, status=status, detail=error.text or status.phrase
-    )
+    kind, detail = status.phrase.lower().replace(" ", "-"), error.text or status.phrase
+    return Problem(type=kind, title=status.phrase, status=status, detail=detail)
 
 
 def method_not_allowed(allowed: frozenset[str]) -> Problem:
