@@ -14,7 +14,7 @@ from allocator.http.shapes import Listing
 
 LIMIT_DEFAULT: Final = 50
 LIMIT_MAX: Final = 200
-TEXT_MAX: Final = 255
+PARAMETER_MAX: Final = 255
 
 _BIGINT_MAX: Final = (1 << 63) - 1
 
@@ -37,8 +37,10 @@ def query(request: web.Request, *names: str) -> dict[str, str]:
             raise ProblemError(invalid(f"unknown parameter {name!r}; known are: {known}"))
         if name in found:
             raise ProblemError(invalid(f"parameter {name!r} is given twice"))
-        if len(text) > TEXT_MAX or not text.isprintable():
-            raise ProblemError(invalid(f"{name} must be at most {TEXT_MAX} printable characters"))
+        if len(text) > PARAMETER_MAX or not text.isprintable():
+            raise ProblemError(
+                invalid(f"{name} must be at most {PARAMETER_MAX} printable characters")
+            )
         found[name] = text
     return found
 
