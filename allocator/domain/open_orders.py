@@ -8,14 +8,16 @@ An order that spans several lots is rare; its picks live in a dictionary beside 
 """
 
 import struct
+from array import array
 from collections.abc import Iterator
 
 from allocator.domain.messages import Picks
 
 _SLOT = struct.Struct("<QQ")
 _SHIFT = 4
-_MASK = (1 << _SHIFT) - 1
-_PAGE_BYTES = _SLOT.size << _SHIFT
+_PAGE_SLOTS = 1 << _SHIFT
+_MASK = _PAGE_SLOTS - 1
+_PAGE_BYTES = _SLOT.size * _PAGE_SLOTS
 _EMPTY_PAGE = bytes(_PAGE_BYTES)
 
 SPANS_LOTS = 0
@@ -39,7 +41,7 @@ class OpenOrders:
         """Yield (seq, picks) of each open order, ascending by seq."""
         for number in sorted(self._pages):
             page = self._pages[number]
-            for slot in range(1 << _SHIFT):
+            for slot in range(_PAGE_SLOTS):
                 lot, quantity = _SLOT.unpack_from(page, slot * _SLOT.size)
                 if quantity:
                     seq = (number << _SHIFT) | slot
@@ -87,5 +89,5 @@ class OpenOrders:
         orders = cls()
         orders._pages = {number: bytearray(page) for number, page in pages}
         orders._spans = dict(spans)
-        orders._count = sum(1 for _ in orders)
+        orders._count = sum(_PAGE_SLOTS - array("Q", page)[1::2].count(0) for _, page in pages)
         return orders

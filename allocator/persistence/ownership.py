@@ -32,14 +32,17 @@ class Ownership:
     Args:
         pool: Connections other than that of the appends.
         name: Of the process, for people.
-        dead_after_ms: An incarnation without a heartbeat for so long may be fenced by others.
+        dead_after_ms: An incarnation without a heartbeat for so long may be fenced by others;
+            0 means every other, for a caller who knows that no other process can be alive.
     """
 
     def __init__(self, pool: Pool, *, name: str, dead_after_ms: int) -> None:
         self._pool = pool
         self._name = name
         self._dead_after_ms = dead_after_ms
-        self._incarnation: UUID | None = None
+        # The present one last. Before it stand those of renewals whose commit is unknown: any
+        # of them may own our shards, so the next renewal fences them all.
+        self._mine: list[UUID] = []
 
     async def renew(self) -> tuple[UUID, frozenset[int]]:
         """Fence the present incarnation, if any, and open another that keeps its shards.
@@ -47,26 +50,22 @@ class Ownership:
         Raises:
             JournalError: Whether it happened is unknown; calling again is safe.
         """
-        former, opened = self._incarnation, uuid4()
-        async with self._taking_over([] if former is None else [former]) as connection:
-            if former is not None:
-                await connection.execute(statement("fence_self"), former)
+        opened = uuid4()
+        former = self._mine
+        self._mine = [*former, opened]
+        async with self._taking_over(former) as connection:
+            await connection.execute(statement("fence_self"), former)
             rows = await connection.fetch(statement("open_incarnation"), opened, self._name, former)
-        self._incarnation = opened
+        self._mine = [opened]
         return opened, frozenset(row["id"] for row in rows)
 
-    async def claim(self, *, dead_after_ms: int | None = None) -> frozenset[int]:
+    async def claim(self) -> frozenset[int]:
         """Take the shards that are free or whose owner seems dead.
-
-        Args:
-            dead_after_ms: Another patience than the usual one; 0 takes everything, for a
-                caller who knows that no other process can be alive.
 
         Returns:
             All shards that are ours afterwards; none if we have been fenced.
         """
-        patience_ms = self._dead_after_ms if dead_after_ms is None else dead_after_ms
-        mine = self._incarnation
+        mine, patience_ms = self._mine[-1], self._dead_after_ms
         async with borrowed(self._pool) as connection:
             rows = await connection.fetch(statement("stale_incarnations"), mine, patience_ms)
         stale = [row["incarnation"] for row in rows]
@@ -80,20 +79,16 @@ class Ownership:
     async def beat(self) -> bool:
         """Say that we live; return whether we may still write."""
         async with borrowed(self._pool) as connection:
-            return bool(await connection.fetchval(statement("beat"), self._incarnation))
+            return bool(await connection.fetchval(statement("beat"), self._mine[-1]))
 
     async def resign(self) -> None:
         """Fence the present incarnation; whoever claims next has its shards."""
-        if self._incarnation is None:
-            return
-        async with self._taking_over([self._incarnation]) as connection:
-            await connection.execute(statement("fence_self"), self._incarnation)
-        self._incarnation = None
+        async with self._taking_over(self._mine) as connection:
+            await connection.execute(statement("fence_self"), self._mine)
+        self._mine = []
 
     @asynccontextmanager
-    async def _taking_over(
-        self, deposed: Sequence[UUID]
-    ) -> AsyncIterator[Borrowed]:
+    async def _taking_over(self, deposed: Sequence[UUID]) -> AsyncIterator[Borrowed]:
         """Lend a connection in a transaction that may have to wait for these writers' locks."""
         impatience = asyncio.create_task(self._end_sessions_of(deposed))
         try:

@@ -1,3 +1,3 @@
--- Fence an incarnation; waits for its append in flight, whose lock is the proof.
--- $1 incarnation
-UPDATE workers SET fenced = true WHERE incarnation = $1
+-- Fence incarnations; waits for their appends in flight, whose locks are the proof.
+-- $1 incarnations
+UPDATE workers SET fenced = true WHERE incarnation = ANY ($1::uuid[])
