@@ -47,11 +47,11 @@ def reachable_dir() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def stopped_data_dir() -> Iterator[Path]:
-    """A data directory that was served once and stopped; a test leaves it as it was."""
+    """A data directory that was served once and stopped; a test leaves it servable."""
     with tempfile.TemporaryDirectory(prefix="allocator-tests-") as directory:
         Path(directory).chmod(0o755)
-        with EmbeddedPostgres(Path(directory) / "data"):
-            pass
+        with EmbeddedPostgres(Path(directory) / "data") as server:
+            _execute(server.dsn, "CREATE TABLE kept (number int GENERATED ALWAYS AS IDENTITY)")
         yield Path(directory).resolve() / "data"
 
 

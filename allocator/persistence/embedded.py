@@ -2,14 +2,17 @@
 
 import os
 import threading
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from allocator.persistence.embedded_account import Account
-from allocator.persistence.embedded_errors import DataDirectoryUnreachableError
+from allocator.persistence.embedded_errors import (
+    DataDirectoryRefusedError,
+    DataDirectoryUnreachableError,
+)
 from allocator.persistence.embedded_layout import PORT, Layout
 from allocator.persistence.embedded_lock import DirectoryLock
 from allocator.persistence.embedded_process import ClusterProcesses
@@ -78,12 +81,14 @@ class EmbeddedPostgres:
             UsageError: This directory cannot be served; the message says what to do.
             PostgresFailedError: One of PostgreSQL's programs failed.
         """
-        with self._one_at_a_time, ExitStack() as undo:
+        with self._one_at_a_time, self._one_sentence(), ExitStack() as undo:
             if self._server is not None:
                 self._server.bring_up()
                 return
             programs = self._programs()
+            self._check_reach(programs)
             self._layout.make_root()
+            self._check_reach(programs)  # what was made on the way follows our umask
             self._lock.acquire(account=programs.account)
             undo.callback(self._lock.release)
             self._server = self._begin(programs)
@@ -95,7 +100,7 @@ class EmbeddedPostgres:
         Raises:
             PostgresFailedError: It does not start; repeating may help.
         """
-        with self._one_at_a_time:
+        with self._one_at_a_time, self._one_sentence():
             assert self._server is not None, "only what was started can be kept running"
             self._server.bring_up()
 
@@ -105,7 +110,7 @@ class EmbeddedPostgres:
         Raises:
             PostgresFailedError: It does not stop; the directory is let go of all the same.
         """
-        with self._one_at_a_time, ExitStack() as always:
+        with self._one_at_a_time, self._one_sentence(), ExitStack() as always:
             if self._server is None:
                 return
             always.callback(self._lock.release)
@@ -113,16 +118,26 @@ class EmbeddedPostgres:
             server.stop()
             self._layout.clear_socket_dir()
 
+    @contextmanager
+    def _one_sentence(self) -> Iterator[None]:
+        """Have what the file system refuses be said like everything else that goes wrong."""
+        try:
+            yield
+        except OSError as error:
+            where = f" ({error.filename})" if error.filename else ""
+            reason = f"cannot be used: {error.strerror}{where}"
+            raise DataDirectoryRefusedError(data_dir=self._layout.root, reason=reason) from error
+
     def _programs(self) -> Programs:
-        """Find the programs and who is to run them, and that they can get here."""
         account = Account.for_cluster(self._layout.cluster)
-        programs = Programs.installed(data_dir=self._layout.root, account=account)
+        return Programs.installed(data_dir=self._layout.root, account=account)
+
+    def _check_reach(self, programs: Programs) -> None:
         barrier = programs.first_unreachable(self._layout.nearest_existing())
         if barrier is not None:
             raise DataDirectoryUnreachableError(
-                data_dir=self._layout.root, account=account.name, barrier=barrier
+                data_dir=self._layout.root, account=programs.account.name, barrier=barrier
             )
-        return programs
 
     def _begin(self, installed: Programs) -> Server:
         layout = self._layout

@@ -39,7 +39,10 @@ _UNFINISHED: Final = ".cluster-"
 
 @dataclass(frozen=True)
 class Layout:
-    """The places of one data directory; `root` is absolute and free of symbolic links."""
+    """The places of one data directory; `root` is absolute and free of symbolic links.
+
+    Every method may raise OSError.
+    """
 
     root: Path
 
@@ -96,30 +99,23 @@ class Layout:
         """Have the data directory exist.
 
         Raises:
-            DataDirectoryRefusedError: It cannot be made, or is a cluster of somebody's own.
+            DataDirectoryRefusedError: It is a cluster of somebody's own.
         """
-        try:
-            if not self.root.exists():
-                self.root.mkdir(parents=True)
-                # Root's is open to be passed through by PostgreSQL's account.
-                self.root.chmod(0o755 if os.geteuid() == 0 else 0o700)
-            is_cluster = (self.root / "PG_VERSION").exists()
-        except OSError as error:
-            raise self._refused(f"cannot be made or entered: {error.strerror}") from error
-        if is_cluster:
+        if not self.root.exists():
+            self.root.mkdir(parents=True, exist_ok=True)
+            # Root's is open to be passed through by PostgreSQL's account.
+            self.root.chmod(0o755 if os.geteuid() == 0 else 0o700)
+        if (self.root / "PG_VERSION").exists():
             raise self._refused("is a PostgreSQL cluster itself: choose another one")
 
     def make_ours(self, account: Account) -> None:
         """Have the directories exist that PostgreSQL writes to, beside the cluster.
 
         Raises:
-            DataDirectoryRefusedError: One of them is not ours, or cannot be made.
+            DataDirectoryRefusedError: One of them is not ours.
         """
-        try:
-            for path in (self.log, self.socket_dir):
-                self._make_private(path, account)
-        except OSError as error:
-            raise self._refused(f"cannot be written to: {error.strerror}") from error
+        for path in (self.log, self.socket_dir):
+            self._make_private(path, account)
 
     def check_cluster(self, *, account: Account, major: str) -> None:
         """Refuse a cluster that PostgreSQL `major` could not run under `account`.
@@ -190,8 +186,10 @@ class Layout:
         if not ours or not stat.S_ISDIR(found.st_mode):
             raise self._refused(f"needs the directory {path}, which is not ours: remove it")
         path.chmod(0o700)
-        for entry in (path, *path.iterdir()):
-            account.give(entry)
+        if found.st_uid != account.uid:
+            # Itself last, so that a half-given directory is given again.
+            for entry in (*path.iterdir(), path):
+                account.give(entry)
 
     def _refused(self, reason: str) -> DataDirectoryRefusedError:
         return DataDirectoryRefusedError(data_dir=self.root, reason=reason)

@@ -192,8 +192,7 @@ def _copy_installation(site_packages: Path, home: Path) -> None:
                 site_packages / name,
                 unfinished / name,
                 ignore=_NOT_COPIED,
-                copy_function=_copy_file,
-                symlinks=True,
+                copy_function=_copy_file,  # and what a link leads to, which may be out of reach
             )
     for directory, _, _ in os.walk(unfinished):
         Path(directory).chmod(0o755)

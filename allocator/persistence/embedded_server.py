@@ -1,6 +1,7 @@
 """One PostgreSQL server: making its cluster, and having it run as we want it."""
 
 import hashlib
+import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -108,8 +109,9 @@ class Server:
     @property
     def _fingerprint(self) -> str:
         """An option that means nothing to PostgreSQL and tells us how it was started."""
-        told = "\n".join((self.programs.version, str(self.layout.socket_dir), self.settings))
-        return f"allocator.settings={hashlib.sha256(told.encode()).hexdigest()[:32]}"
+        programs = f"{self.programs.version} {self.programs.bin_dir}"
+        told = "\n".join((programs, str(self.layout.socket_dir), self.settings))
+        return f"allocator.settings={hashlib.sha256(os.fsencode(told)).hexdigest()[:32]}"
 
     def _comes_to_answer(self) -> bool:
         """Wait for a living postmaster to accept connections; not if it never will.

@@ -50,8 +50,10 @@ def another_process(
         start_new_session=True,
     )
     with process:
-        yield process
-        process.kill()
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def heard(process: subprocess.Popen[str]) -> str:
@@ -111,7 +113,7 @@ def until(condition: Callable[[], object], *, within_s: float = 30.0) -> None:
     deadline = time.monotonic() + within_s
     while not condition():
         assert time.monotonic() < deadline, "it never came true"
-        time.sleep(0.002)
+        time.sleep(0.005)
 
 
 def working_below(directory: Path) -> list[int]:

@@ -84,13 +84,13 @@ def test_a_fresh_directory_becomes_an_empty_utf8_database_with_checksums(
     assert found == "allocator postgres UTF8 b C.UTF-8 on"
 
 
-def test_what_was_stored_is_there_after_a_stop_and_a_start(data_dir: Path) -> None:
-    with EmbeddedPostgres(data_dir) as server:
-        ask(server.dsn, "CREATE TABLE kept AS SELECT 42 AS answer")
-    with EmbeddedPostgres(data_dir) as server:
-        answer = ask(server.dsn, "SELECT answer FROM kept")
+def test_what_was_stored_is_there_after_a_stop_and_a_start(stopped_data_dir: Path) -> None:
+    with EmbeddedPostgres(stopped_data_dir) as server:
+        stored = ask(server.dsn, "INSERT INTO kept DEFAULT VALUES RETURNING number")
+    with EmbeddedPostgres(stopped_data_dir) as server:
+        recalled = ask(server.dsn, "SELECT max(number) FROM kept")
 
-    assert answer == "42"
+    assert recalled == stored
 
 
 def test_a_stopped_server_runs_no_more_and_may_be_started_again(stopped_data_dir: Path) -> None:
@@ -277,6 +277,14 @@ def test_a_file_for_a_data_directory_is_refused(reachable_dir: Path) -> None:
             EmbeddedPostgres(path).start()
 
 
+def test_what_the_file_system_refuses_is_said_in_one_sentence(data_dir: Path) -> None:
+    shutil.rmtree(data_dir / "log")
+    (data_dir / "log").touch()
+
+    with refused(DataDirectoryRefusedError, data_dir, "File exists"):
+        EmbeddedPostgres(data_dir).start()
+
+
 def test_the_default_data_directory_follows_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 0)
     assert default_data_dir() == Path("/var/lib/allocator")
@@ -321,6 +329,16 @@ def test_for_root_a_directory_out_of_the_accounts_reach_is_refused(reachable_dir
     with refused(DataDirectoryUnreachableError, closed / "a" / "b", f"`chmod o+x {closed}`"):
         EmbeddedPostgres(closed / "a" / "b").start()
     assert list(closed.iterdir()) == []
+
+
+@only_root
+def test_for_root_a_directory_that_its_umask_closes_is_refused(reachable_dir: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        with refused(DataDirectoryUnreachableError, f"`chmod o+x {reachable_dir / 'a'}`"):
+            EmbeddedPostgres(reachable_dir / "a" / "b").start()
+    finally:
+        os.umask(before)
 
 
 @only_root

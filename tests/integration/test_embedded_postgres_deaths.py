@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import asyncpg
 import pytest
@@ -23,6 +24,7 @@ from tests.integration.embedded_support import (
     another_process,
     ask,
     children_of,
+    end_all_below,
     heard,
     is_alive,
     kill,
@@ -31,8 +33,14 @@ from tests.integration.embedded_support import (
     working_below,
 )
 
-STORE = "CREATE TABLE kept AS SELECT 42 AS answer"
-RECALL = "SELECT answer FROM kept"
+# Stores a number that was never stored before.
+STORE = "INSERT INTO kept DEFAULT VALUES RETURNING number"
+RECALL = "SELECT max(number) FROM kept"
+
+DRAIN_ON_CTRL_C = """
+import signal
+signal.signal(signal.SIGINT, lambda *_: print("draining", flush=True))
+"""
 
 FORK = """
 child = os.fork()
@@ -67,21 +75,36 @@ asyncio.run(run())
 """
 
 
+@pytest.fixture
+def data_dir(stopped_data_dir: Path) -> Iterator[Path]:
+    """One directory for all that happens here: what is survived once is survived again."""
+    yield stopped_data_dir
+    end_all_below(stopped_data_dir)
+
+
+class Orphan(NamedTuple):
+    """A server whose process was killed, and what had been stored before."""
+
+    postmaster: int
+    stored: str
+
+
 @contextmanager
-def orphaned(data_dir: Path) -> Iterator[int]:
-    """A server whose process was killed after it had stored something."""
+def orphaned(data_dir: Path) -> Iterator[Orphan]:
+    """Have a server store something and its process die."""
     with another_process(data_dir) as process:
         assert heard(process) == "ready"
-        ask(EmbeddedPostgres(data_dir).dsn, STORE)
+        stored = ask(EmbeddedPostgres(data_dir).dsn, STORE)
         kill(process.pid)
-        yield postmaster_of(data_dir)
+        yield Orphan(postmaster_of(data_dir), stored)
 
 
-def kill_both(data_dir: Path) -> None:
-    """Have a server store something and die, its postmaster too."""
-    with orphaned(data_dir) as postmaster:
-        kill(postmaster)
+def kill_both(data_dir: Path) -> str:
+    """Have a server store something and die, its postmaster too; say what was stored."""
+    with orphaned(data_dir) as orphan:
+        kill(orphan.postmaster)
     until(lambda: not working_below(data_dir))
+    return orphan.stored
 
 
 @contextmanager
@@ -121,29 +144,29 @@ def record_pid(data_dir: Path, pid: int) -> None:
 
 def test_a_server_whose_process_was_killed_is_adopted_with_its_data(data_dir: Path) -> None:
     with orphaned(data_dir) as orphan, EmbeddedPostgres(data_dir) as server:
-        answer = ask(server.dsn, RECALL)
+        recalled = ask(server.dsn, RECALL)
         adopted = postmaster_of(data_dir)
 
-    assert answer == "42"
-    assert adopted == orphan
-    assert not is_alive(orphan)
+    assert recalled == orphan.stored
+    assert adopted == orphan.postmaster
+    assert not is_alive(orphan.postmaster)
 
 
 def test_a_killed_postmaster_is_replaced_and_its_data_is_there(data_dir: Path) -> None:
     with EmbeddedPostgres(data_dir) as server:
-        ask(server.dsn, STORE)
+        stored = ask(server.dsn, STORE)
         kill(postmaster_of(data_dir))
         server.ensure_running()
 
-        assert ask(server.dsn, RECALL) == "42"
+        assert ask(server.dsn, RECALL) == stored
 
 
 def test_the_data_of_a_process_and_a_postmaster_that_were_both_killed_is_there(
     data_dir: Path,
 ) -> None:
-    kill_both(data_dir)
+    stored = kill_both(data_dir)
     with EmbeddedPostgres(data_dir) as server:
-        assert ask(server.dsn, RECALL) == "42"
+        assert ask(server.dsn, RECALL) == stored
 
 
 def test_a_server_that_runs_is_left_alone(data_dir: Path) -> None:
@@ -187,9 +210,9 @@ def test_many_may_ask_at_once_for_a_server_that_died(data_dir: Path) -> None:
 def test_an_orphan_that_runs_otherwise_than_asked_is_replaced(data_dir: Path) -> None:
     otherwise = {"work_mem": "9MB"}
     with orphaned(data_dir) as orphan, EmbeddedPostgres(data_dir, settings=otherwise) as server:
-        assert not is_alive(orphan)
+        assert not is_alive(orphan.postmaster)
         assert ask(server.dsn, "SHOW work_mem") == "9MB"
-        assert ask(server.dsn, RECALL) == "42"
+        assert ask(server.dsn, RECALL) == orphan.stored
 
 
 def test_an_orphan_whose_socket_was_deleted_is_replaced(
@@ -199,8 +222,8 @@ def test_an_orphan_whose_socket_was_deleted_is_replaced(
     with orphaned(data_dir) as orphan:
         (data_dir / "socket" / ".s.PGSQL.5432").unlink()
         with EmbeddedPostgres(data_dir) as server:
-            assert ask(server.dsn, RECALL) == "42"
-            assert not is_alive(orphan)
+            assert ask(server.dsn, RECALL) == orphan.stored
+            assert not is_alive(orphan.postmaster)
 
 
 def test_an_orphan_that_waits_for_its_clients_to_stop_is_not_waited_for(data_dir: Path) -> None:
@@ -208,21 +231,30 @@ def test_an_orphan_that_waits_for_its_clients_to_stop_is_not_waited_for(data_dir
         return "stopping" in (data_dir / "cluster" / "postmaster.pid").read_text()
 
     with orphaned(data_dir) as orphan, busy_backend(EmbeddedPostgres(data_dir).dsn):
-        os.kill(orphan, signal.SIGTERM)
+        os.kill(orphan.postmaster, signal.SIGTERM)
         until(is_stopping)
         with EmbeddedPostgres(data_dir) as server:
-            assert ask(server.dsn, RECALL) == "42"
+            assert ask(server.dsn, RECALL) == orphan.stored
 
 
 def test_ctrl_c_does_not_reach_the_postmaster(data_dir: Path) -> None:
-    with another_process(data_dir) as process:
+    with another_process(data_dir, script=IMPORTS + DRAIN_ON_CTRL_C + SERVE + WAIT) as process:
         assert heard(process) == "ready"
-        postmaster = postmaster_of(data_dir)
         os.killpg(process.pid, signal.SIGINT)
-        process.wait()
+        assert heard(process) == "draining"
 
-        assert os.getsid(postmaster) != process.pid
+        assert os.getsid(postmaster_of(data_dir)) != process.pid
         assert ask(EmbeddedPostgres(data_dir).dsn, "SELECT 1") == "1"
+
+
+def test_ctrl_c_does_not_reach_a_program_in_the_middle_of_its_work(reachable_dir: Path) -> None:
+    fresh = reachable_dir / "data"
+    with another_process(fresh, script=IMPORTS + DRAIN_ON_CTRL_C + SERVE + WAIT) as process:
+        until(lambda: list(fresh.glob(".cluster-*/global")))
+        os.killpg(process.pid, signal.SIGINT)
+
+        assert heard(process) == "draining"
+        assert heard(process) == "ready"
 
 
 def test_a_forked_child_does_not_keep_the_directory_of_its_dead_parent(data_dir: Path) -> None:
@@ -240,11 +272,11 @@ def test_a_stranger_with_the_number_of_a_dead_postmaster_is_left_alone(
 ) -> None:
     ours = Account(uid=os.geteuid(), gid=os.getegid())
     account = ours if whose == "our own" else Account.owning(data_dir / "cluster")
-    kill_both(data_dir)
+    stored = kill_both(data_dir)
     with stranger(account=account) as pid:
         record_pid(data_dir, pid)
         with EmbeddedPostgres(data_dir) as server:
-            assert ask(server.dsn, RECALL) == "42"
+            assert ask(server.dsn, RECALL) == stored
             kill(postmaster_of(data_dir))
             record_pid(data_dir, pid)
             server.ensure_running()
@@ -254,20 +286,20 @@ def test_a_postgres_of_another_directory_with_that_number_is_left_alone(
     data_dir: Path, postgres: EmbeddedPostgres
 ) -> None:
     other = postmaster_of(Path(ask(postgres.dsn, "SHOW data_directory")).parent)
-    kill_both(data_dir)
+    stored = kill_both(data_dir)
     record_pid(data_dir, other)
     with EmbeddedPostgres(data_dir) as server:
-        assert ask(server.dsn, RECALL) == "42"
+        assert ask(server.dsn, RECALL) == stored
 
     assert is_alive(other)
     assert ask(postgres.dsn, "SELECT 1") == "1"
 
 
 def test_our_own_number_may_be_that_of_a_dead_postmaster(data_dir: Path) -> None:
-    kill_both(data_dir)
+    stored = kill_both(data_dir)
     record_pid(data_dir, os.getpid())
     with EmbeddedPostgres(data_dir) as server:
-        assert ask(server.dsn, RECALL) == "42"
+        assert ask(server.dsn, RECALL) == stored
 
 
 def test_a_stop_after_the_postmaster_died_kills_no_stranger(data_dir: Path) -> None:
@@ -281,20 +313,20 @@ def test_a_stop_after_the_postmaster_died_kills_no_stranger(data_dir: Path) -> N
 
 def test_a_process_number_that_was_cut_off_does_not_block_the_start(data_dir: Path) -> None:
     with EmbeddedPostgres(data_dir) as server:
-        ask(server.dsn, STORE)
+        stored = ask(server.dsn, STORE)
         for text in ("", "12", "nonsense\n", "-7\n"):
             kill(postmaster_of(data_dir))
             (data_dir / "cluster" / "postmaster.pid").write_text(text)
             server.ensure_running()
 
-            assert ask(server.dsn, RECALL) == "42"
+            assert ask(server.dsn, RECALL) == stored
 
 
 def test_a_dead_postmaster_that_nobody_buries_is_replaced(data_dir: Path) -> None:
     script = IMPORTS + NEVER_BURY + SERVE + ENSURE_WHEN_TOLD + WAIT
     with another_process(data_dir, script=script) as process:
         assert heard(process) == "ready"
-        ask(EmbeddedPostgres(data_dir).dsn, STORE)
+        stored = ask(EmbeddedPostgres(data_dir).dsn, STORE)
         postmaster = postmaster_of(data_dir)
         kill(postmaster)
         assert Path(f"/proc/{postmaster}").exists()
@@ -303,23 +335,23 @@ def test_a_dead_postmaster_that_nobody_buries_is_replaced(data_dir: Path) -> Non
         process.stdin.flush()
         assert heard(process) == "ready"
 
-        assert ask(EmbeddedPostgres(data_dir).dsn, RECALL) == "42"
+        assert ask(EmbeddedPostgres(data_dir).dsn, RECALL) == stored
 
 
 def test_a_backend_that_outlived_its_postmaster_is_ended_before_a_start(data_dir: Path) -> None:
     with orphaned(data_dir) as orphan, busy_backend(EmbeddedPostgres(data_dir).dsn) as backend:
-        kill(orphan)
+        kill(orphan.postmaster)
         assert is_alive(backend)
         with EmbeddedPostgres(data_dir) as server:
             assert not is_alive(backend)
-            assert ask(server.dsn, RECALL) == "42"
+            assert ask(server.dsn, RECALL) == orphan.stored
 
 
 def test_postgresql_itself_still_sees_a_backend_that_we_overlook(
     data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with orphaned(data_dir) as orphan, busy_backend(EmbeddedPostgres(data_dir).dsn) as backend:
-        kill(orphan)
+        kill(orphan.postmaster)
         monkeypatch.setattr(embedded_process, "PROC", data_dir / "no such thing")
         with stranger(account=Account.owning(data_dir / "cluster")) as pid:
             record_pid(data_dir, pid)
@@ -337,8 +369,8 @@ def test_without_proc_an_orphan_is_adopted_and_stopped_all_the_same(
         with EmbeddedPostgres(data_dir):
             adopted = postmaster_of(data_dir)
 
-    assert adopted == orphan
-    assert not is_alive(orphan)
+    assert adopted == orphan.postmaster
+    assert not is_alive(orphan.postmaster)
 
 
 @pytest.mark.parametrize(
@@ -363,8 +395,8 @@ def test_a_first_start_may_be_killed_at_any_moment(
                 deaths.callback(kill, child)
             kill(process.pid)
     with EmbeddedPostgres(fresh) as server:
-        ask(server.dsn, STORE)
+        assert ask(server.dsn, "SELECT current_database()") == "allocator"
     until(lambda: not working_below(fresh))
     with EmbeddedPostgres(fresh) as server:
-        assert ask(server.dsn, RECALL) == "42"
+        assert ask(server.dsn, "SELECT 1") == "1"
     assert list(fresh.glob(".cluster-*")) == []
