@@ -73,6 +73,15 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             "off, because its provider makes commits durable otherwise."
         ),
     ] = False
+    database_timeout_ms: Annotated[
+        int,
+        Meta(
+            ge=100,
+            le=600_000,
+            description="Milliseconds that PostgreSQL may take to answer; after that its "
+            "connection is given up, and clients are told to repeat.",
+        ),
+    ] = 10_000
     projection: Annotated[
         bool, Meta(description="Keep the read models, which serve lists and filters, up to date.")
     ] = True

@@ -106,7 +106,9 @@ async def running(config: Config) -> AsyncIterator[Running]:
         listener = stack.enter_context(_listen(config))
         database = await stack.enter_async_context(_open_database(config))
         installation = await _prepare(database.url, trust_storage=config.trust_storage)
-        pool = await open_pool(database.url, size=_CONNECTIONS)
+        pool = await open_pool(
+            database.url, size=_CONNECTIONS, timeout_s=config.database_timeout_ms / 1000
+        )
         stack.callback(pool.terminate)
         worker, context = _assemble(config, database, installation, pool)
         await worker.start()
@@ -195,7 +197,12 @@ def _assemble(
     ownership = Ownership(pool, name=name, dead_after_ms=database.dead_after_ms)
     era = installation.era
     journal = PostgresJournal(
-        url=database.url, pool=pool, ownership=ownership, era=era, revive=database.revive
+        url=database.url,
+        timeout_s=config.database_timeout_ms / 1000,
+        pool=pool,
+        ownership=ownership,
+        era=era,
+        revive=database.revive,
     )
     limits = Limits(
         mailbox_max=config.mailbox_max,

@@ -1,6 +1,6 @@
 """Connections to PostgreSQL: how they are opened, and what their failures are called.
 
-Every connection insists on `synchronous_commit` and finds out within ten seconds that its peer
+Every connection insists on `synchronous_commit` and finds out within its time-out that its peer
 has gone. Times travel as integers, milliseconds of Unix time: a `datetime` a row would be the
 dearest part of reading it.
 """
@@ -37,8 +37,10 @@ PostgreSQL says that it ends the session, and what an answer that makes no sense
 """
 
 
-async def connect(url: str, *, application_name: str) -> Connection:
-    """Open one connection.
+async def connect(
+    url: str, *, application_name: str, timeout_s: float = COMMAND_TIMEOUT_S
+) -> Connection:
+    """Open one connection, on which every statement must be answered within `timeout_s`.
 
     Raises:
         JournalError: The database does not answer.
@@ -47,7 +49,7 @@ async def connect(url: str, *, application_name: str) -> Connection:
         connection: Connection = await asyncpg.connect(
             url,
             timeout=CONNECT_TIMEOUT_S,
-            command_timeout=COMMAND_TIMEOUT_S,
+            command_timeout=timeout_s,
             server_settings=_settings(application_name),
         )
         await _set_codecs(connection)
@@ -56,8 +58,8 @@ async def connect(url: str, *, application_name: str) -> Connection:
     return connection
 
 
-async def open_pool(url: str, *, size: int) -> Pool:
-    """Open a pool for everything but appends.
+async def open_pool(url: str, *, size: int, timeout_s: float = COMMAND_TIMEOUT_S) -> Pool:
+    """Open a pool for everything but appends, with the same promise.
 
     Raises:
         JournalError: The database does not answer.
@@ -68,7 +70,7 @@ async def open_pool(url: str, *, size: int) -> Pool:
             min_size=1,
             max_size=size,
             timeout=CONNECT_TIMEOUT_S,
-            command_timeout=COMMAND_TIMEOUT_S,
+            command_timeout=timeout_s,
             init=_set_codecs,
             server_settings=_settings("allocator"),
         )

@@ -51,6 +51,7 @@ class PostgresJournal(JournalReader):
 
     Args:
         url: For the connection of the appends.
+        timeout_s: How long an append may take before its outcome counts as unknown.
         pool: For everything else.
         ownership: Who may write.
         era: Of the cluster; see `installation`.
@@ -58,10 +59,11 @@ class PostgresJournal(JournalReader):
             running again; raises `JournalError` if that fails.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what it is made of)
         self,
         *,
         url: str,
+        timeout_s: float,
         pool: Pool,
         ownership: Ownership,
         era: int,
@@ -69,6 +71,7 @@ class PostgresJournal(JournalReader):
     ) -> None:
         super().__init__(pool)
         self._url = url
+        self._timeout_s = timeout_s
         self._ownership = ownership
         self._era = era
         self._revive = revive
@@ -121,7 +124,9 @@ class PostgresJournal(JournalReader):
         self._close_session()
         await self._revive()
         incarnation, shards = await self._ownership.renew()
-        connection = await connect(self._url, application_name=str(incarnation))
+        connection = await connect(
+            self._url, application_name=str(incarnation), timeout_s=self._timeout_s
+        )
         try:
             append = await connection.prepare(statement("append"))
             confirm = await connection.prepare(statement("confirm"))

@@ -37,6 +37,7 @@ def test_every_number_but_workers_has_both_bounds() -> None:
 def test_a_duration_or_size_carries_its_unit_in_its_name() -> None:
     assert {name for name in Config.__struct_fields__ if name.endswith("_ms")} == {
         "drain_ms",
+        "database_timeout_ms",
         "idle_ms",
         "heartbeat_ms",
         "dead_after_ms",
