@@ -72,6 +72,7 @@ async def open_pool(url: str, *, size: int, timeout_s: float = COMMAND_TIMEOUT_S
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=timeout_s,
             init=_set_codecs,
+            reset=_leave_as_is,
             server_settings=_settings("allocator"),
         )
     except FAILURES as error:
@@ -114,6 +115,10 @@ async def _set_codecs(connection: Executor) -> None:
         decoder=_decode_ms,
         format="tuple",
     )
+
+
+async def _leave_as_is(_connection: Connection) -> None:
+    """Save the round trip that resets a session: nothing here changes one."""
 
 
 def _encode_ms(at_ms: int) -> tuple[int]:
