@@ -1,0 +1,134 @@
+"""The tables of `MemoryJournal`: what PostgreSQL keeps for all workers, and how it is fenced."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Final
+
+from allocator.domain.ids import SHARDS
+from allocator.domain.records import Batch, Record
+from allocator.errors import JournalError
+
+DEAD_AFTER_MS: Final = 2_000
+
+
+class MemoryDatabase:
+    """What all workers share.
+
+    Attributes:
+        rows: By actor, then by seq.
+        wakes: When actors want to be woken, milliseconds of Unix time.
+        shards: The incarnation that owns each, or None.
+        fenced: By incarnation.
+    """
+
+    def __init__(self, *, clock: Callable[[], int]) -> None:
+        self.clock = clock
+        self.rows: defaultdict[int, dict[int, Record]] = defaultdict(dict)
+        self.wakes: dict[int, int] = {}
+        self.snapshots: defaultdict[int, dict[int, bytes]] = defaultdict(dict)
+        self.shards: dict[int, int | None] = dict.fromkeys(range(SHARDS))
+        self.fenced: dict[int, bool] = {}
+        self.beats_ms: dict[int, int] = {}
+        self.late: defaultdict[int, list[Batch]] = defaultdict(list)
+
+    def journal_of(self, actor_id: int) -> list[Record]:
+        """Return an actor's rows, ascending by seq."""
+        rows = self.rows[actor_id]
+        return [rows[seq] for seq in sorted(rows)]
+
+    def keyed_rows(self) -> list[Record]:
+        """Return every row that remembers an idempotency key."""
+        return [
+            record
+            for rows in self.rows.values()
+            for record in rows.values()
+            if record.idempotency_key is not None
+        ]
+
+    def beat(self, incarnation: int) -> None:
+        """Note that an incarnation lives."""
+        self.beats_ms[incarnation] = self.clock()
+
+    def succeed(self, former: int | None) -> int:
+        """Fence an incarnation, if there is one, and give its shards to a new one."""
+        if former is not None:
+            self.fence(former)
+        opened = len(self.fenced) + 1
+        self.fenced[opened] = False
+        self.beat(opened)
+        for shard, owner in self.shards.items():
+            if former is not None and owner == former:
+                self.shards[shard] = opened
+        return opened
+
+    def claim(self, mine: int | None) -> None:
+        """Fence whoever seems dead, and take the shards that nobody serves."""
+        for incarnation, beat_ms in self.beats_ms.items():
+            if incarnation != mine and beat_ms <= self.clock() - DEAD_AFTER_MS:
+                self.fence(incarnation)
+        if mine is None or self.fenced[mine]:
+            return
+        for shard, owner in self.shards.items():
+            if owner is None or self.fenced[owner]:
+                self.shards[shard] = mine
+
+    def fence(self, incarnation: int) -> None:
+        """Let an incarnation never append again; what it has in flight comes first."""
+        if not self.fenced[incarnation]:
+            self.land(incarnation)
+            self.fenced[incarnation] = True
+
+    def land(self, incarnation: int) -> None:
+        """Store the late appends of an incarnation; one that breaks the key never happened."""
+        for batch in self.late.pop(incarnation, []):
+            if not self._clashes(batch):
+                self._insert(batch)
+
+    def store(self, batch: Batch) -> None:
+        """Insert a batch, all of it or nothing.
+
+        Raises:
+            JournalError: A row of that key is there already.
+        """
+        if self._clashes(batch):
+            raise JournalError("append: UniqueViolationError")
+        self._insert(batch)
+
+    def shards_of(self, incarnation: int | None) -> frozenset[int]:
+        """Return what an incarnation owns; nothing if it is fenced."""
+        if incarnation is None or self.fenced[incarnation]:
+            return frozenset()
+        return frozenset(shard for shard, owner in self.shards.items() if owner == incarnation)
+
+    def _clashes(self, batch: Batch) -> bool:
+        addresses = list(zip(batch.actor_ids, batch.seqs, strict=True))
+        known = any(seq in self.rows[actor_id] for actor_id, seq in addresses)
+        return known or len(set(addresses)) < len(addresses)
+
+    def _insert(self, batch: Batch) -> None:
+        for record in records_of(batch):
+            self.rows[record.actor_id][record.seq] = record
+        for actor_id, wake_at_ms in batch.wakes.items():
+            self.wakes.pop(actor_id, None)
+            if wake_at_ms is not None:
+                self.wakes[actor_id] = wake_at_ms
+
+
+def records_of(batch: Batch) -> list[Record]:
+    """Return the rows of a batch as they would be read."""
+    keyed = bool(batch.principals)
+    return [
+        Record(
+            actor_id=batch.actor_ids[number],
+            seq=batch.seqs[number],
+            at_ms=batch.ats_ms[number],
+            kind=batch.kinds[number],
+            version=batch.versions[number],
+            body=batch.bodies[number],
+            digest=batch.digests[number],
+            principal=batch.principals[number] if keyed else "",
+            idempotency_key=batch.idempotency_keys[number] if keyed else None,
+            request_digest=batch.request_digests[number] if keyed else None,
+        )
+        for number in range(len(batch))
+    ]

@@ -1,0 +1,268 @@
+"""A journal in memory that keeps PostgreSQL's promises, and breaks down where a test wants it to.
+
+Several `MemoryJournal`s, one a worker, share one `MemoryDatabase`. What matters is modelled:
+
+- the primary key (actor, seq) and nothing else is checked, so a gap is accepted, as there;
+- an append is stored whole or not at all, only under an incarnation that is not fenced;
+- an append that failed for its caller may be stored all the same, at once or later; fencing its
+  incarnation waits for it, and afterwards it cannot appear any more;
+- a renewal whose answer is lost has happened, and the shards are gone with an incarnation that
+  nobody knows.
+
+A test stops a call with `hold`, before it is done or before its caller hears, and breaks the next
+one with `break_next`. `journal.log` says what was done in which order.
+"""
+
+import asyncio
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from enum import Enum, auto
+from typing import Final, Literal, TypeAlias
+
+import msgspec
+
+from allocator.domain.records import GENESIS, Batch, Origin, Record, StoredSnapshot
+from allocator.errors import FencedError, JournalError
+from tests.memory_database import MemoryDatabase
+
+Operation: TypeAlias = Literal[
+    "append",
+    "confirm",
+    "renew",
+    "claim",
+    "beat",
+    "resign",
+    "origin",
+    "records",
+    "find_keys",
+    "save_snapshot",
+    "due_wakes",
+]
+
+_CHUNK: Final = 3
+_SNAPSHOTS_KEPT: Final = 3
+
+
+class Fault(Enum):
+    """How a call breaks. Its caller sees the same `JournalError` each time."""
+
+    NOT_DONE = auto()
+    DONE = auto()  # and the answer was lost
+    DONE_LATER = auto()  # an append that is stored when its incarnation is fenced, or by `land`
+
+
+class Hold:
+    """Stops one call until the test lets it go on."""
+
+    def __init__(self) -> None:
+        self._reached = asyncio.Event()
+        self._released = asyncio.Event()
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether the call has come so far."""
+        return self._reached.is_set()
+
+    async def reached(self) -> None:
+        """Return when the call has come so far."""
+        await self._reached.wait()
+
+    def release(self) -> None:
+        """Let the call go on."""
+        self._released.set()
+
+    async def stop_here(self) -> None:
+        """Be the call."""
+        self._reached.set()
+        await self._released.wait()
+
+
+class MemoryJournal:
+    """One worker's access to a `MemoryDatabase`. Satisfies `actors.ports.Journal`.
+
+    Attributes:
+        log: (operation, "sent" or "done", rows of it), in the order in which it happened; an
+            operation that failed is never done.
+        violations: What the writer did that it must never do.
+        fault: Asked at each call how it breaks; None, not at all. For simulations.
+        latency_s: Asked how long each call takes, before and again after it is done.
+    """
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self.database = database
+        self.incarnation: int | None = None
+        self.log: list[tuple[Operation, Literal["sent", "done"], int]] = []
+        self.violations: list[str] = []
+        self.fault: Callable[[Operation], Fault | None] = lambda _: None
+        self.latency_s: Callable[[Operation], float] = lambda _: 0.0
+        self._holds: defaultdict[tuple[Operation, bool], deque[Hold]] = defaultdict(deque)
+        self._faults: defaultdict[Operation, deque[Fault]] = defaultdict(deque)
+        self._writing = 0
+
+    # What a test does to it.
+
+    def hold(self, operation: Operation, *, done: bool = False) -> Hold:
+        """Stop the next call before it is done; or, when it is done, before its caller hears."""
+        hold = Hold()
+        self._holds[operation, done].append(hold)
+        return hold
+
+    def break_next(self, operation: Operation, fault: Fault = Fault.NOT_DONE) -> None:
+        """Let the next call fail."""
+        self._faults[operation].append(fault)
+
+    def count(self, operation: Operation) -> int:
+        """Return how often an operation was asked for."""
+        return sum(1 for name, what, _ in self.log if (name, what) == (operation, "sent"))
+
+    def appends(self) -> list[int]:
+        """Return how many rows each append had that was sent."""
+        return [rows for name, what, rows in self.log if (name, what) == ("append", "sent")]
+
+    # What a worker does with it.
+
+    async def append(self, batch: Batch) -> None:
+        """Store all rows or none."""
+        if self._writing:
+            self.violations.append("two appends or confirms in flight")
+        if not len(batch):
+            self.violations.append("an append without rows proves nothing")
+        self._writing += 1
+        try:
+            await self._call("append", lambda: self._store(batch), batch=batch)
+        finally:
+            self._writing -= 1
+
+    async def confirm(self) -> None:
+        """Prove that this incarnation may still write."""
+        if self._writing:
+            self.violations.append("two appends or confirms in flight")
+        self._writing += 1
+        try:
+            await self._call("confirm", self._require_unfenced)
+        finally:
+            self._writing -= 1
+
+    async def renew(self) -> frozenset[int]:
+        """Fence the present incarnation and go on under a new one."""
+        former = self.incarnation
+        opened: list[int] = []
+        await self._call("renew", lambda: opened.append(self.database.succeed(former)))
+        self.incarnation = opened[0]
+        return self.database.shards_of(self.incarnation)
+
+    async def claim(self) -> frozenset[int]:
+        """Take every shard that nobody serves."""
+        mine = self.incarnation
+        await self._call("claim", lambda: self.database.claim(mine))
+        return self.database.shards_of(self.incarnation)
+
+    async def beat(self) -> bool:
+        """Say that this incarnation lives; return whether it is unfenced."""
+        mine = self.incarnation
+        assert mine is not None
+        await self._call("beat", lambda: self.database.beat(mine))
+        return not self.database.fenced[mine]
+
+    async def resign(self) -> None:
+        """Fence the present incarnation for good."""
+        mine, self.incarnation = self.incarnation, None
+        if mine is not None:
+            await self._call("resign", lambda: self.database.fence(mine))
+
+    async def origin(self, actor_id: int) -> Origin:
+        """Return where the recovery of an actor starts."""
+        await self._call("origin")
+        wake_at_ms = self.database.wakes.get(actor_id)
+        snapshots = self.database.snapshots[actor_id]
+        if not snapshots:
+            return Origin(snapshot=None, head=GENESIS, wake_at_ms=wake_at_ms)
+        newest = max(snapshots)
+        return Origin(
+            snapshot=StoredSnapshot(seq=newest, state=snapshots[newest]),
+            head=self.database.rows[actor_id][newest].digest,
+            wake_at_ms=wake_at_ms,
+        )
+
+    async def records(self, actor_id: int, *, after_seq: int) -> AsyncIterator[Sequence[Record]]:
+        """Yield the actor's rows above `after_seq`, a few at a time, without their keys."""
+        while True:
+            await self._call("records")
+            rows = [row for row in self.database.journal_of(actor_id) if row.seq > after_seq]
+            chunk = [_without_key(row) for row in rows[:_CHUNK]]
+            if chunk:
+                yield chunk
+            if len(chunk) < _CHUNK:
+                return
+            after_seq = chunk[-1].seq
+
+    async def find_keys(self, keys: Sequence[tuple[str, str]]) -> Sequence[Record]:
+        """Return the rows stored under these (principal, key) pairs."""
+        wanted = set(keys)
+        found: list[Record] = []
+        await self._call(
+            "find_keys",
+            lambda: found.extend(
+                row
+                for row in self.database.keyed_rows()
+                if (row.principal, row.idempotency_key) in wanted
+            ),
+        )
+        return found
+
+    async def save_snapshot(self, actor_id: int, snapshot: StoredSnapshot) -> None:
+        """Keep a snapshot; the newest few are retained."""
+
+        def save() -> None:
+            snapshots = self.database.snapshots[actor_id]
+            snapshots[snapshot.seq] = snapshot.state
+            for seq in sorted(snapshots)[:-_SNAPSHOTS_KEPT]:
+                del snapshots[seq]
+
+        await self._call("save_snapshot", save)
+
+    async def due_wakes(self, *, now_ms: int, limit: int) -> Sequence[int]:
+        """Return ids of actors whose wake-up time has come, earliest first."""
+        await self._call("due_wakes")
+        due = sorted((at, actor_id) for actor_id, at in self.database.wakes.items() if at <= now_ms)
+        return [actor_id for _, actor_id in due[:limit]]
+
+    async def _call(
+        self,
+        operation: Operation,
+        act: Callable[[], None] = lambda: None,
+        *,
+        batch: Batch | None = None,
+    ) -> None:
+        rows = 0 if batch is None else len(batch)
+        self.log.append((operation, "sent", rows))
+        queued = self._faults[operation]
+        fault = queued.popleft() if queued else self.fault(operation)
+        under = self.incarnation
+        await self._pass(operation, done=False)
+        if fault is Fault.DONE_LATER and batch is not None and under is not None:
+            self.database.late[under].append(batch)
+        elif fault is not Fault.NOT_DONE:
+            act()
+        await self._pass(operation, done=True)
+        if fault is not None:
+            raise JournalError(f"{operation}: {fault.name}")
+        self.log.append((operation, "done", rows))
+
+    async def _pass(self, operation: Operation, *, done: bool) -> None:
+        holds = self._holds[operation, done]
+        if holds:
+            await holds.popleft().stop_here()
+        await asyncio.sleep(self.latency_s(operation))
+
+    def _require_unfenced(self) -> None:
+        if self.incarnation is None or self.database.fenced[self.incarnation]:
+            raise FencedError(incarnation=str(self.incarnation))
+
+    def _store(self, batch: Batch) -> None:
+        self._require_unfenced()
+        self.database.store(batch)
+
+
+def _without_key(record: Record) -> Record:
+    return msgspec.structs.replace(record, principal="", idempotency_key=None, request_digest=None)
