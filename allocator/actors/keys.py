@@ -2,8 +2,8 @@
 
 The scope of a key is its principal. Recent keys are remembered here, each from the moment its
 request arrives, so that a repeat in flight waits for the same answer; a key that is not among
-them is looked up in the journal before its request may enter a mailbox, all keys of a tick in
-one query. Only successes are remembered: a refused key is free again.
+them is looked up in the journal before its request may enter a mailbox, many keys in one query.
+Only successes are remembered: a refused key is free again.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from allocator.actors.actor import Actor
 from allocator.actors.messages import Answer, Envelope, KeyReused, Outcome
 from allocator.actors.ports import Journal
 from allocator.actors.writer import JournalWriter
-from allocator.domain.codec import decode_event
+from allocator.domain.codec import UnknownEventError, decode_event
 from allocator.domain.messages import Command
 from allocator.domain.records import Record
 from allocator.errors import AllocatorError, JournalError, UnavailableError
@@ -91,7 +91,7 @@ class Keys:
         self._find_actor = find_actor
         self._recent: OrderedDict[Name, _Entry] = OrderedDict()
         self._asked: list[tuple[_Entry, KeyedRequest]] = []
-        self._lookups: set[asyncio.Task[None]] = set()
+        self._lookup: asyncio.Task[None] | None = None
         self._epoch = 0
 
     def ask(self, request: KeyedRequest) -> asyncio.Future[Answer]:
@@ -104,8 +104,8 @@ class Keys:
             entry.waiting.append(reply)
             self._remember(entry)
             self._asked.append((entry, request))
-            if len(self._asked) == 1:
-                asyncio.get_running_loop().call_soon(self._start_lookup)
+            if self._lookup is None:
+                self._lookup = asyncio.create_task(self._look_up_all())
         elif entry.request_digest != request.request_digest:
             self._writer.repeat(reply, KeyReused(key=request.key))
         elif entry.outcome is None:
@@ -136,12 +136,14 @@ class Keys:
     def _forget(self, name: Name) -> None:
         self._recent.pop(name, None)
 
-    def _start_lookup(self) -> None:
-        while self._asked:
-            asked, self._asked = self._asked[:_LOOKUP_MAX], self._asked[_LOOKUP_MAX:]
-            task = asyncio.create_task(self._look_up(asked, self._epoch))
-            self._lookups.add(task)
-            task.add_done_callback(self._lookups.discard)
+    async def _look_up_all(self) -> None:
+        """Look keys up, one query at a time: what arrives during one shares the next."""
+        try:
+            while self._asked:
+                asked, self._asked = self._asked[:_LOOKUP_MAX], self._asked[_LOOKUP_MAX:]
+                await self._look_up(asked, self._epoch)
+        finally:
+            self._lookup = None
 
     async def _look_up(self, asked: list[tuple[_Entry, KeyedRequest]], epoch: int) -> None:
         self.lookups += len(asked)
@@ -169,7 +171,10 @@ class Keys:
                 entry.set_exception(error)
         elif record.request_digest == request.request_digest:
             self.repeats += 1
-            self._writer.repeat(entry, _outcome_of(record))
+            try:
+                self._writer.repeat(entry, _outcome_of(record))
+            except UnknownEventError as error:
+                entry.set_exception(error)
         else:
             self._writer.repeat(entry, KeyReused(key=request.key))
 
