@@ -1,6 +1,6 @@
 """What requests and responses look like: the types that decode, encode and document them."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Annotated, Generic, TypeVar
 
@@ -10,8 +10,14 @@ from msgspec import Meta
 from allocator.domain.messages import QUANTITY_MAX
 from allocator.domain.rows import OrderStatus
 
+# Whole numbers all the way: as seconds in a float, some milliseconds would become others.
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+
 TEXT_MAX = 200
 AMOUNT_MAX = 1_000_000_000_000
+TIME_MAX_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MS
+"""The last millisecond that RFC 3339 can tell in UTC."""
 
 Code = Annotated[
     str,
@@ -223,9 +229,9 @@ class Listing(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 @lru_cache(maxsize=64)
 def time_of(at_ms: int) -> datetime:
     """Return a time that encodes as RFC 3339 UTC; what was committed together shares few."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC)
+    return _EPOCH + timedelta(milliseconds=at_ms)
 
 
 def ms_of(at: datetime) -> int:
     """Return milliseconds of Unix time, the sub-millisecond part dropped."""
-    return int(at.timestamp() * 1000)
+    return (at - _EPOCH) // _MS

@@ -1,5 +1,6 @@
 """Stocks and their balances."""
 
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -12,8 +13,8 @@ from allocator.domain.rows import StockRow
 from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body, key_of
 from allocator.http.paging import listing, page_of, query
-from allocator.http.problems import ProblemError, not_found
-from allocator.http.shapes import PostStock, ms_of
+from allocator.http.problems import ProblemError, invalid, not_found
+from allocator.http.shapes import TIME_MAX_MS, PostStock, ms_of
 from allocator.http.shaping import balance_of, balance_shape, stock_of
 
 _decoder: Final = msgspec.json.Decoder(PostStock)
@@ -44,7 +45,7 @@ class StockHandlers:
         command = ReceiveStock(
             quantity=body.quantity,
             lot=body.lot,
-            expires_at_ms=None if body.expires_at is None else ms_of(body.expires_at),
+            expires_at_ms=None if body.expires_at is None else _expiry_ms(body.expires_at),
             reference=body.reference,
         )
         outcome = await self._context.ask(
@@ -133,6 +134,13 @@ class StockHandlers:
             raise ProblemError(not_found("warehouse"))
         if "\0" in product or await catalogue.product(product) is None:
             raise ProblemError(not_found("product"))
+
+
+def _expiry_ms(at: datetime) -> int:
+    at_ms = ms_of(at)
+    if at_ms > TIME_MAX_MS:
+        raise ProblemError(invalid("expires_at must lie before the year 10000 of UTC"))
+    return at_ms
 
 
 def _lot(pool: Pool, seq: int) -> Lot | None:
