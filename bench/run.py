@@ -14,6 +14,7 @@ Run `python -m bench.run`, or `--smoke` for a minute's worth that proves only th
 
 import argparse
 import functools
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -60,6 +61,8 @@ SMOKE = Size(
     sale_clients=40,
 )
 
+_QUIET_LOAD_MAX = 0.5
+
 FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "paced": lambda bench: [paced_figure(bench)],
     "full_pool": full_pool_figures,
@@ -85,6 +88,8 @@ def run(bench: Bench, *, only: set[str], say: Callable[[str], None]) -> None:
                 print(f"{one.title}: one failure was {failure}\n")
     print(target_table(figures), end="\n\n")
     print(detail_lines(figures), end="\n\n")
+    if bench.load_before > _QUIET_LOAD_MAX:
+        print(f"The machine was busy before the run began (load {bench.load_before:.1f}).\n")
     if bench.size.name == SMOKE.name:
         print("The smoke size shows that everything runs; its figures mean nothing.\n")
     print(json_line(bench, rounds, figures))
@@ -133,9 +138,16 @@ def main() -> None:
     if chosen.rounds is not None:
         size = msgspec.structs.replace(size, rounds=chosen.rounds)
     say = functools.partial(_say, since=time.monotonic())
+    load_before = os.getloadavg()[0]
     try:
         with open_databases(chosen.database_url) as databases, scratch_directory() as directory:
-            bench = Bench(databases=databases, directory=directory, size=size, seed=chosen.seed)
+            bench = Bench(
+                databases=databases,
+                directory=directory,
+                size=size,
+                seed=chosen.seed,
+                load_before=load_before,
+            )
             run(bench, only=set(chosen.only), say=say)
     except BenchError as error:
         sys.exit(f"bench: {error}")

@@ -48,6 +48,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     connections: int
     machine: str
     cores: int | None
+    load_before: float
     python: str
     postgresql: str
     synchronous_commit: str
@@ -68,6 +69,7 @@ def json_line(bench: Bench, rounds: Rounds, figures: list[Figure]) -> str:
         connections=bench.size.connections,
         machine=platform.machine(),
         cores=os.cpu_count(),
+        load_before=round(bench.load_before, 2),
         python=platform.python_version(),
         postgresql=bench.databases.setting("server_version"),
         synchronous_commit=bench.databases.setting("synchronous_commit"),

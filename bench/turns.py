@@ -37,12 +37,17 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Bench(msgspec.Struct, frozen=True, kw_only=True):
-    """What every measurement needs."""
+    """What every measurement needs.
+
+    Attributes:
+        load_before: Processes that kept the machine busy in the minute before the run.
+    """
 
     databases: Databases
     directory: Path
     size: Size
     seed: int
+    load_before: float
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
