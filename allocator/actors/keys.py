@@ -40,16 +40,24 @@ class KeyedRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Entry:
-    """The one reply of a keyed request, standing for all who ask the same."""
+    """The one reply of a keyed request, standing for all who ask the same.
 
-    __slots__ = ("_forget", "name", "outcome", "request_digest", "waiting")
+    Attributes:
+        rivals: Who wants something else under the same key: whether they may is open until
+            this one has succeeded or not.
+    """
 
-    def __init__(self, name: Name, request_digest: bytes, forget: Callable[[Name], None]) -> None:
+    __slots__ = ("_settle", "name", "outcome", "request_digest", "rivals", "waiting")
+
+    def __init__(
+        self, name: Name, request_digest: bytes, settle: Callable[["_Entry"], None]
+    ) -> None:
         self.name = name
         self.request_digest = request_digest
         self.outcome: Outcome | None = None
         self.waiting: list[asyncio.Future[Answer]] = []
-        self._forget = forget
+        self.rivals: tuple[tuple[KeyedRequest, asyncio.Future[Answer]], ...] = ()
+        self._settle = settle
 
     def done(self) -> bool:
         return False
@@ -57,19 +65,19 @@ class _Entry:
     def set_result(self, answer: Answer, /) -> None:
         if isinstance(answer, Outcome):
             self.outcome = answer
-        else:
-            self._forget(self.name)
         waiting, self.waiting = self.waiting, []
         for reply in waiting:
             if not reply.done():
                 reply.set_result(answer)
+        self._settle(self)
 
     def set_exception(self, error: Exception, /) -> None:
-        self._forget(self.name)
-        waiting, self.waiting = self.waiting, []
+        waiting = [*self.waiting, *(reply for _, reply in self.rivals)]
+        self.waiting, self.rivals = [], ()
         for reply in waiting:
             if not reply.done():
                 reply.set_exception(error)
+        self._settle(self)
 
 
 class Keys:
@@ -97,32 +105,39 @@ class Keys:
     def ask(self, request: KeyedRequest) -> asyncio.Future[Answer]:
         """Return the answer to come: the first one again, if there was one."""
         reply: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        name = (request.principal, request.key)
-        entry = self._recent.get(name)
-        if entry is None:
-            entry = _Entry(name, request.request_digest, self._forget)
-            entry.waiting.append(reply)
-            self._remember(entry)
-            self._asked.append((entry, request))
-            if self._lookup is None:
-                self._lookup = asyncio.create_task(self._look_up_all())
-        elif entry.request_digest != request.request_digest:
-            self._writer.repeat(reply, KeyReused(key=request.key))
-        elif entry.outcome is None:
-            self.repeats += 1
-            entry.waiting.append(reply)
-        else:
-            self.repeats += 1
-            self._writer.repeat(reply, entry.outcome)
+        self._join(request, reply)
         return reply
 
     def forget_unanswered(self, error: AllocatorError) -> None:
         """Give up on requests that have not reached a mailbox; their lookups are worth nothing."""
         self._epoch += 1
+        self._writer.unanswered -= len(self._asked)
         self._asked.clear()
+        if self._lookup is not None:
+            self._lookup.cancel()  # it may wait for long on a dead connection, and all behind it
+            self._lookup = None
         for entry in list(self._recent.values()):
             if entry.outcome is None:
                 entry.set_exception(error)
+
+    def _join(self, request: KeyedRequest, reply: asyncio.Future[Answer]) -> None:
+        name = (request.principal, request.key)
+        entry = self._recent.get(name)
+        if entry is None:
+            entry = _Entry(name, request.request_digest, self._settle)
+            entry.waiting.append(reply)
+            self._remember(entry)
+            self._look_up_soon(entry, request)
+        elif entry.request_digest == request.request_digest:
+            self.repeats += 1
+            if entry.outcome is None:
+                entry.waiting.append(reply)
+            else:
+                self._writer.repeat(reply, entry.outcome)
+        elif entry.outcome is None:
+            entry.rivals += ((request, reply),)
+        else:
+            self._writer.repeat(reply, KeyReused(key=request.key))
 
     def _remember(self, entry: _Entry) -> None:
         self._recent[entry.name] = entry
@@ -133,17 +148,26 @@ class Keys:
                 break
             del self._recent[name]
 
-    def _forget(self, name: Name) -> None:
-        self._recent.pop(name, None)
+    def _settle(self, entry: _Entry) -> None:
+        """Free the key unless it was used; whoever wants something else under it has a turn."""
+        # A lookup given up in a repair may fail later: a repeat then stands in this one's place.
+        if entry.outcome is None and self._recent.get(entry.name) is entry:
+            del self._recent[entry.name]
+        rivals, entry.rivals = entry.rivals, ()
+        for request, reply in rivals:
+            self._join(request, reply)
+
+    def _look_up_soon(self, entry: _Entry, request: KeyedRequest) -> None:
+        self._asked.append((entry, request))
+        self._writer.unanswered += 1
+        if self._lookup is None or self._lookup.done():
+            self._lookup = asyncio.create_task(self._look_up_all())
 
     async def _look_up_all(self) -> None:
         """Look keys up, one query at a time: what arrives during one shares the next."""
-        try:
-            while self._asked:
-                asked, self._asked = self._asked[:_LOOKUP_MAX], self._asked[_LOOKUP_MAX:]
-                await self._look_up(asked, self._epoch)
-        finally:
-            self._lookup = None
+        while self._asked:
+            asked, self._asked = self._asked[:_LOOKUP_MAX], self._asked[_LOOKUP_MAX:]
+            await self._look_up(asked, self._epoch)
 
     async def _look_up(self, asked: list[tuple[_Entry, KeyedRequest]], epoch: int) -> None:
         self.lookups += len(asked)
@@ -154,6 +178,8 @@ class Keys:
             for entry, _ in asked:
                 entry.set_exception(unavailable)
             return
+        finally:
+            self._writer.unanswered -= len(asked)
         if epoch != self._epoch:
             return  # given up meanwhile
         found = {(record.principal, record.idempotency_key): record for record in records}
@@ -173,7 +199,7 @@ class Keys:
             self.repeats += 1
             try:
                 self._writer.repeat(entry, _outcome_of(record))
-            except UnknownEventError as error:
+            except (UnknownEventError, msgspec.DecodeError) as error:
                 entry.set_exception(error)
         else:
             self._writer.repeat(entry, KeyReused(key=request.key))

@@ -61,7 +61,7 @@ class JournalWriter:
         repair: Callable[[JournalError, set[Actor]], Awaitable[None]],
     ) -> None:
         self.statistics = WriterStatistics()
-        self.unanswered = 0  # messages of all actors, as `Actor.unanswered`
+        self.unanswered = 0  # of all actors, as `Actor.unanswered`, and keys being looked up
         self._journal = journal
         self._batch_max = batch_max
         self._repair = repair
