@@ -1,17 +1,13 @@
 """PostgreSQL goes away in the middle: clients hear 503, and the truth once it is back."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-
-import asyncpg
 
 from allocator.persistence.embedded import EmbeddedPostgres
 from tests.integration.crowd import crowd, promised
 from tests.integration.embedded_support import kill, postmaster_of
 from tests.integration.serving import Server, problem_of, serving, until
-from tests.integration.truth import check, query
+from tests.integration.truth import appends_held, check, query
 
 STOCK = {"hot": 100_000, "warm": 300, "scarce": 20}
 PROMPT_S = 5.0
@@ -27,18 +23,6 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO journal%'
   AND datname = current_database() AND pid <> pg_backend_pid()
 """
-
-
-@asynccontextmanager
-async def appends_held(database_url: str) -> AsyncIterator[None]:
-    """Let no append commit, as a take-over would."""
-    connection = await asyncpg.connect(database_url)
-    try:
-        async with connection.transaction():
-            await connection.execute("SELECT FROM workers FOR UPDATE")
-            yield
-    finally:
-        await connection.close()
 
 
 async def assert_it_keeps_its_head(server: Server) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import asyncpg
@@ -158,6 +159,18 @@ async def until_nothing_waits(server: Server) -> None:
         return await server.metric("allocator_unanswered_messages") == 0
 
     await until(nothing_waits)
+
+
+@asynccontextmanager
+async def appends_held(database_url: str) -> AsyncIterator[None]:
+    """Let no append commit, as a take-over would."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT FROM workers FOR UPDATE")
+            yield
+    finally:
+        await connection.close()
 
 
 async def query(database_url: str, sql: str, *arguments: object) -> Sequence[asyncpg.Record]:
