@@ -123,6 +123,8 @@ class PostgresJournal(JournalReader):
         """Fence the present incarnation, if any, and go on under a new one."""
         self._close_session()
         await self._revive()
+        # What broke one connection may have silenced all; each would cost a time-out to find out.
+        await self._pool.expire_connections()
         incarnation, shards = await self._ownership.renew()
         connection = await connect(
             self._url, application_name=str(incarnation), timeout_s=self._timeout_s
