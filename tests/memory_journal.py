@@ -52,9 +52,15 @@ class Fault(Enum):
 
 
 class Hold:
-    """Stops one call until the test lets it go on."""
+    """Stops one call until the test lets it go on.
 
-    def __init__(self) -> None:
+    Args:
+        stubborn: Being cancelled does not end the call: a driver may first have to get rid of
+            its connection, and then fail with an error of its own.
+    """
+
+    def __init__(self, *, stubborn: bool) -> None:
+        self._stubborn = stubborn
         self._reached = asyncio.Event()
         self._released = asyncio.Event()
 
@@ -74,7 +80,12 @@ class Hold:
     async def stop_here(self) -> None:
         """Be the call."""
         self._reached.set()
-        await self._released.wait()
+        while not self._released.is_set():
+            try:
+                await self._released.wait()
+            except asyncio.CancelledError:
+                if not self._stubborn:
+                    raise
 
 
 class MemoryJournal:
@@ -101,9 +112,9 @@ class MemoryJournal:
 
     # What a test does to it.
 
-    def hold(self, operation: Operation, *, done: bool = False) -> Hold:
+    def hold(self, operation: Operation, *, done: bool = False, stubborn: bool = False) -> Hold:
         """Stop the next call before it is done; or, when it is done, before its caller hears."""
-        hold = Hold()
+        hold = Hold(stubborn=stubborn)
         self._holds[operation, done].append(hold)
         return hold
 

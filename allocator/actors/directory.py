@@ -6,15 +6,17 @@ may go whenever nothing of it is under way.
 
 import asyncio
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Final
 
+import msgspec
 import structlog
 
 from allocator.actors.actor import Actor
 from allocator.actors.ports import Journal
 from allocator.domain.ids import SHARD_MASK
 from allocator.domain.pool import Pool
-from allocator.domain.records import StoredSnapshot
+from allocator.domain.records import GENESIS, Origin, StoredSnapshot
 from allocator.domain.replay import replay
 from allocator.domain.snapshots import dump_pool, load_pool
 from allocator.errors import AllocatorError, JournalError, QuarantinedError, UnavailableError
@@ -98,7 +100,10 @@ class Directory:
 
     async def sweep(self, *, now_ms: int, idle_ms: int, actors_max: int) -> None:
         """Passivate what is idle, and the longest unused if there are more than `actors_max`."""
-        for number, actor in enumerate(list(self._actors.values())):
+        actors = list(self._actors.values())
+        if len(actors) > actors_max:
+            actors.sort(key=attrgetter("used_ms"))
+        for number, actor in enumerate(actors):
             if number % _SWEEP_CHUNK == 0:
                 await asyncio.sleep(0)
             crowded = len(self._actors) > actors_max
@@ -142,10 +147,7 @@ class Directory:
 
     async def _recover(self, actor: Actor) -> None:
         origin = await self._journal.origin(actor.actor_id)
-        pool, digest = Pool(), origin.head
-        snapshot_seq = 0
-        if origin.snapshot is not None:
-            pool, snapshot_seq = load_pool(origin.snapshot.state), origin.snapshot.seq
+        pool, digest, snapshot_seq = _begin(actor.actor_id, origin)
         async for records in self._journal.records(actor.actor_id, after_seq=pool.version):
             replay(pool, records)
             self.statistics.replayed += len(records)
@@ -154,3 +156,13 @@ class Directory:
             return  # dropped meanwhile, its messages answered
         self.statistics.recoveries += 1
         actor.activate(pool, digest=digest, snapshot_seq=snapshot_seq, wake_at_ms=origin.wake_at_ms)
+
+
+def _begin(actor_id: int, origin: Origin) -> tuple[Pool, bytes, int]:
+    """Return the state to replay upon, the digest of its last row, and the snapshot's seq."""
+    if origin.snapshot is not None:
+        try:
+            return load_pool(origin.snapshot.state), origin.head, origin.snapshot.seq
+        except msgspec.DecodeError as error:
+            log.error("snapshot.unreadable", actor=actor_id, error=str(error))  # noqa: TRY400
+    return Pool(), GENESIS, 0

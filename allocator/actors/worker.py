@@ -22,6 +22,7 @@ from allocator.domain.ids import SHARD_MASK, SHARDS
 from allocator.domain.messages import Command, Wake
 from allocator.domain.pool import Pool
 from allocator.errors import (
+    AllocatorError,
     JournalError,
     OutcomeUnknownError,
     OverloadedError,
@@ -226,11 +227,18 @@ class Worker:
                 continue
             try:
                 due = await self._journal.due_wakes(now_ms=self._clock(), limit=_WAKES_MAX)
-                for actor_id in due:
-                    if actor_id & SHARD_MASK in self.shards and self._closed is None:
-                        self._find(actor_id).tell(Envelope(Wake()))
-            except (JournalError, UnavailableError) as error:
+            except JournalError as error:
                 log.warning("worker.wake_failed", error=str(error))
+                continue
+            for actor_id in due:
+                if actor_id & SHARD_MASK in self.shards and self._closed is None:
+                    self._wake_up(actor_id)
+
+    def _wake_up(self, actor_id: int) -> None:
+        try:
+            self._find(actor_id).tell(Envelope(Wake()))
+        except AllocatorError as error:  # full or quarantined: the others are woken all the same
+            log.debug("worker.wake_refused", actor=actor_id, error=str(error))
 
     async def _sweep(self) -> None:
         every_ms = min(self._limits.idle_ms // _SWEEPS_PER_IDLE + 1, _SWEEP_MAX_MS)

@@ -231,7 +231,7 @@ async def test_a_lookup_that_straddles_a_repair_decides_nothing() -> None:
     """What it found was true before; the request was answered "unknown" meanwhile."""
     async with serving() as scene:
         await scene.stock(5)
-        returning = scene.journal.hold("find_keys", done=True)
+        returning = scene.journal.hold("find_keys", done=True, stubborn=True)
         before = scene.ask_once(keyed("k", place(2)))
         await returning.reached()
         await scene.outage()
@@ -250,7 +250,7 @@ async def test_a_lookup_that_fails_late_does_not_touch_the_repeat_of_its_request
     """It would forget the repeat while that is in flight, and a third try would order again."""
     async with serving() as scene:
         await scene.stock(5)
-        failing = scene.journal.hold("find_keys")
+        failing = scene.journal.hold("find_keys", stubborn=True)
         scene.journal.break_next("find_keys")
         before = scene.ask_once(keyed("k", place(2)))
         await failing.reached()
@@ -268,6 +268,20 @@ async def test_a_lookup_that_fails_late_does_not_touch_the_repeat_of_its_request
 
         assert await soon(second) == await soon(third)
         assert scene.kinds() == ["stock_received", "order_placed"]
+
+
+@virtual_time
+async def test_a_lookup_on_a_dead_connection_holds_nobody_up_after_the_repair() -> None:
+    async with serving() as scene:
+        await scene.stock(5)
+        dead = scene.journal.hold("find_keys")
+        before = scene.ask_once(keyed("k", place(2)))
+        await dead.reached()
+        await scene.outage()
+        with pytest.raises(OutcomeUnknownError):
+            await soon(before)
+
+        assert isinstance(await soon(scene.ask_once(keyed("k2", place(2)))), Outcome)
 
 
 @virtual_time
