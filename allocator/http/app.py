@@ -59,8 +59,11 @@ def _register(app: web.Application, routes: Iterable[web.RouteDef], guard: "_Gua
     """Add the routes, then what answers for other methods and other paths."""
     methods: defaultdict[str, set[str]] = defaultdict(set)
     for route in routes:
-        methods[route.path].add(route.method)
-        app.router.add_route(route.method, route.path, guard.around(route.handler))
+        handler = guard.around(route.handler)
+        # RFC 9110 §9.1: whoever knows GET knows HEAD.
+        for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
+            methods[route.path].add(method)
+            app.router.add_route(method, route.path, handler)
     for path, known in methods.items():
         refuse = _refuser(method_not_allowed(frozenset(known)))
         app.router.add_route("*", path, guard.around(refuse))
