@@ -115,7 +115,7 @@ class _Guard:
                 log.error(
                     "request.failed", method=request.method, path=request.path, exc_info=error
                 )
-        return answer(problem, instance=request.path)
+        return answer(problem, instance=request.rel_url.raw_path)
 
 
 def _log_slow(request: web.Request, result: web.StreamResponse, took_s: float) -> None:
