@@ -17,6 +17,7 @@ from aiohttp.web_request import BaseRequest
 
 JSON: Final = "application/json"
 
+_SERVER: Final = "allocator"
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -24,7 +25,7 @@ _encode: Final = msgspec.json.Encoder().encode
 def _head(status: int, content_type: str) -> str:
     """The part of a head that is the same for ever."""
     phrase = HTTPStatus(status).phrase
-    return f"HTTP/1.1 {status} {phrase}\r\nServer: allocator\r\nContent-Type: {content_type}\r\n"
+    return f"HTTP/1.1 {status} {phrase}\r\nServer: {_SERVER}\r\nContent-Type: {content_type}\r\n"
 
 
 class JsonAnswer(web.StreamResponse):
@@ -50,7 +51,7 @@ class JsonAnswer(web.StreamResponse):
             writer = request.writer
             await writer.write_eof(self._whole())
             return writer
-        headers = {"Content-Type": self._content_kind, **(self._more or {})}
+        headers = {"Server": _SERVER, "Content-Type": self._content_kind, **(self._more or {})}
         self._ordinary = web.Response(body=self._content, status=self.status, headers=headers)
         return await self._ordinary.prepare(request)
 
