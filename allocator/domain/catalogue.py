@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 CODE_MAX: Final = 64
-_CODE: Final = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+_CODE: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}\Z")
 
 WAREHOUSE_PUT: Final = "warehouse_put"
 PRODUCT_PUT: Final = "product_put"
@@ -47,7 +47,10 @@ class PoolRef(msgspec.Struct, frozen=True, gc=False):
 
 
 def is_code(text: str) -> bool:
-    """Return whether `text` may name a warehouse or a product."""
+    """Return whether `text` may name a warehouse or a product.
+
+    `.` and `..` may not: in a path they are directions, and clients resolve them (RFC 3986 §5.2.4).
+    """
     return _CODE.match(text) is not None
 
 

@@ -9,7 +9,7 @@ from allocator.domain.catalogue import Price, Product, Warehouse, is_code
 from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body
 from allocator.http.paging import limit_of, listing, name_cursor, query
-from allocator.http.problems import ProblemError, conflict, invalid, not_found
+from allocator.http.problems import ProblemError, bad_code, conflict, not_found
 from allocator.http.shapes import PostProduct, PostWarehouse, PriceBody, PutName, PutProduct
 
 _put_name: Final = msgspec.json.Decoder(PutName)
@@ -113,7 +113,7 @@ class NameHandlers:
 def _code(request: web.Request, name: str) -> str:
     code = request.match_info[name]
     if not is_code(code):
-        raise ProblemError(invalid(f"{name} must be 1 to 64 of A-Z a-z 0-9 . _ -"))
+        raise ProblemError(bad_code(name))
     return code
 
 

@@ -124,6 +124,11 @@ def invalid(detail: str, **facts: Fact) -> Problem:
     )
 
 
+def bad_code(name: str) -> Problem:
+    """Say that what is given as `name` can be the code of nothing."""
+    return invalid(f"{name} must be 1 to 64 of A-Z a-z 0-9 . _ -, but neither . nor ..")
+
+
 def malformed(detail: str) -> Problem:
     """Say that a body is not what its media type says."""
     return Problem(

@@ -22,8 +22,8 @@ TIME_MAX_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MS
 Code = Annotated[
     str,
     Meta(
-        pattern=r"^[A-Za-z0-9._-]{1,64}\Z",
-        description="1 to 64 of A-Z a-z 0-9 . _ -",
+        pattern=r"^(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}\Z",
+        description="1 to 64 of A-Z a-z 0-9 . _ -, but neither . nor ..",
         examples=["main", "tea-01"],
     ),
 ]
