@@ -24,7 +24,14 @@ from allocator.domain.rows import (
     Page,
     StockRow,
 )
-from allocator.http.problems import ProblemError, invalid, malformed, not_found, problem_for
+from allocator.http.problems import (
+    ProblemError,
+    bad_code,
+    invalid,
+    malformed,
+    not_found,
+    problem_for,
+)
 
 T = TypeVar("T")
 
@@ -113,10 +120,13 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ProblemError: 422, naming what does not exist.
         """
+        for name, code in (("warehouse", warehouse), ("product", product)):
+            if not is_code(code):  # it may be long: it is not repeated
+                raise ProblemError(bad_code(name))
         pool = await self.router.open(warehouse, product)
         if pool is not None:
             return pool
-        if not is_code(warehouse) or await self.catalogue.warehouse(warehouse) is None:
+        if await self.catalogue.warehouse(warehouse) is None:
             raise ProblemError(invalid("no such warehouse", warehouse=warehouse))
         raise ProblemError(invalid("no such product", product=product))
 
