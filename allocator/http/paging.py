@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 import msgspec
 from aiohttp import web
 
+from allocator.domain.catalogue import is_code
 from allocator.domain.rows import Address, Page
 from allocator.http.problems import ProblemError, invalid
 from allocator.http.shapes import Listing
@@ -81,9 +82,12 @@ def name_cursor(found: dict[str, str]) -> str:
     if "cursor" not in found:
         return ""
     try:
-        return msgspec.json.decode(_unwrap(found["cursor"]), type=str)
+        name = msgspec.json.decode(_unwrap(found["cursor"]), type=str)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProblemError(_BAD_CURSOR) from error
+    if not is_code(name):
+        raise ProblemError(_BAD_CURSOR)
+    return name
 
 
 def listing(
