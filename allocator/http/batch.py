@@ -20,6 +20,7 @@ from allocator.domain.messages import PlaceOrder
 from allocator.errors import AllocatorError
 from allocator.http.context import Context, decode, request_digest, require_media_type
 from allocator.http.orders import ORDER_SCOPE, placed_order
+from allocator.http.paging import no_query
 from allocator.http.problems import Fact, Problem, ProblemError, problem_for, problem_of
 from allocator.http.shapes import BatchOrder, Order
 
@@ -61,6 +62,7 @@ class BatchHandlers:
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         """Place each line's order; a line may carry its own key."""
+        no_query(request)
         require_media_type(request, NDJSON)
         response = web.StreamResponse(headers={"Content-Type": NDJSON})
         await response.prepare(request)

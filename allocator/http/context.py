@@ -24,6 +24,7 @@ from allocator.domain.rows import (
     Page,
     StockRow,
 )
+from allocator.http.paging import no_query
 from allocator.http.problems import (
     ProblemError,
     bad_code,
@@ -182,6 +183,7 @@ async def decode_body(request: web.Request, decoder: msgspec.json.Decoder[T]) ->
         ProblemError: 415, 400 or 422.
         web.HTTPRequestEntityTooLarge: 413.
     """
+    no_query(request)
     require_media_type(request, _JSON)
     return decode(await request.read(), decoder)
 

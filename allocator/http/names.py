@@ -8,7 +8,7 @@ from aiohttp import web
 from allocator.domain.catalogue import Price, Product, Warehouse, is_code
 from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body
-from allocator.http.paging import limit_of, listing, name_cursor, query
+from allocator.http.paging import limit_of, listing, name_cursor, no_query, query
 from allocator.http.problems import ProblemError, bad_code, conflict, not_found
 from allocator.http.shapes import PostProduct, PostWarehouse, PriceBody, PutName, PutProduct
 
@@ -59,6 +59,7 @@ class NameHandlers:
 
     async def get_warehouse(self, request: web.Request) -> JsonAnswer:
         """Return a warehouse."""
+        no_query(request)
         code = request.match_info["code"]
         warehouse = await self._catalogue.warehouse(code) if is_code(code) else None
         if warehouse is None:
@@ -94,6 +95,7 @@ class NameHandlers:
 
     async def get_product(self, request: web.Request) -> JsonAnswer:
         """Return a product."""
+        no_query(request)
         sku = request.match_info["sku"]
         product = await self._catalogue.product(sku) if is_code(sku) else None
         if product is None:

@@ -18,7 +18,7 @@ from allocator.domain.messages import (
 from allocator.domain.rows import OrderFilter, OrderRow, OrderStatus
 from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body, key_of
-from allocator.http.paging import listing, page_of, query
+from allocator.http.paging import listing, no_query, page_of, query
 from allocator.http.problems import ProblemError, invalid, not_found
 from allocator.http.shapes import Order, PostOrder
 from allocator.http.shaping import order_of, order_shape
@@ -61,6 +61,7 @@ class OrderHandlers:
 
     async def get(self, request: web.Request) -> JsonAnswer:
         """Return an order as it stands; never stale."""
+        no_query(request)
         pool, seq = await self._context.address(request.match_info["id"], what="order")
         return json_answer(order_of(self._ids, await self._row(pool, seq)))
 
@@ -89,6 +90,7 @@ class OrderHandlers:
     async def _close(
         self, request: web.Request, closing: type[DispatchOrder | CancelOrder], *, scope: str
     ) -> JsonAnswer:
+        no_query(request)
         if request.body_exists and await request.read() not in {b"", b"{}"}:
             raise ProblemError(invalid("this request takes no body"))
         pool, seq = await self._context.address(request.match_info["id"], what="order")

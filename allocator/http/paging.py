@@ -46,6 +46,16 @@ def query(request: web.Request, *names: str) -> dict[str, str]:
     return found
 
 
+def no_query(request: web.Request) -> None:
+    """Refuse query parameters where there are none; who sends one believes that it counts.
+
+    Raises:
+        ProblemError: 422.
+    """
+    if request.rel_url.raw_query_string:
+        query(request)
+
+
 def number(found: dict[str, str], name: str, *, default: int, low: int, high: int) -> int:
     """Return a number among the parameters.
 

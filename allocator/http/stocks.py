@@ -12,7 +12,7 @@ from allocator.domain.pool import Balance, Lot, Pool
 from allocator.domain.rows import StockRow
 from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body, key_of
-from allocator.http.paging import listing, page_of, query
+from allocator.http.paging import listing, no_query, page_of, query
 from allocator.http.problems import ProblemError, invalid, not_found
 from allocator.http.shapes import TIME_MAX_MS, PostStock, ms_of
 from allocator.http.shaping import balance_of, balance_shape, stock_of
@@ -72,6 +72,7 @@ class StockHandlers:
 
     async def get(self, request: web.Request) -> JsonAnswer:
         """Return a stock as it stands; never stale. A used-up one stays readable."""
+        no_query(request)
         pool, seq = await self._context.address(request.match_info["id"], what="stock")
         lot = await self._context.worker.read(pool.actor_id, lambda state: _lot(state, seq))
         if lot is not None:
@@ -99,7 +100,7 @@ class StockHandlers:
 
     async def balance(self, request: web.Request) -> JsonAnswer:
         """Return the numbers of a pair as they stand; zeros if it was never used."""
-        query(request)
+        no_query(request)
         warehouse, product = request.match_info["warehouse"], request.match_info["product"]
         pool = await self._context.router.find(warehouse, product)
         if pool is None:
