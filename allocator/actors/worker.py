@@ -105,7 +105,10 @@ class Worker:
         ]
 
     async def stop(self, *, drain_ms: int) -> None:
-        """Accept nothing more, answer what was accepted, and give the shards back."""
+        """Accept nothing more, answer what was accepted, and give the shards back.
+
+        Whatever takes longer than `drain_ms` is answered "unknown".
+        """
         self._stopping = True
         self._closed = "the server is stopping"
         try:
@@ -118,6 +121,7 @@ class Worker:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
+        self._give_up(self.writer.abandon())
         try:
             await self._journal.resign()
         except JournalError as error:
@@ -177,10 +181,7 @@ class Worker:
         log.warning("worker.repairing", error=str(error), actors=len(unreleased))
         self._closed = "the journal is unavailable"
         self.repairs += 1
-        unknown = OutcomeUnknownError()
-        self.directory.drop(unreleased, because=unknown)
-        self.directory.drop_recovering(because=unknown)
-        self.keys.forget_unanswered(unknown)
+        self._give_up(unreleased)
         async with self._ownership:
             self.shards = await self._renew()
         moved = UnavailableError(reason="another worker has taken this shard over")
@@ -188,6 +189,13 @@ class Worker:
         if not self._stopping:
             self._closed = None
         log.info("worker.repaired", shards=len(self.shards))
+
+    def _give_up(self, unreleased: set[Actor]) -> None:
+        """Drop what had something under way, and answer "unknown" to whoever waits for it."""
+        unknown = OutcomeUnknownError()
+        self.directory.drop(unreleased, because=unknown)
+        self.directory.drop_recovering(because=unknown)
+        self.keys.forget_unanswered(unknown)
 
     async def _renew(self) -> frozenset[int]:
         """Try for ever: without the database there is nothing else to do."""
@@ -203,15 +211,19 @@ class Worker:
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(self._limits.heartbeat_ms / 1000)
-            if self._closed is not None:
+            if self._closed is not None and not self._stopping:
                 continue
+            repairs = self.repairs
+            doubt: JournalError | None = None
             try:
                 if not await self._journal.beat():
-                    self.writer.doubt(JournalError("this incarnation has been fenced"))
-                elif len(self.shards) < SHARDS:
+                    doubt = JournalError("this incarnation has been fenced")
+                elif len(self.shards) < SHARDS and not self._stopping:
                     await self._claim()
             except JournalError as error:
-                self.writer.doubt(error)
+                doubt = error
+            if doubt is not None and repairs == self.repairs:  # or it is of a former incarnation
+                self.writer.doubt(doubt)
 
     async def _claim(self) -> None:
         async with self._ownership:

@@ -140,7 +140,12 @@ class JournalWriter:
                 await self._send(turn)
             except JournalError as error:
                 self.statistics.failures += 1
-                await self._give_up(turn, error)
+                self._turns.appendleft(turn)
+                await self._repair(error, self.abandon())
+                self._doubt = None  # of the incarnation that was just replaced
+            except asyncio.CancelledError:
+                self._turns.appendleft(turn)
+                raise
             else:
                 self._release(turn)
             if not self._work.is_set():
@@ -151,6 +156,18 @@ class JournalWriter:
         while self._work.is_set() or not self._idle.is_set():
             await self._idle.wait()
             await asyncio.sleep(0)
+
+    def abandon(self) -> set[Actor]:
+        """Answer everything unreleased with "unknown"; return the actors that it came from."""
+        lost, self._turns = self._turns, deque([_Turn()])
+        self._work.clear()
+        unknown = OutcomeUnknownError()
+        for turn in lost:
+            self.unanswered -= len(turn.answers)
+            for _, reply, _ in turn.answers:
+                if reply is not None and not reply.done():
+                    reply.set_exception(unknown)
+        return {actor for turn in lost for actor, _, _ in turn.answers if actor is not None}
 
     async def _send(self, turn: _Turn) -> None:
         if self._doubt is not None:
@@ -168,21 +185,6 @@ class JournalWriter:
         statistics.appends += 1
         statistics.rows += rows
         statistics.rows_max = max(statistics.rows_max, rows)
-
-    async def _give_up(self, turn: _Turn, error: JournalError) -> None:
-        """Answer everything unreleased with "unknown", and have the incarnation replaced."""
-        lost = [turn, *self._turns]
-        self._turns = deque([_Turn()])
-        self._work.clear()
-        actors = {actor for each in lost for actor, _, _ in each.answers if actor is not None}
-        unknown = OutcomeUnknownError()
-        for each in lost:
-            self.unanswered -= len(each.answers)
-            for _, reply, _ in each.answers:
-                if reply is not None and not reply.done():
-                    reply.set_exception(unknown)
-        await self._repair(error, actors)
-        self._doubt = None  # of the incarnation that was just replaced
 
     def _release(self, turn: _Turn) -> None:
         self.unanswered -= len(turn.answers)
