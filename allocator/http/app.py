@@ -24,6 +24,7 @@ from allocator.http.problems import (
     Problem,
     ProblemError,
     answer,
+    malformed,
     method_not_allowed,
     not_found,
     problem_of,
@@ -110,6 +111,10 @@ class _Guard:
                 problem = problem_of(error)
             case web.HTTPException():
                 problem = problem_of_http(error)
+            case web.RequestPayloadError():
+                problem = malformed("the body is not encoded as its head says")
+            case ConnectionError():  # the client is gone: this reaches nobody
+                problem = malformed("the connection ended before the body did")
             case _:
                 problem = problem_of(error) if isinstance(error, AllocatorError) else INTERNAL
                 log.error(
