@@ -71,7 +71,10 @@ class BatchHandlers:
             tasks.create_task(_write(response, windows))
             async for lines in self._windows(request):
                 placed = await self._place_window(lines)
-                await windows.put(tasks.create_task(self._settle(placed)))
+                settling = tasks.create_task(self._settle(placed))
+                # Not in the task: one that is cancelled before its first step runs nothing at all.
+                settling.add_done_callback(lambda _: self._free_windows.release())
+                await windows.put(settling)
             await windows.put(None)
         return response
 
@@ -140,20 +143,17 @@ class BatchHandlers:
     async def _settle(self, placed: Sequence[Line]) -> bytes:
         """Wait until a window is decided and durable; return its results, encoded."""
         results: list[BatchResult] = []
-        try:
-            for line in placed:
-                if not isinstance(line, tuple):
-                    results.append(_refused(line))
-                    continue
-                pool, reply = line
-                try:
-                    answer = await reply
-                except AllocatorError as error:
-                    results.append(_refused(problem_of(error)))
-                else:
-                    results.append(self._result(pool, answer))
-        finally:
-            self._free_windows.release()
+        for line in placed:
+            if not isinstance(line, tuple):
+                results.append(_refused(line))
+                continue
+            pool, reply = line
+            try:
+                answer = await reply
+            except AllocatorError as error:
+                results.append(_refused(problem_of(error)))
+            else:
+                results.append(self._result(pool, answer))
         return _encoder.encode_lines(results)
 
     def _result(self, pool: PoolRef, answer: Answer) -> BatchResult:
