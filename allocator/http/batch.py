@@ -66,6 +66,17 @@ class BatchHandlers:
         require_media_type(request, NDJSON)
         response = web.StreamResponse(headers={"Content-Type": NDJSON})
         await response.prepare(request)
+        try:
+            await self._stream(request, response)
+        except ExceptionGroup as failures:
+            # Part of the results is out: a problem would stand among them, and a proper end would
+            # pass them off as all there are.
+            if request.transport is not None:
+                request.transport.close()
+            raise failures.exceptions[0] from failures
+        return response
+
+    async def _stream(self, request: web.Request, response: web.StreamResponse) -> None:
         windows: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(_WINDOWS_UNDER_WAY)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_write(response, windows))
@@ -76,7 +87,6 @@ class BatchHandlers:
                 settling.add_done_callback(lambda _: self._free_windows.release())
                 await windows.put(settling)
             await windows.put(None)
-        return response
 
     async def _windows(self, request: web.Request) -> AsyncIterator[Sequence[bytes]]:
         """Yield the lines of the body as they arrive; the last may lack its line feed."""
