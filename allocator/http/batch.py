@@ -92,12 +92,11 @@ class BatchHandlers:
         """Yield the lines of the body as they arrive; the last may lack its line feed."""
         rest = b""
         async for chunk in request.content.iter_any():
+            if len(rest) > self._line_max_bytes and b"\n" not in chunk:
+                continue  # as much of this line is kept as shows that it is too long
             *lines, rest = (rest + chunk).split(b"\n")
             for start in range(0, len(lines), _WINDOW_LINES):
                 yield lines[start : start + _WINDOW_LINES]
-            if len(rest) > self._line_max_bytes:
-                yield [rest]  # it is answered as too long, and nothing after it is read
-                return
         if rest:
             yield [rest]
 
@@ -184,7 +183,7 @@ _TOO_LONG: Final = Problem(
     type="content-too-large",
     title="Line too long",
     status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    detail="this line is longer than a body may be; nothing after it was read",
+    detail="this line is longer than a body may be",
 )
 
 
