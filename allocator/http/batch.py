@@ -21,7 +21,14 @@ from allocator.errors import AllocatorError
 from allocator.http.context import Context, decode, request_digest, require_media_type
 from allocator.http.orders import ORDER_SCOPE, placed_order
 from allocator.http.paging import no_query
-from allocator.http.problems import Fact, Problem, ProblemError, problem_for, problem_of
+from allocator.http.problems import (
+    Fact,
+    Problem,
+    ProblemError,
+    invalid,
+    problem_for,
+    problem_of,
+)
 from allocator.http.shapes import BatchOrder, Order
 
 NDJSON: Final = "application/x-ndjson"
@@ -64,6 +71,8 @@ class BatchHandlers:
         """Place each line's order; a line may carry its own key."""
         no_query(request)
         require_media_type(request, NDJSON)
+        if "Idempotency-Key" in request.headers:
+            raise ProblemError(_KEY_OF_ALL)
         response = web.StreamResponse(headers={"Content-Type": NDJSON})
         await response.prepare(request)
         try:
@@ -178,6 +187,8 @@ async def _write(
     while (window := await windows.get()) is not None:
         await response.write(await window)
 
+
+_KEY_OF_ALL: Final = invalid("a batch cannot have an Idempotency-Key; give each line a `key`")
 
 _TOO_LONG: Final = Problem(
     type="content-too-large",
