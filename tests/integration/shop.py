@@ -1,6 +1,7 @@
 """A shop of a test's own in a server that serves in the test's process."""
 
 import asyncio
+import io
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -63,10 +64,11 @@ class Shop:
     ) -> Answer:
         """Send one request to a path that is encoded already."""
         sent = body if body is None or isinstance(body, bytes) else msgspec.json.encode(body)
+        data = None if sent is None else io.BytesIO(sent)
         fields = {} if sent is None else dict(JSON)
         url = URL(self.url + path, encoded=True)
         async with self.client.request(
-            method, url, data=sent, headers=fields | dict(headers or {})
+            method, url, data=data, headers=fields | dict(headers or {})
         ) as response:
             return Answer(
                 status=response.status,

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Self
 from urllib.parse import urlsplit
 
 import msgspec
@@ -37,6 +38,16 @@ class Wire:
         self._reader = reader
         self._writer = writer
 
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        """Connect to the server of this URL."""
+        split = urlsplit(url)
+        return cls(*await asyncio.open_connection(split.hostname, split.port))
+
+    def push(self, *parts: bytes) -> None:
+        """Send bytes without waiting for anybody to take them."""
+        self._writer.writelines(parts)
+
     async def send(self, *parts: bytes) -> None:
         """Send bytes as they are."""
         for part in parts:
@@ -46,6 +57,10 @@ class Wire:
     async def end(self) -> None:
         """Send nothing more, and still listen."""
         self._writer.write_eof()
+
+    def close(self) -> None:
+        """Drop the connection in the ordinary way."""
+        self._writer.close()
 
     def vanish(self) -> None:
         """Drop the connection at once, as a dying client does."""
@@ -63,6 +78,11 @@ class Wire:
             body = await self._reader.readexactly(int(answer.field("Content-Length")))
             return RawAnswer(status_line, fields, body)
 
+    async def until(self, mark: bytes) -> bytes:
+        """Return everything up to and including the mark."""
+        async with asyncio.timeout(_PATIENCE_S):
+            return await self._reader.readuntil(mark)
+
     async def rest(self) -> bytes:
         """Return everything up to the end that the server makes of the connection."""
         async with asyncio.timeout(_PATIENCE_S):
@@ -71,13 +91,12 @@ class Wire:
 
 @asynccontextmanager
 async def connected(url: str) -> AsyncIterator[Wire]:
-    """Connect to the server of this URL."""
-    split = urlsplit(url)
-    reader, writer = await asyncio.open_connection(split.hostname, split.port)
+    """A connection to the server of this URL, for as long as the context is open."""
+    wire = await Wire.open(url)
     try:
-        yield Wire(reader, writer)
+        yield wire
     finally:
-        writer.close()
+        wire.close()
 
 
 def request(
