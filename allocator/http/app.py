@@ -15,6 +15,7 @@ from aiohttp import web
 from allocator.errors import AllocatorError
 from allocator.http.batch import BatchHandlers
 from allocator.http.context import Context
+from allocator.http.docs import DocsHandlers
 from allocator.http.health import HealthHandlers
 from allocator.http.history import HistoryHandlers
 from allocator.http.names import NameHandlers
@@ -51,6 +52,7 @@ def make_app(
         *NameHandlers(context).routes(),
         *HistoryHandlers(context).routes(),
         *HealthHandlers(context, statistics).routes(),
+        *DocsHandlers(version=context.version).routes(),
     ]
     _register(app, routes, guard)
     return app

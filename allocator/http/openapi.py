@@ -1,0 +1,164 @@
+"""The OpenAPI document, made from the reference and from the types that decode and encode."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Final
+
+from allocator.http.problems import CONTENT_TYPE as PROBLEM
+from allocator.http.problems import RETRY_AFTER_S
+from allocator.http.reference.conventions import CONVENTIONS, SUMMARY, TAGS, TITLE
+from allocator.http.reference.everything import OPERATIONS
+from allocator.http.reference.operation import (
+    HEADERS,
+    KEY_HEADER,
+    Answer,
+    Body,
+    Operation,
+    Parameter,
+)
+from allocator.http.reference.problem_types import PROBLEM_TYPES, ProblemType
+from allocator.http.reference.schemas import JsonObject, ProblemBody, named_schemas, schema_of
+from allocator.http.reference.values import example_of, path_parameters
+
+_VERSION: Final = "3.1.1"
+_INTERNAL: Final = "internal"
+
+
+def document(*, version: str) -> JsonObject:
+    """Return the document of this release."""
+    return {
+        "openapi": _VERSION,
+        "info": {
+            "title": TITLE,
+            "summary": SUMMARY,
+            "description": "\n\n".join(
+                f"## {title}\n\n{text}" for title, text in CONVENTIONS.items()
+            ),
+            "license": {"name": "Apache License 2.0", "identifier": "Apache-2.0"},
+            "version": version,
+        },
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
+        "paths": _paths(OPERATIONS),
+        "components": {
+            "schemas": named_schemas(OPERATIONS),
+            "headers": {name: _header(name) for name in HEADERS},
+            "responses": {"MethodNotAllowed": _problems([PROBLEM_TYPES["method-not-allowed"]])},
+        },
+    }
+
+
+def _paths(operations: Iterable[Operation]) -> JsonObject:
+    by_path: defaultdict[str, dict[str, object]] = defaultdict(dict)
+    for operation in operations:
+        by_path[operation.path][operation.method.lower()] = _operation(operation)
+    return {path: _path_item(path, methods) for path, methods in by_path.items()}
+
+
+def _path_item(path: str, methods: dict[str, object]) -> JsonObject:
+    known = ", ".join(sorted(method.upper() for method in methods))
+    item: JsonObject = {
+        "description": f"Other methods are answered 405 (MethodNotAllowed), `Allow: {known}`."
+    }
+    if parameters := path_parameters(path):
+        item["parameters"] = [_parameter(one, place="path") for one in parameters]
+    return item | methods
+
+
+def _operation(operation: Operation) -> JsonObject:
+    described: JsonObject = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "description": operation.meaning,
+    }
+    parameters = [_parameter(one, place="query") for one in operation.query]
+    if operation.keyed:
+        parameters.append(_parameter(KEY_HEADER, place="header"))
+    if parameters:
+        described["parameters"] = parameters
+    if operation.body is not None:
+        described["requestBody"] = {"required": True, "content": _content(operation.body)}
+    return described | {"responses": _responses(operation)}
+
+
+def _parameter(parameter: Parameter, *, place: str) -> JsonObject:
+    schema = schema_of(parameter.shape)
+    if parameter.default is not None:
+        schema["default"] = parameter.default
+    described: JsonObject = {
+        "name": parameter.name,
+        "in": place,
+        "required": parameter.required or place == "path",
+        "description": parameter.meaning,
+        "schema": schema,
+    }
+    return described | ({"example": parameter.example} if parameter.example else {})
+
+
+def _responses(operation: Operation) -> JsonObject:
+    responses: dict[str, JsonObject] = {
+        str(int(answer.status)): _answer(answer) for answer in operation.answers
+    }
+    for status, kinds in _by_status((*operation.problems, _INTERNAL)).items():
+        responses[str(int(status))] = _problems(kinds)
+    return dict(sorted(responses.items()))
+
+
+def _by_status(names: Iterable[str]) -> dict[HTTPStatus, list[ProblemType]]:
+    kinds: defaultdict[HTTPStatus, list[ProblemType]] = defaultdict(list)
+    for name in names:
+        kind = PROBLEM_TYPES[name]
+        kinds[kind.status].append(kind)
+    return kinds
+
+
+def _answer(answer: Answer) -> JsonObject:
+    described: JsonObject = {"description": answer.meaning}
+    if answer.headers:
+        described["headers"] = _headers(answer.headers)
+    if answer.shape is not None:
+        described["content"] = _content(answer)
+    return described
+
+
+def _problems(kinds: list[ProblemType]) -> JsonObject:
+    """Describe an answer that has one of these types, which have one status."""
+    described: JsonObject = {"description": "; or: ".join(kind.example.title for kind in kinds)}
+    headers = {
+        HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
+        HTTPStatus.METHOD_NOT_ALLOWED: ("Allow",),
+    }.get(kinds[0].status)
+    if headers is not None:
+        described["headers"] = _headers(headers)
+    examples = {
+        kind.name: {
+            "summary": kind.example.title,
+            "value": kind.example.members(instance=kind.instance),
+        }
+        for kind in kinds
+    }
+    content = {"schema": schema_of(ProblemBody), "examples": examples}
+    return described | {"content": {PROBLEM: content}}
+
+
+def _content(body: Body | Answer) -> JsonObject:
+    """Describe a body; one of lines is a text, of which each line is described."""
+    schema = schema_of(body.shape)
+    if body.media_type.endswith("ndjson"):
+        schema = {"type": "string", "contentMediaType": body.media_type, "contentSchema": schema}
+    content: JsonObject = {"schema": schema}
+    if body.example is not None:
+        content["example"] = example_of(body)
+    return {body.media_type: content}
+
+
+def _headers(names: Iterable[str]) -> JsonObject:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+def _header(name: str) -> JsonObject:
+    schema: JsonObject = {"type": "string"}
+    if name == "Retry-After":
+        schema = {"type": "integer", "minimum": RETRY_AFTER_S}
+    return {"description": HEADERS[name], "required": True, "schema": schema}

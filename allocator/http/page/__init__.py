@@ -1,0 +1,1 @@
+"""The page that explains the API: one file of HTML, rendered once."""

@@ -1,0 +1,59 @@
+"""What holds for all routes, told once before them."""
+
+from typing import Final
+
+TITLE: Final = "allocator"
+
+SUMMARY: Final = "Stock that is never sold twice: warehouses, products, stock and orders."
+
+CONVENTIONS: Final = {
+    "Getting started": (
+        "Name a warehouse and a product, receive stock, place an order: "
+        "`PUT /warehouses/{code}`, `PUT /products/{sku}`, `POST /stocks`, `POST /orders`. The "
+        "examples on this page are such requests and their answers, and work in this order. "
+        "Stock is kept per product and warehouse; an order takes what expires first, then what "
+        "came first."
+    ),
+    "Requests and answers": (
+        "Bodies are JSON in UTF-8 with names in `snake_case`; a field or parameter that is not "
+        "listed here is refused, so that a typing error is never ignored. Times are RFC 3339 "
+        "with an offset, and answers have them in UTC. Money is an integer of minor units and a "
+        "currency. An id is opaque: a UUID that can be neither guessed nor counted."
+    ),
+    "What is answered is durable": (
+        "An order is answered when it is committed, never before. A resource that is read by "
+        "its id or name is never stale. Lists come from read models that follow the journal, "
+        "usually within a fraction of a second; `/metrics` says how far behind they are."
+    ),
+    "Repeating a request": (
+        "Every request that changes stock takes an `Idempotency-Key`. A repeat with the same "
+        "key and the same contents happens once and gets the first answer again, across crashes "
+        "and restarts, for at least 24 hours; a repeat of a request that is still under way "
+        "waits for its answer. The same key with other contents is refused with 422. Only "
+        "successes are remembered: after a refusal the key is free. In a batch each line has a "
+        "`key` of its own. `PUT` needs no key."
+    ),
+    "When something goes wrong": (
+        "Every error is a problem as of RFC 9457, `application/problem+json`: `type` is for "
+        "programs and never changes its meaning, `detail` is for people, and some types add "
+        "facts. 503 carries `Retry-After` and means: repeat this unchanged. A method that a path "
+        "does not know is answered 405 with `Allow`, an unknown path 404, and an error of the "
+        "server itself 500. All types are explained at the end of this page, and each at the "
+        "path that its `type` is."
+    ),
+    "Lists": (
+        "A list has `items` and a `next_cursor`, which is null on the last page. Pass it as "
+        "`cursor`, unchanged and with the same filters, to get the next page. A page may be "
+        "empty although there was a cursor."
+    ),
+}
+"""What is said before the routes, by its heading."""
+
+TAGS: Final = {
+    "Orders": "Reserve units, let them leave, or give them back.",
+    "Stock": "What has arrived, and what of it is left.",
+    "Catalogue": "The warehouses and products that everything else names.",
+    "Journal": "Everything that ever happened, as it is stored.",
+    "Operations": "For those who run the server, and for what generates clients.",
+}
+"""Groups of routes in the order in which they are shown, by name."""

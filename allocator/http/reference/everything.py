@@ -1,0 +1,16 @@
+"""All operations, in the order in which they are shown."""
+
+from typing import Final
+
+from allocator.http.reference.names import NAME_OPERATIONS
+from allocator.http.reference.orders import ORDER_OPERATIONS
+from allocator.http.reference.server import SERVER_OPERATIONS
+from allocator.http.reference.stocks import JOURNAL_OPERATIONS, STOCK_OPERATIONS
+
+OPERATIONS: Final = (
+    *ORDER_OPERATIONS,
+    *STOCK_OPERATIONS,
+    *NAME_OPERATIONS,
+    *JOURNAL_OPERATIONS,
+    *SERVER_OPERATIONS,
+)

@@ -1,0 +1,120 @@
+"""The values of the examples: one small story, told by all of them.
+
+A hundred packs of tea arrive at the main warehouse, and a customer orders two.
+"""
+
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from allocator.domain.catalogue import Price, Product, Warehouse
+from allocator.domain.codec import KINDS, VERSION, encode_event
+from allocator.domain.messages import Event, OrderPlaced, StockReceived
+from allocator.http.shapes import (
+    JournalEvent,
+    JournalPage,
+    Listing,
+    Order,
+    OrderLine,
+    Pick,
+    Stock,
+    StockBalance,
+    Unallocatable,
+    ms_of,
+)
+
+STOCK_ID: Final = "3c69edb2-11ca-8e3d-b4db-df78390709bd"
+ORDER_ID: Final = "813f74ad-5f45-8f78-982c-5bc8016c96f7"
+
+_EXPIRES_AT: Final = datetime(2031, 6, 30, tzinfo=UTC)
+_RECEIVED_AT: Final = datetime(2026, 3, 2, 8, 30, 15, tzinfo=UTC)
+_ORDERED_AT: Final = datetime(2026, 3, 2, 9, 5, 41, tzinfo=UTC)
+
+MAIN: Final = Warehouse(code="main", name="Main warehouse")
+NORTH: Final = Warehouse(code="north", name="North")
+TEA: Final = Product(sku="tea-01", name="Green tea, 100 g", price=Price(amount=250, currency="EUR"))
+POT: Final = Product(sku="pot-07", name="Tea pot")
+
+RECEIVED: Final = Stock(
+    id=STOCK_ID,
+    product="tea-01",
+    warehouse="main",
+    quantity=100,
+    available=100,
+    lot="L-2031",
+    expires_at=_EXPIRES_AT,
+    received_at=_RECEIVED_AT,
+    reference="PO-1042",
+)
+STOCK: Final = msgspec.structs.replace(RECEIVED, available=98)
+
+PLACED: Final = Order(
+    id=ORDER_ID,
+    status="new",
+    customer="c-42",
+    created_at=_ORDERED_AT,
+    lines=[OrderLine("tea-01", "main", 2, [Pick(STOCK_ID, 2)])],
+)
+DISPATCHED: Final = msgspec.structs.replace(PLACED, status="dispatched")
+CANCELLED: Final = msgspec.structs.replace(PLACED, status="cancelled")
+OF_BATCH: Final = Order(
+    id="4edf7b38-6847-8ef1-a0d4-ec1baf69dce6",
+    status="new",
+    customer="c-43",
+    created_at=_ORDERED_AT,
+    lines=[OrderLine("tea-01", "main", 1, [Pick(STOCK_ID, 1)])],
+)
+
+BALANCE: Final = StockBalance(
+    product="tea-01",
+    warehouse="main",
+    available=98,
+    ordered=2,
+    held=0,
+    unallocatable=Unallocatable(expired=0),
+    on_hand=100,
+    version=2,
+)
+
+WAREHOUSES: Final = Listing(items=[MAIN, NORTH], next_cursor=None)
+PRODUCTS: Final = Listing(items=[POT, TEA], next_cursor=None)
+STOCKS: Final = Listing(items=[STOCK], next_cursor=None)
+BALANCES: Final = Listing(items=[BALANCE], next_cursor=None)
+ORDERS: Final = Listing(items=[PLACED], next_cursor=None)
+
+
+def _event(seq: int, at: datetime, event: Event, *, key: str | None) -> JournalEvent:
+    return JournalEvent(
+        seq=seq,
+        at=at,
+        kind=KINDS[type(event)],
+        version=VERSION,
+        principal="",
+        idempotency_key=key,
+        body=msgspec.Raw(encode_event(event)),
+    )
+
+
+JOURNAL: Final = JournalPage(
+    items=[
+        _event(
+            1,
+            _RECEIVED_AT,
+            StockReceived(
+                quantity=100,
+                lot="L-2031",
+                expires_at_ms=ms_of(_EXPIRES_AT),
+                reference="PO-1042",
+            ),
+            key="delivery-1042",
+        ),
+        _event(
+            2,
+            _ORDERED_AT,
+            OrderPlaced(quantity=2, picks=((1, 2),), customer="c-42"),
+            key="order-7781",
+        ),
+    ],
+    next_after=None,
+)

@@ -1,0 +1,184 @@
+"""Every type of problem: what it means, and what a client should do about it.
+
+Examples are made by the code that makes the real ones.
+"""
+
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from allocator.actors.messages import KeyReused
+from allocator.domain.messages import InsufficientStock, OrderNotOpen
+from allocator.errors import OutcomeUnknownError, OverloadedError
+from allocator.http.problems import (
+    INTERNAL,
+    Problem,
+    conflict,
+    invalid,
+    malformed,
+    method_not_allowed,
+    not_found,
+    problem_for,
+    problem_of,
+    problem_of_http,
+)
+
+
+class ProblemType(msgspec.Struct, frozen=True, kw_only=True):
+    """A type of problem, explained.
+
+    Attributes:
+        example: One; its type, title and status are those of all.
+        instance: The path that the example was answered at.
+        meaning: What happened.
+        remedy: What a client should do.
+        facts: Members that this type adds for programs, by name.
+    """
+
+    example: Problem
+    instance: str
+    meaning: str
+    remedy: str
+    facts: dict[str, str] = {}
+
+    @property
+    def name(self) -> str:
+        """The last part of its `type`."""
+        return self.example.type
+
+    @property
+    def status(self) -> HTTPStatus:
+        """The status of its answers."""
+        return self.example.status
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a type of problem means, and what to do about it."""
+
+    type: str
+    title: str
+    status: int
+    meaning: str
+    remedy: str
+    facts: dict[str, str]
+
+
+def explanation(kind: ProblemType) -> Explanation:
+    """Show a type of problem."""
+    return Explanation(
+        type=f"/problems/{kind.name}",
+        title=kind.example.title,
+        status=int(kind.status),
+        meaning=kind.meaning,
+        remedy=kind.remedy,
+        facts=kind.facts,
+    )
+
+
+_ALL: Final = (
+    ProblemType(
+        example=problem_for(InsufficientStock(requested=500, available=97)),
+        instance="/orders",
+        meaning="Fewer units are available than the order asks for. Nothing was reserved: "
+        "an order gets all of its units or none.",
+        remedy="Order at most `available` units, or wait for stock. The same Idempotency-Key "
+        "may be used again: only successes are remembered.",
+        facts={"requested": "units asked for", "available": "units that could have been ordered"},
+    ),
+    ProblemType(
+        example=problem_for(OrderNotOpen(order=1)),
+        instance="/orders/813f74ad-5f45-8f78-982c-5bc8016c96f7/cancel",
+        meaning="The order was dispatched or cancelled before. Both are final.",
+        remedy="Read the order: its `status` says which of the two it was.",
+    ),
+    ProblemType(
+        example=conflict("warehouse main exists with other contents"),
+        instance="/warehouses",
+        meaning="A warehouse of this code, or a product of this sku, exists with other contents.",
+        remedy="Choose another name, or change the existing one with `PUT`.",
+    ),
+    ProblemType(
+        example=malformed("the body is not JSON: Input data was truncated"),
+        instance="/orders",
+        meaning="The body is not what the head of the request says: no JSON, not UTF-8, or not "
+        "compressed as its Content-Encoding says.",
+        remedy="Correct the client; the same request will always fail.",
+    ),
+    ProblemType(
+        example=invalid("no such product", product="tea-99"),
+        instance="/orders",
+        meaning="The request was understood and makes no sense: a value of the wrong type or out "
+        "of its bounds, an unknown field or parameter, a product or warehouse that does not "
+        "exist, stock that is past its date already.",
+        remedy="Correct what `detail` names.",
+        facts={
+            "product": "the sku that names no product",
+            "warehouse": "the code that names no warehouse",
+        },
+    ),
+    ProblemType(
+        example=problem_for(KeyReused(key="order-7781")),
+        instance="/orders",
+        meaning="This Idempotency-Key was used by another request that succeeded. "
+        "Nothing was done.",
+        remedy="Use a new key for each request that is not a repeat. If this one should have "
+        "been a repeat, its contents differ from the first.",
+        facts={"idempotency_key": "the key"},
+    ),
+    ProblemType(
+        example=not_found("order"),
+        instance="/orders/00000000-0000-8000-8000-000000000000",
+        meaning="The path names nothing: no route, or a thing that does not exist.",
+        remedy="Check the path; `/openapi.json` lists the routes.",
+    ),
+    ProblemType(
+        example=method_not_allowed(frozenset({"GET", "POST"})),
+        instance="/orders",
+        meaning="The path exists and does not know this method; `HEAD` is known nowhere.",
+        remedy="Use one of the methods in the `Allow` header.",
+    ),
+    ProblemType(
+        example=problem_of_http(
+            web.HTTPRequestEntityTooLarge(max_size=1_048_576, actual_size=1_048_577)
+        ),
+        instance="/orders",
+        meaning="The body, or a line of a batch, is larger than this server accepts: one "
+        "mebibyte, unless its operator chose otherwise. After such a line nothing is read.",
+        remedy="Send less at once; a batch may have any number of lines.",
+    ),
+    ProblemType(
+        example=problem_of_http(
+            web.HTTPUnsupportedMediaType(text="this route takes application/json, not text/plain")
+        ),
+        instance="/orders",
+        meaning="The Content-Type is not what the route takes.",
+        remedy="Send the type that `detail` names, or no Content-Type at all.",
+    ),
+    ProblemType(
+        example=problem_of(OverloadedError(whose="product and warehouse", limit=4096)),
+        instance="/orders",
+        meaning="Too many requests wait for an answer, for this product at this warehouse or for "
+        "the server. This one was turned away at once; nothing was done.",
+        remedy="Repeat it unchanged after `Retry-After`, with growing pauses.",
+    ),
+    ProblemType(
+        example=problem_of(OutcomeUnknownError()),
+        instance="/orders",
+        meaning="The database did not answer in time, or the server starts, stops or repairs "
+        "itself. `detail` says whether nothing was done or the outcome is unknown.",
+        remedy="Repeat the request unchanged after `Retry-After`. With an Idempotency-Key it "
+        "happens once, whatever happened before; without one, look first.",
+    ),
+    ProblemType(
+        example=INTERNAL,
+        instance="/orders",
+        meaning="An error of this server, which has been logged. If it says that nothing was "
+        "done, nothing was.",
+        remedy="Tell the operator when it happened, and at which path.",
+    ),
+)
+
+PROBLEM_TYPES: Final = {kind.name: kind for kind in _ALL}
+"""Every type that an answer can have, by its name."""

@@ -1,0 +1,85 @@
+"""JSON schemas of the types that the API decodes and encodes, as clients are to read them."""
+
+import re
+from collections.abc import Iterable
+from typing import Final, TypeAlias, cast
+
+import msgspec
+
+from allocator.domain.codec import KINDS
+from allocator.http.reference.operation import Operation
+
+JsonObject: TypeAlias = dict[str, object]
+
+REF: Final = "#/components/schemas/"
+
+_LISTING: Final = re.compile(r"\bListing_(\w+)_")
+
+
+class ProblemBody(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a request failed (RFC 9457). Some types add facts, which are listed with the type."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str | msgspec.UnsetType = msgspec.UNSET
+
+
+def schema_of(shape: object) -> JsonObject:
+    """Return the schema of a type; one that has a name is only referred to."""
+    (schema,), _ = msgspec.json.schema_components([shape], ref_template=REF + "{name}")
+    return _for_clients(schema)
+
+
+def named_schemas(operations: Iterable[Operation]) -> dict[str, JsonObject]:
+    """Return the schemas of all types that operations name, and of those that these name."""
+    shapes: list[object] = [ProblemBody, *KINDS]
+    for operation in operations:
+        bodies = (operation.body, *operation.answers)
+        shapes += [body.shape for body in bodies if body is not None and body.shape is not None]
+    _, found = msgspec.json.schema_components(shapes, ref_template=REF + "{name}")
+    schemas = {_client_name(name): _for_clients(schema) for name, schema in found.items()}
+    _complete(schemas)
+    return dict(sorted(schemas.items()))
+
+
+def _complete(schemas: dict[str, JsonObject]) -> None:
+    """Add what the types do not say because they hold ready-made JSON."""
+    event = _properties(schemas["JournalEvent"])
+    event["kind"] |= {"enum": list(KINDS.values())}
+    event["body"] = {
+        "description": "what happened, by `kind`",
+        "anyOf": [{"$ref": REF + kind.__name__} for kind in KINDS],
+    }
+    _properties(schemas["BatchResult"])["problem"] = schema_of(ProblemBody)
+    _properties(schemas["ProblemBody"])["type"] |= {"format": "uri-reference"}
+
+
+def _properties(schema: JsonObject) -> dict[str, JsonObject]:
+    return cast("dict[str, JsonObject]", schema["properties"])
+
+
+def _for_clients(schema: JsonObject) -> JsonObject:
+    """Spell for JavaScript, which OpenAPI's patterns are, and name lists as people do."""
+    return {key: _value_for_clients(key, value) for key, value in schema.items()}
+
+
+def _value_for_clients(key: str, value: object) -> object:
+    match value:
+        case dict():
+            return _for_clients(value)
+        case list():
+            return [_value_for_clients(key, one) for one in value]
+        case str() if key == "pattern":
+            return value.replace(r"\Z", "$")
+        case str() if key == "$ref":
+            return _client_name(value)
+        case str() if key == "title":
+            return re.sub(r"^Listing\[(\w+)\]$", r"\1List", value)
+        case _:
+            return value
+
+
+def _client_name(name: str) -> str:
+    return _LISTING.sub(r"\1List", name)
