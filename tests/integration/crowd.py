@@ -53,16 +53,18 @@ class Told:
 
 
 @asynccontextmanager
-async def crowd(server: Server, *skus: str, clients: int = 12) -> AsyncIterator[Told]:
+async def crowd(
+    server: Server, *skus: str, also: tuple[Server, ...] = (), clients: int = 12
+) -> AsyncIterator[Told]:
     """Clients at work, who finish what they began when they are called off.
 
-    A client repeats what has a key until it is told the outcome, so in the end the server must
-    serve.
+    A client repeats what has a key until it is told the outcome, so in the end some server must
+    serve. Where there are several, each request goes to any.
     """
     told, called_off = Told(), asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         for number in range(clients):
-            client = _Client(server, told, skus, number)
+            client = _Client((server, *also), told, skus, number)
             tasks.create_task(client.shop(called_off))
         try:
             yield told
@@ -77,8 +79,10 @@ async def promised(told: Told, *, more: int) -> None:
 
 
 class _Client:
-    def __init__(self, server: Server, told: Told, skus: tuple[str, ...], number: int) -> None:
-        self._server = server
+    def __init__(
+        self, servers: tuple[Server, ...], told: Told, skus: tuple[str, ...], number: int
+    ) -> None:
+        self._servers = servers
         self._told = told
         self._skus = skus
         self._number = number
@@ -155,7 +159,8 @@ class _Client:
     async def _ask_once(self, path: str, body: object, *, key: str | None) -> Answer | None:
         told = self._told
         try:
-            answer = await self._server.ask("POST", path, body, key=key)
+            server = self._random.choice(self._servers)
+            answer = await server.ask("POST", path, body, key=key)
         except TimeoutError:
             told.wrong.append(f"{path}: no answer")
             raise

@@ -10,6 +10,9 @@ from contextlib import asynccontextmanager, suppress
 from enum import Enum, auto
 from urllib.parse import parse_qs, urlsplit
 
+AN_ORDER = b"\x00\x00\x00\x0corder_placed"
+"""In an append of an order, and in nothing else: its kind as PostgreSQL is sent a text."""
+
 _CHUNK = 1 << 16
 _SYNC = b"S\x00\x00\x00\x04"  # the end of a request
 _READY = b"Z\x00\x00\x00\x05"  # and one byte: the end of an answer
@@ -30,11 +33,14 @@ class Fault(Enum):
     HALF_SENT = auto()
     """It arrives but for its end, so that it is begun and not committed; then silence."""
 
+    REQUEST_DELAYED = auto()
+    """It arrives when the line is released, though the client may have hung up long before."""
+
     ANSWER_DELAYED = auto()
-    """It is carried out; its answer waits until the line is cut or released."""
+    """It is carried out; its answer waits until the line is released or cut."""
 
 
-_SILENT = (Fault.ANSWER_SILENT, Fault.HALF_SENT)
+_SILENT = (Fault.ANSWER_SILENT, Fault.HALF_SENT, Fault.REQUEST_DELAYED)
 
 
 class Line:
@@ -42,20 +48,21 @@ class Line:
 
     Attributes:
         fault: What befell it.
-        waiting: Set when an answer waits to be released.
+        waiting: Set when a request or an answer waits to be released.
+        answered: Set when a request that was delayed has been carried out.
     """
 
     def __init__(self, proxy: "Proxy", client: asyncio.StreamWriter) -> None:
         self.fault: Fault | None = None
         self.waiting = asyncio.Event()
+        self.answered = asyncio.Event()
         self._released = asyncio.Event()
         self._proxy = proxy
         self._client = client
         self._ends = [client]
 
     def release(self) -> None:
-        """Let the answer through, and whatever follows."""
-        self.fault = None
+        """Let through what waits."""
         self._released.set()
 
     def cut(self) -> None:
@@ -86,6 +93,8 @@ class Line:
             self.fault = self._proxy.fault_for(self, sent)
             if self.fault is Fault.REQUEST_LOST:
                 return
+            if self.fault is Fault.REQUEST_DELAYED:
+                await self._wait()
             passed = sent.removesuffix(_SYNC) if self.fault is Fault.HALF_SENT else sent
             server.write(passed)
             await server.drain()
@@ -94,12 +103,18 @@ class Line:
         while said := await answers.read(_CHUNK):
             if self.fault is Fault.ANSWER_LOST and _READY in said:
                 return
+            if self.fault is Fault.REQUEST_DELAYED:
+                self.answered.set()
             if self.fault is Fault.ANSWER_DELAYED:
-                self.waiting.set()
-                await self._released.wait()
+                await self._wait()
+                self.fault = None
             if self.fault is None:
                 self._client.write(said)
                 await self._client.drain()
+
+    async def _wait(self) -> None:
+        self.waiting.set()
+        await self._released.wait()
 
 
 class Proxy:

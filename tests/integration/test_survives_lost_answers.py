@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.crowd import crowd, promised
-from tests.integration.proxy import Fault, proxied
+from tests.integration.proxy import AN_ORDER, Fault, proxied
 from tests.integration.serving import Server, problem_of, serving, until
 from tests.integration.truth import (
     books_of,
@@ -16,8 +16,6 @@ from tests.integration.truth import (
     until_nothing_waits,
 )
 
-AN_ORDER = b"order_placed"
-PATIENCE_S = 0.5
 IMPATIENT = ("--database-timeout-ms", "500")
 PROMPT_S = 5.0
 
@@ -109,6 +107,28 @@ async def test_a_writer_that_lost_its_line_in_mid_request_is_freed_of_its_lock(
 
         assert server.logged("ownership.ending_sessions")
         assert (await server.balance("tea")).available == 10
+
+
+async def test_an_append_that_arrives_after_it_was_given_up_appends_nothing(
+    database_url: str, tmp_path: Path
+) -> None:
+    """C13, C16: what is not there after the repair can never appear."""
+    async with (
+        proxied(database_url) as proxy,
+        serving("--database-url", proxy.url, *IMPATIENT, log=tmp_path / "log") as server,
+    ):
+        await server.open_shop(tea=10)
+        proxy.arm(Fault.REQUEST_DELAYED, at=AN_ORDER)
+        await assert_the_outcome_is_unknown(server, key="late")
+        await until(server.is_ready, within_s=PROMPT_S)
+        assert (await server.balance("tea")).available == 10
+
+        assert proxy.struck is not None
+        proxy.struck.release()
+        await asyncio.wait_for(proxy.struck.answered.wait(), PROMPT_S)
+        assert (await books_of(database_url))["tea"].version == 1
+        await server.placed("tea", 4, customer="late", key="late")
+        assert (await server.balance("tea")).available == 6
 
 
 async def test_when_every_line_goes_silent_new_ones_are_opened(
