@@ -221,11 +221,14 @@ def key_of(request: web.Request) -> str | None:
     """Return the Idempotency-Key, or None.
 
     Raises:
-        ProblemError: 422, it is empty, too long or not printable ASCII.
+        ProblemError: 422, it is empty, too long, not printable ASCII, or not the only one.
     """
-    key = request.headers.get("Idempotency-Key")
-    if key is None:
+    keys = request.headers.getall("Idempotency-Key", None)
+    if keys is None:
         return None
+    if len(keys) > 1:
+        raise ProblemError(invalid("a request has one Idempotency-Key"))
+    key = keys[0]
     if not 1 <= len(key) <= KEY_MAX or not key.isascii() or not key.isprintable():
         raise ProblemError(invalid("Idempotency-Key must be 1 to 255 printable ASCII characters"))
     return key
