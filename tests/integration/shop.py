@@ -6,6 +6,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 import aiohttp
@@ -56,6 +57,12 @@ class Shop:
         shop = Shop(other.server, other.client)
         shop.warehouse, shop.product = self.warehouse, self.product
         return shop
+
+    @staticmethod
+    def time_in(*, milliseconds: int) -> str:
+        """A time from now, as requests spell it; the server keeps whole milliseconds."""
+        at = datetime.now(UTC) + timedelta(milliseconds=milliseconds)
+        return at.isoformat(timespec="milliseconds")
 
     # Requests of any kind
 
