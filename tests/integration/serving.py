@@ -120,10 +120,11 @@ class Server:
 
     def logged(self, event: str, *, after: int = 0) -> list[Logged]:
         """Return the lines of the log that tell of an event, `after` bytes of it left out."""
-        text = self._log.read_bytes()[after:] if self._log.exists() else b""
-        whole = text[: text.rfind(b"\n") + 1].splitlines()
-        lines = [msgspec.json.decode(line, type=Logged) for line in whole if line[:1] == b"{"]
-        return [line for line in lines if line.event == event]
+        return [line for line in self._lines(after=after) if line.event == event]
+
+    def complaints(self) -> list[str]:
+        """Return the names of what was logged as an error."""
+        return [line.event for line in self._lines() if line.level == "error"]
 
     async def ask(
         self, method: str, path: str, body: object = None, *, key: str | None = None
@@ -203,6 +204,11 @@ class Server:
         self.crash()
         if self._session is not None:
             await self._session.close()
+
+    def _lines(self, *, after: int = 0) -> list[Logged]:
+        text = self._log.read_bytes()[after:] if self._log.exists() else b""
+        whole = text[: text.rfind(b"\n") + 1].splitlines()
+        return [msgspec.json.decode(line, type=Logged) for line in whole if line[:1] == b"{"]
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
