@@ -1,0 +1,91 @@
+"""Migrations: each is applied once, whole, and never guessed about."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from hashlib import sha256
+from importlib.resources import files
+
+import asyncpg
+import pytest
+
+from allocator.errors import UsageError
+from allocator.persistence.connections import Connection
+from allocator.persistence.migrate import migrate
+
+FILES = {
+    entry.name: entry.read_text("utf-8")
+    for entry in files("allocator.persistence").joinpath("migrations").iterdir()
+    if entry.name.endswith(".sql")
+}
+
+
+@asynccontextmanager
+async def connected(database_url: str) -> AsyncIterator[Connection]:
+    connection: Connection = await asyncpg.connect(database_url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def test_every_file_is_applied_in_order_and_recorded(database_url: str) -> None:
+    async with connected(database_url) as connection:
+        applied = await migrate(connection)
+
+        rows = await connection.fetch("SELECT name, digest FROM migrations")
+        assert applied == sorted(FILES)
+        assert {row["name"]: row["digest"] for row in rows} == {
+            name: sha256(text.encode()).hexdigest() for name, text in FILES.items()
+        }
+
+
+async def test_a_schema_that_is_up_to_date_is_left_alone(database_url: str) -> None:
+    async with connected(database_url) as connection:
+        await migrate(connection)
+
+        assert await migrate(connection) == []
+
+
+async def test_of_servers_that_start_at_once_one_migrates_and_all_go_on(database_url: str) -> None:
+    async def start() -> list[str]:
+        async with connected(database_url) as connection:
+            return await migrate(connection)
+
+    applied = await asyncio.gather(*(start() for _ in range(4)))
+
+    assert sorted(applied) == [[], [], [], sorted(FILES)]
+
+
+async def test_a_database_of_a_newer_release_is_refused_by_name(database_url: str) -> None:
+    async with connected(database_url) as connection:
+        await migrate(connection)
+        await connection.execute("INSERT INTO migrations VALUES ('9999_tomorrow.sql', '')")
+
+        with pytest.raises(UsageError, match=r"newer than this release.*9999_tomorrow\.sql"):
+            await migrate(connection)
+
+
+async def test_a_migration_that_was_edited_after_it_was_applied_is_refused(
+    database_url: str,
+) -> None:
+    async with connected(database_url) as connection:
+        await migrate(connection)
+        await connection.execute("UPDATE migrations SET digest = 'of another text'")
+
+        with pytest.raises(UsageError, match=r"0001_spine\.sql was applied with another content"):
+            await migrate(connection)
+
+
+async def test_a_migration_that_fails_leaves_nothing_behind(database_url: str) -> None:
+    async with connected(database_url) as connection:
+        # In the way of a table in the middle of the first file.
+        await connection.execute("CREATE TABLE balances ()")
+
+        with pytest.raises(asyncpg.DuplicateTableError):
+            await migrate(connection)
+
+        tables = await connection.fetch(
+            "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+        )
+        assert [row["table_name"] for row in tables] == ["balances"]
