@@ -39,45 +39,54 @@ class KeyedRequest(msgspec.Struct, frozen=True, kw_only=True):
     request_digest: bytes
 
 
+class _Remembered(msgspec.Struct, frozen=True, gc=False):
+    """A success, kept out of the garbage collector's sight: there are many."""
+
+    request_digest: bytes
+    outcome: Outcome
+
+
 class _Entry:
-    """The one reply of a keyed request, standing for all who ask the same.
+    """The one reply of a keyed request under way, standing for all who ask the same.
 
     Attributes:
         rivals: Who wants something else under the same key: whether they may is open until
             this one has succeeded or not.
     """
 
-    __slots__ = ("_settle", "name", "outcome", "request_digest", "rivals", "waiting")
+    __slots__ = ("_finish", "_first", "_more", "request", "rivals")
 
     def __init__(
-        self, name: Name, request_digest: bytes, settle: Callable[["_Entry"], None]
+        self,
+        request: KeyedRequest,
+        reply: asyncio.Future[Answer],
+        finish: Callable[["_Entry", Answer | None], None],
     ) -> None:
-        self.name = name
-        self.request_digest = request_digest
-        self.outcome: Outcome | None = None
-        self.waiting: list[asyncio.Future[Answer]] = []
+        self.request = request
         self.rivals: tuple[tuple[KeyedRequest, asyncio.Future[Answer]], ...] = ()
-        self._settle = settle
+        self._first = reply
+        self._more: list[asyncio.Future[Answer]] | None = None
+        self._finish = finish
+
+    def join(self, reply: asyncio.Future[Answer]) -> None:
+        """Answer one more."""
+        self._more = [*(self._more or ()), reply]
 
     def done(self) -> bool:
         return False
 
     def set_result(self, answer: Answer, /) -> None:
-        if isinstance(answer, Outcome):
-            self.outcome = answer
-        waiting, self.waiting = self.waiting, []
-        for reply in waiting:
+        self._finish(self, answer)
+        for reply in (self._first, *(self._more or ())):
             if not reply.done():
                 reply.set_result(answer)
-        self._settle(self)
 
     def set_exception(self, error: Exception, /) -> None:
-        waiting = [*self.waiting, *(reply for _, reply in self.rivals)]
-        self.waiting, self.rivals = [], ()
-        for reply in waiting:
+        rivals, self.rivals = self.rivals, ()
+        self._finish(self, None)
+        for reply in (self._first, *(self._more or ()), *(reply for _, reply in rivals)):
             if not reply.done():
                 reply.set_exception(error)
-        self._settle(self)
 
 
 class Keys:
@@ -97,8 +106,9 @@ class Keys:
         self._journal = journal
         self._writer = writer
         self._find_actor = find_actor
-        self._recent: OrderedDict[Name, _Entry] = OrderedDict()
-        self._asked: list[tuple[_Entry, KeyedRequest]] = []
+        self._recent: OrderedDict[Name, _Remembered] = OrderedDict()
+        self._under_way: dict[Name, _Entry] = {}
+        self._asked: list[_Entry] = []
         self._lookup: asyncio.Task[None] | None = None
         self._epoch = 0
 
@@ -116,52 +126,43 @@ class Keys:
         if self._lookup is not None:
             self._lookup.cancel()  # it may wait for long on a dead connection, and all behind it
             self._lookup = None
-        for entry in list(self._recent.values()):
-            if entry.outcome is None:
-                entry.set_exception(error)
+        for entry in list(self._under_way.values()):
+            entry.set_exception(error)
 
     def _join(self, request: KeyedRequest, reply: asyncio.Future[Answer]) -> None:
         name = (request.principal, request.key)
-        entry = self._recent.get(name)
-        if entry is None:
-            entry = _Entry(name, request.request_digest, self._settle)
-            entry.waiting.append(reply)
-            self._remember(entry)
-            self._look_up_soon(entry, request)
-        elif entry.request_digest == request.request_digest:
-            self.repeats += 1
-            if entry.outcome is None:
-                entry.waiting.append(reply)
+        if (entry := self._under_way.get(name)) is not None:
+            if entry.request.request_digest == request.request_digest:
+                self.repeats += 1
+                entry.join(reply)
             else:
-                self._writer.repeat(reply, entry.outcome)
-        elif entry.outcome is None:
-            entry.rivals += ((request, reply),)
+                entry.rivals += ((request, reply),)
+        elif (remembered := self._recent.get(name)) is not None:
+            if remembered.request_digest == request.request_digest:
+                self.repeats += 1
+                self._writer.repeat(reply, remembered.outcome)
+            else:
+                self._writer.repeat(reply, KeyReused(key=request.key))
         else:
-            self._writer.repeat(reply, KeyReused(key=request.key))
+            entry = self._under_way[name] = _Entry(request, reply, self._finish)
+            self._asked.append(entry)
+            self._writer.unanswered += 1
+            if self._lookup is None or self._lookup.done():
+                self._lookup = asyncio.create_task(self._look_up_all())
 
-    def _remember(self, entry: _Entry) -> None:
-        self._recent[entry.name] = entry
-        while len(self._recent) > RECENT_MAX:
-            name, oldest = next(iter(self._recent.items()))
-            if oldest.outcome is None:
-                self._recent.move_to_end(name)  # in flight: needed; there are few
-                break
-            del self._recent[name]
-
-    def _settle(self, entry: _Entry) -> None:
-        """Free the key unless it was used; whoever wants something else under it has a turn."""
+    def _finish(self, entry: _Entry, answer: Answer | None) -> None:
+        """Remember a success; whatever else became of a request, its key is free again."""
+        request = entry.request
+        name = (request.principal, request.key)
         # A lookup given up in a repair may fail later: a repeat then stands in this one's place.
-        if entry.outcome is None and self._recent.get(entry.name) is entry:
-            del self._recent[entry.name]
-        rivals, entry.rivals = entry.rivals, ()
-        for request, reply in rivals:
-            self._join(request, reply)
-
-    def _look_up_soon(self, entry: _Entry, request: KeyedRequest) -> None:
-        self._asked.append((entry, request))
-        self._writer.unanswered += 1
-        if self._lookup is None or self._lookup.done():
-            self._lookup = asyncio.create_task(self._look_up_all())
+        if self._under_way.get(name) is entry:
+            del self._under_way[name]
+        if isinstance(answer, Outcome):
+            self._recent[name] = _Remembered(request.request_digest, answer)
+            if len(self._recent) > RECENT_MAX:
+                self._recent.popitem(last=False)
+        for rival, reply in entry.rivals:
+            self._join(rival, reply)
 
     async def _look_up_all(self) -> None:
         """Look keys up, one query at a time: what arrives during one shares the next."""
@@ -169,13 +170,14 @@ class Keys:
             asked, self._asked = self._asked[:_LOOKUP_MAX], self._asked[_LOOKUP_MAX:]
             await self._look_up(asked, self._epoch)
 
-    async def _look_up(self, asked: list[tuple[_Entry, KeyedRequest]], epoch: int) -> None:
+    async def _look_up(self, asked: list[_Entry], epoch: int) -> None:
         self.lookups += len(asked)
+        names = [(entry.request.principal, entry.request.key) for entry in asked]
         try:
-            records = await self._journal.find_keys([entry.name for entry, _ in asked])
+            records = await self._journal.find_keys(names)
         except JournalError:
             unavailable = UnavailableError(reason="the journal cannot be read")
-            for entry, _ in asked:
+            for entry in asked:
                 entry.set_exception(unavailable)
             return
         finally:
@@ -183,26 +185,32 @@ class Keys:
         if epoch != self._epoch:
             return  # given up meanwhile
         found = {(record.principal, record.idempotency_key): record for record in records}
-        for entry, request in asked:
-            self._go_on(entry, request, found.get(entry.name))
+        for name, entry in zip(names, asked, strict=True):
+            record = found.get(name)
+            if record is None:
+                self._let_through(entry)
+            else:
+                self._answer_again(entry, record)
 
-    def _go_on(self, entry: _Entry, request: KeyedRequest, record: Record | None) -> None:
-        if record is None:
-            envelope = Envelope(
-                request.command, entry, request.principal, request.key, request.request_digest
-            )
-            try:
-                self._find_actor(request.actor_id).tell(envelope)
-            except AllocatorError as error:
-                entry.set_exception(error)
-        elif record.request_digest == request.request_digest:
-            self.repeats += 1
-            try:
-                self._writer.repeat(entry, _outcome_of(record))
-            except (UnknownEventError, msgspec.DecodeError) as error:
-                entry.set_exception(error)
-        else:
-            self._writer.repeat(entry, KeyReused(key=request.key))
+    def _let_through(self, entry: _Entry) -> None:
+        request = entry.request
+        envelope = Envelope(
+            request.command, entry, request.principal, request.key, request.request_digest
+        )
+        try:
+            self._find_actor(request.actor_id).tell(envelope)
+        except AllocatorError as error:
+            entry.set_exception(error)
+
+    def _answer_again(self, entry: _Entry, record: Record) -> None:
+        if record.request_digest != entry.request.request_digest:
+            self._writer.repeat(entry, KeyReused(key=entry.request.key))
+            return
+        self.repeats += 1
+        try:
+            self._writer.repeat(entry, _outcome_of(record))
+        except (UnknownEventError, msgspec.DecodeError) as error:
+            entry.set_exception(error)
 
 
 def _outcome_of(record: Record) -> Outcome:

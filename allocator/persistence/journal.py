@@ -5,16 +5,17 @@ about an append closes it, and `renew` fences the incarnation before a new one i
 else goes through a small pool.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 from uuid import UUID
 
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
-from allocator.domain.records import Batch
+from allocator.domain.records import Batch, Record
 from allocator.errors import FencedError, JournalError
 from allocator.persistence.connections import FAILURES, Connection, Pool, connect
+from allocator.persistence.key_lookup import KeyLookup
 from allocator.persistence.ownership import Ownership
 from allocator.persistence.reader import JournalReader
 from allocator.persistence.statements import statement
@@ -76,6 +77,7 @@ class PostgresJournal(JournalReader):
         self._era = era
         self._revive = revive
         self._session: _Session | None = None
+        self._keys = KeyLookup(url)
 
     @property
     def incarnation(self) -> UUID | None:
@@ -139,6 +141,10 @@ class PostgresJournal(JournalReader):
         connection.add_log_listener(self._session.note)
         return shards
 
+    async def find_keys(self, keys: Sequence[tuple[str, str]]) -> Sequence[Record]:
+        """Return the rows stored under these (principal, key) pairs, in any order."""
+        return await self._keys.find(keys)
+
     async def claim(self) -> frozenset[int]:
         """Take every shard that nobody serves."""
         return await self._ownership.claim()
@@ -150,6 +156,7 @@ class PostgresJournal(JournalReader):
     async def resign(self) -> None:
         """Fence the present incarnation for good; its shards are free at once."""
         self._close_session()
+        self._keys.close()
         await self._ownership.resign()
 
     def _require_session(self) -> _Session:

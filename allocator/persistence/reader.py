@@ -81,15 +81,6 @@ class JournalReader:
             rows = await connection.fetch(statement("records"), actor_id, after_seq, limit)
         return [record_of(row) for row in rows]
 
-    async def find_keys(self, keys: Sequence[tuple[str, str]]) -> Sequence[Record]:
-        """Return the rows stored under these (principal, key) pairs, in any order."""
-        principals = [principal for principal, _ in keys]
-        async with borrowed(self._pool) as connection:
-            rows = await connection.fetch(
-                statement("find_keys"), principals, [key for _, key in keys]
-            )
-        return [record_of(row) for row in rows]
-
     async def save_snapshot(self, actor_id: int, snapshot: StoredSnapshot) -> None:
         """Keep a snapshot of durable state; the newest few are retained."""
         async with borrowed(self._pool) as connection:
