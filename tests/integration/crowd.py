@@ -30,6 +30,9 @@ class Told:
         orders: What was asked for under a tag: product and quantity.
         keyed: Tags that are keys, too.
         wrong: Answers that must not be.
+        unknown: How many answers were that the outcome is unknown.
+        unavailable: How many answers were 503, these among them.
+        lost: How many requests got no answer.
     """
 
     placed: dict[str, str] = field(default_factory=dict)
@@ -42,6 +45,7 @@ class Told:
     wrong: list[str] = field(default_factory=list)
     repeats: int = 0
     refused: int = 0
+    unknown: int = 0
     unavailable: int = 0
     lost: int = 0
     slowest_s: float = 0.0
@@ -170,6 +174,7 @@ class _Client:
         told.slowest_s = max(told.slowest_s, answer.took_s)
         if answer.status == 503:
             told.unavailable += 1
+            told.unknown += "outcome is unknown" in problem_of(answer).detail
             if not answer.is_unavailable:
                 told.wrong.append(f"{path}: 503 without Retry-After: {answer}")
         return answer

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
-from urllib.parse import urlsplit
 
-import msgspec
 import pytest
 
+from tests.integration.calling import call, order_line, request_of
+from tests.integration.calling import order_request as request_for
 from tests.integration.serving import Server, serving, until
 from tests.integration.truth import (
     Book,
@@ -22,49 +22,9 @@ from tests.integration.truth import (
 STOCK = 1_000_000
 
 
-def order_line(tag: str, *, key: str | None = None) -> bytes:
-    """An order of two, as JSON."""
-    order: dict[str, object] = {"product": "tea", "warehouse": "main", "quantity": 2}
-    return msgspec.json.encode(order | {"customer": tag} | ({"key": key} if key else {}))
-
-
-def request_of(path: str, body: bytes, *, media: str, length: int | None = None) -> bytes:
-    """A request as it goes over the line; `length` is what it promises to send."""
-    promised = len(body) if length is None else length
-    head = (
-        f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {media}\r\n"
-        f"Content-Length: {promised}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
 def order_request(tag: str) -> bytes:
-    return request_of("/orders", order_line(tag), media="application/json")
-
-
-class Caller:
-    """A client by the byte."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    async def say(self, said: bytes) -> None:
-        self.writer.write(said)
-        await self.writer.drain()
-
-    async def vanish(self, how: str) -> None:
-        """Be gone: hang up as programs do, or as a machine does that lost its power."""
-        if how == "resets":
-            self.writer.transport.abort()
-        else:
-            self.writer.close()
-        await asyncio.gather(self.writer.wait_closed(), return_exceptions=True)
-
-
-async def call(server: Server) -> Caller:
-    parts = urlsplit(server.url)
-    return Caller(*await asyncio.open_connection(parts.hostname, parts.port))
+    """An order of two."""
+    return request_for("tea", tag, quantity=2)
 
 
 @asynccontextmanager
@@ -97,7 +57,7 @@ async def test_an_order_whose_client_vanished_before_the_answer_is_there_whole(
 
     async with tea_shop(database_url, tmp_path / "log") as server:
         async with appends_held(database_url):
-            caller = await call(server)
+            caller = await call(server.url)
             await caller.say(order_request("gone"))
             await until(accepted)
             await caller.vanish(how)
@@ -113,7 +73,7 @@ async def test_an_order_whose_client_vanished_in_the_middle_of_it_is_not_there(
     """C13."""
     async with tea_shop(database_url, tmp_path / "log") as server:
         for cut in (1, len(order_request("gone")) // 2, len(order_request("gone")) - 1):
-            caller = await call(server)
+            caller = await call(server.url)
             await caller.say(order_request("gone")[:cut])
             await caller.vanish(how)
 
@@ -126,11 +86,11 @@ async def test_a_batch_whose_client_vanished_in_a_line_has_the_lines_before_it(
     database_url: str, tmp_path: Path, how: str
 ) -> None:
     """C13."""
-    whole = [order_line(f"line {number}", key=f"key {number}") for number in range(3)]
-    sent = b"\n".join([*whole, order_line("half")[:20]])
-    batch = request_of("/orders/batch", sent, media="application/x-ndjson", length=1_000_000)
+    whole = [order_line("tea", f"line {number}", key=f"key {number}") for number in range(3)]
+    sent = b"\n".join([*whole, order_line("tea", "half")[:20]])
+    batch = request_of("/orders/batch", sent, of="x-ndjson", length=1_000_000)
     async with tea_shop(database_url, tmp_path / "log") as server:
-        caller = await call(server)
+        caller = await call(server.url)
         await caller.say(batch)
         head = await caller.reader.readuntil(b"\r\n\r\n")
         results = await caller.reader.readuntil(b'"status":201')
@@ -146,19 +106,19 @@ async def test_a_batch_client_that_never_reads_and_then_vanishes_leaves_nothing_
     database_url: str, tmp_path: Path
 ) -> None:
     """C13: and its room in the mailboxes is free again for others."""
-    lines = b"\n".join(order_line(f"line {number}") for number in range(4_000))
-    batch = request_of("/orders/batch", lines, media="application/x-ndjson", length=10_000_000)
+    lines = b"\n".join(order_line("tea", f"line {number}") for number in range(4_000))
+    batch = request_of("/orders/batch", lines, of="x-ndjson", length=10_000_000)
     async with tea_shop(database_url, tmp_path / "log") as server:
         for _ in range(5):
-            caller = await call(server)
-            caller.writer.write(batch)
+            caller = await call(server.url)
+            caller.shout(batch)
             await caller.reader.readexactly(1)
             await caller.vanish("resets")
             await server.placed("tea", customer="somebody else")
             await until_nothing_waits(server)
 
-        again = request_of("/orders/batch", order_line("last"), media="application/x-ndjson")
-        caller = await call(server)
+        again = request_of("/orders/batch", order_line("tea", "last"), of="x-ndjson")
+        caller = await call(server.url)
         await caller.say(again)
         await asyncio.wait_for(caller.reader.readuntil(b'"customer":"last"'), 10)
         await caller.vanish("hangs up")
@@ -172,7 +132,7 @@ async def test_a_crowd_that_hangs_up_at_any_byte_leaves_whole_orders_only(
 
     async def half_a_client(tag: str) -> None:
         request = order_request(tag)
-        caller = await call(server)
+        caller = await call(server.url)
         await caller.say(request[: random.randint(1, 2 * len(request))])
         await caller.vanish(random.choice(["hangs up", "resets"]))
 
