@@ -16,7 +16,7 @@ from yarl import URL
 
 from allocator.config import Config
 from allocator.runtime import Running, running
-from tests.integration.contract import (
+from tests.integration.api_shapes import (
     Answer,
     Balance,
     BatchResult,

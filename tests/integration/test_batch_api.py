@@ -8,7 +8,7 @@ from collections import Counter
 import msgspec
 import pytest
 
-from tests.integration.contract import BatchResult
+from tests.integration.api_shapes import BatchResult
 from tests.integration.shop import NDJSON, Shop, database, opened
 from tests.integration.wire import Wire, connected, request
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from allocator.domain.records import GENESIS, chain
-from tests.integration.contract import Balance, Order, Price, Product, Stock, Warehouse
+from tests.integration.api_shapes import Balance, Order, Price, Product, Stock, Warehouse
 from tests.integration.shop import Shop, database
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

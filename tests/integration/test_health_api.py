@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.integration.contract import PROBLEM_JSON, Balance
+from tests.integration.api_shapes import PROBLEM_JSON, Balance
 from tests.integration.shop import Shop, database, opened
 from tests.integration.wire import connected, request
 

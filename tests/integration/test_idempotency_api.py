@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 import pytest
 
-from tests.integration.contract import Answer, Order, Stock
+from tests.integration.api_shapes import Answer, Order, Stock
 from tests.integration.shop import Shop, database, opened, until
 from tests.integration.wire import connected, request
 

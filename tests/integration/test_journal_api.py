@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from allocator.domain.records import GENESIS, chain
-from tests.integration.contract import JournalPage
+from tests.integration.api_shapes import JournalPage
 from tests.integration.shop import Shop, database, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

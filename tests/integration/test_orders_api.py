@@ -7,7 +7,7 @@ from itertools import combinations
 
 import pytest
 
-from tests.integration.contract import Listing, Order, Pick, Stock
+from tests.integration.api_shapes import Listing, Order, Pick, Stock
 from tests.integration.shop import Shop, database, opened
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.integration.contract import Balance, Order, Stock
+from tests.integration.api_shapes import Balance, Order, Stock
 from tests.integration.shop import Shop, database, opened, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")

@@ -1,0 +1,181 @@
+"""The HTTP contract as a client knows it: exact shapes, written down a second time on purpose.
+
+The server's own types are not used here, so that renaming a field there fails a test here.
+"""
+
+from datetime import datetime
+from typing import Annotated, Generic, TypeVar
+
+import msgspec
+from msgspec import Meta
+from multidict import CIMultiDictProxy
+
+T = TypeVar("T")
+
+PROBLEM_JSON = "application/problem+json"
+
+Time = Annotated[datetime, Meta(tz=True)]
+
+
+class Shape(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Exactly these members, all of them."""
+
+
+class Pick(Shape, frozen=True, kw_only=True):
+    """Units taken from one stock."""
+
+    id: str
+    quantity: int
+
+
+class OrderLine(Shape, frozen=True, kw_only=True):
+    """A product and the stocks selected for it."""
+
+    product: str
+    warehouse: str
+    quantity: int
+    stocks: list[Pick]
+
+
+class Order(Shape, frozen=True, kw_only=True):
+    """What a client asked for."""
+
+    id: str
+    status: str
+    customer: str | None
+    created_at: Time
+    lines: list[OrderLine]
+
+
+class Stock(Shape, frozen=True, kw_only=True):
+    """Units that arrived together."""
+
+    id: str
+    product: str
+    warehouse: str
+    quantity: int
+    available: int
+    lot: str | None
+    expires_at: Time | None
+    received_at: Time
+    reference: str | None
+
+
+class Unallocatable(Shape, frozen=True, kw_only=True):
+    """Units that cannot be sold, by state."""
+
+    expired: int
+
+
+class Balance(Shape, frozen=True, kw_only=True):
+    """The numbers of a pair."""
+
+    product: str
+    warehouse: str
+    available: int
+    ordered: int
+    held: int
+    unallocatable: Unallocatable
+    on_hand: int
+    version: int
+
+    @property
+    def numbers(self) -> tuple[int, int, int, int]:
+        """Available, ordered, expired, on hand."""
+        return self.available, self.ordered, self.unallocatable.expired, self.on_hand
+
+
+class Warehouse(Shape, frozen=True, kw_only=True):
+    """A place that holds stock."""
+
+    code: str
+    name: str
+
+
+class Price(Shape, frozen=True, kw_only=True):
+    """Minor units of a currency."""
+
+    amount: int
+    currency: str
+
+
+class Product(Shape, frozen=True, kw_only=True):
+    """What is stored."""
+
+    sku: str
+    name: str
+    price: Price | None
+
+
+class JournalEvent(Shape, frozen=True, kw_only=True):
+    """One thing that happened."""
+
+    seq: int
+    at: Time
+    kind: str
+    version: int
+    principal: str
+    idempotency_key: str | None
+    body: dict[str, str | int | list[tuple[int, int]] | None]
+
+
+class JournalPage(Shape, frozen=True, kw_only=True):
+    """A page of a journal."""
+
+    items: list[JournalEvent]
+    next_after: int | None
+
+
+class Listing(Shape, Generic[T], frozen=True, kw_only=True):
+    """A page of a list."""
+
+    items: list[T]
+    next_cursor: str | None
+
+
+class Problem(Shape, frozen=True, kw_only=True):
+    """RFC 9457, and the facts that any of ours may carry."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str | None = None
+    requested: int | None = None
+    available: int | None = None
+    warehouse: str | None = None
+    product: str | None = None
+    idempotency_key: str | None = None
+
+
+class BatchResult(Shape, frozen=True, kw_only=True):
+    """What became of one line: an order, or a problem."""
+
+    status: int
+    order: Order | None = None
+    problem: Problem | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request was told."""
+
+    status: int
+    headers: CIMultiDictProxy[str]
+    body: bytes
+
+    def read(self, shape: type[T], *, status: int = 200) -> T:
+        """Return the body of a success."""
+        assert self.status == status, (self.status, self.body)
+        assert self.headers["Content-Type"] == "application/json"
+        return msgspec.json.decode(self.body, type=shape)
+
+    def problem(self, status: int) -> Problem:
+        """Return the problem of a failure, which is complete and says nothing else."""
+        assert self.status == status, (self.status, self.body)
+        assert self.headers["Content-Type"] == PROBLEM_JSON
+        problem = msgspec.json.decode(self.body, type=Problem)
+        assert problem.status == status
+        assert problem.type.startswith("/problems/")
+        assert problem.title
+        assert problem.detail
+        return problem
