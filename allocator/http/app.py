@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import TypeAlias
 
 import structlog
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from allocator.errors import AllocatorError
 from allocator.http.batch import BatchHandlers
@@ -21,6 +21,7 @@ from allocator.http.history import HistoryHandlers
 from allocator.http.names import NameHandlers
 from allocator.http.orders import OrderHandlers
 from allocator.http.problems import (
+    EXPECTATION_FAILED,
     INTERNAL,
     Problem,
     ProblemError,
@@ -66,12 +67,22 @@ def _register(app: web.Application, routes: Iterable[web.RouteDef], guard: "_Gua
         # RFC 9110 §9.1: whoever knows GET knows HEAD.
         for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
             methods[route.path].add(method)
-            app.router.add_route(method, route.path, handler)
+            app.router.add_route(method, route.path, handler, expect_handler=_meet_expectation)
     for path, known in methods.items():
         refuse = _refuser(method_not_allowed(frozenset(known)))
         app.router.add_route("*", path, guard.around(refuse))
     unknown = _refuser(not_found("route; /openapi.json lists them"))
     app.router.add_route("*", "/{path:.*}", guard.around(unknown))
+
+
+async def _meet_expectation(request: web.Request) -> web.StreamResponse | None:
+    """Give leave to send a body: the one expectation that RFC 9110 §10.1.1 knows."""
+    if request.headers["Expect"].lower() != "100-continue":
+        return answer(EXPECTATION_FAILED, instance=request.rel_url.raw_path)
+    if request.version == HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0  # by which aiohttp tells whether an answer has begun
+    return None
 
 
 def _refuser(problem: Problem) -> Handler:

@@ -177,6 +177,12 @@ def method_not_allowed(allowed: frozenset[str]) -> Problem:
     )
 
 
+EXPECTATION_FAILED: Final = Problem(
+    type="expectation-failed",
+    title="Expectation Failed",
+    status=HTTPStatus.EXPECTATION_FAILED,
+    detail="the only expectation that this server meets is 100-continue",
+)
 INTERNAL: Final = Problem(
     type="internal",
     title="An error of this server",
