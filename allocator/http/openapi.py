@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final
 
+import msgspec
+
 from allocator.http.problems import CONTENT_TYPE as PROBLEM
 from allocator.http.problems import RETRY_AFTER_S
 from allocator.http.reference.conventions import CONVENTIONS, SUMMARY, TAGS, TITLE
@@ -73,8 +75,9 @@ def _operation(operation: Operation) -> JsonObject:
         "description": operation.meaning,
     }
     parameters = [_parameter(one, place="query") for one in operation.query]
-    if operation.keyed:
-        parameters.append(_parameter(KEY_HEADER, place="header"))
+    if operation.key:
+        header = msgspec.structs.replace(KEY_HEADER, example=operation.key)
+        parameters.append(_parameter(header, place="header"))
     if parameters:
         described["parameters"] = parameters
     if operation.body is not None:

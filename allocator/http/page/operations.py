@@ -63,7 +63,7 @@ def _parameters(operation: Operation) -> str:
     rows = [
         *[_parameter_row(one, place="path") for one in path_parameters(operation.path)],
         *[_parameter_row(one, place="query") for one in operation.query],
-        *([_parameter_row(KEY_HEADER, place="header")] if operation.keyed else []),
+        *([_parameter_row(KEY_HEADER, place="header")] if operation.key else []),
     ]
     return tag("h4", "Parameters") + table(("Name", "Meaning"), rows) if rows else ""
 

@@ -29,8 +29,8 @@ def _curl(operation: Operation) -> str:
     body = operation.body
     if body is not None:
         words.append(f"-H {quote(f'Content-Type: {body.media_type}')}")
-    if operation.keyed:
-        words.append(f"-H {quote(f'{KEY_HEADER.name}: {KEY_HEADER.example}')}")
+    if operation.key:
+        words.append(f"-H {quote(f'{KEY_HEADER.name}: {operation.key}')}")
     text = "" if body is None else body_text(body)
     if body is not None and isinstance(body.example, tuple):
         return " \\\n  ".join([*words, "--data-binary @- <<'END'"]) + f"\n{text}END"

@@ -10,7 +10,7 @@ def trial(operation: Operation) -> str:
     """Return the form of an operation, filled in with the example."""
     fields = [_input(one, place="path") for one in path_parameters(operation.path)]
     fields += [_input(one, place="query") for one in operation.query]
-    if operation.keyed:
+    if operation.key:
         fields.append(_input(KEY_HEADER, place="header"))
     body = operation.body
     if body is not None:

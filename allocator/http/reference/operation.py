@@ -72,7 +72,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         name: Unique; generated clients call the operation by it.
         summary: A few words.
         meaning: What one must know to use it, in Markdown of paragraphs and `code`.
-        keyed: Whether it accepts an Idempotency-Key.
+        key: The Idempotency-Key of the example; empty if the operation takes none.
         answers: The first is the ordinary one.
         problems: Types of the problems that it may answer with, `internal` aside.
     """
@@ -86,7 +86,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     answers: tuple[Answer, ...]
     query: tuple[Parameter, ...] = ()
     body: Body | None = None
-    keyed: bool = False
+    key: str = ""
     problems: tuple[str, ...] = ()
 
 
@@ -139,7 +139,6 @@ KEY_HEADER: Final = Parameter(
     shape=Annotated[str, Meta(min_length=1, max_length=KEY_MAX, pattern=r"^[\x20-\x7e]+$")],
     meaning="makes the request safe to repeat: any printable ASCII of your own choice, "
     "such as a random UUID",
-    example="order-7781",
 )
 
 _CODE: Final = Parameter(name="code", shape=Code, meaning="code of the warehouse", example="main")

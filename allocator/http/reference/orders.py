@@ -48,7 +48,7 @@ ORDER_OPERATIONS: Final = (
         summary="Place an order",
         meaning="Reserves units of one product at one warehouse, all of them or none. `stocks` of "
         "the answer says which were selected: what expires first, then what came first.",
-        keyed=True,
+        key="order-7781",
         body=Body(
             shape=PostOrder,
             example=PostOrder(product="tea-01", warehouse="main", quantity=2, customer="c-42"),
@@ -146,7 +146,7 @@ ORDER_OPERATIONS: Final = (
         summary="Dispatch an order",
         meaning="Its units leave the warehouse. Only an order with status `new` can be "
         "dispatched, once. The request has no body.",
-        keyed=True,
+        key="dispatch-7781",
         answers=(
             Answer(
                 status=HTTPStatus.OK,
@@ -165,7 +165,7 @@ ORDER_OPERATIONS: Final = (
         summary="Cancel an order",
         meaning="Its units go back to the stocks they came from. Only an order with status `new` "
         "can be cancelled, once. The request has no body.",
-        keyed=True,
+        key="cancel-7781",
         answers=(
             Answer(
                 status=HTTPStatus.OK,

@@ -39,7 +39,7 @@ STOCK_OPERATIONS: Final = (
         summary="Receive stock",
         meaning="Takes units in as one stock: a lot that keeps its code and expiry. They can be "
         "ordered at once, and no longer after `expires_at`.",
-        keyed=True,
+        key="delivery-1042",
         body=Body(
             shape=PostStock,
             example=PostStock(
