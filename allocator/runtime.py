@@ -249,6 +249,9 @@ async def _fold(url: str, snapshot_events: int) -> None:
             code = await process.wait()
         finally:
             process.stdin.close()
+            if process.returncode is None:
+                process.kill()  # it keeps nothing that the journal could not make again
+                await process.wait()
         log.warning("folding.ended", exit_code=code)
         await asyncio.sleep(1)
 
