@@ -1,12 +1,14 @@
 """What those who run the server are told, and that HTTP is spoken well on the way."""
 
 import asyncio
+import os
 
 import msgspec
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.integration.api_shapes import PROBLEM_JSON, Balance
+from tests.integration.embedded_support import children_of
 from tests.integration.shop import Shop, database, opened
 from tests.integration.wire import connected, request
 
@@ -53,6 +55,14 @@ async def test_a_server_without_its_journal_lives_and_is_not_ready(database_url:
         await behind.execute("ALTER TABLE journal_elsewhere RENAME TO journal")
         await shop.ready()
         assert (await shop.receive()).status == 201
+
+
+async def test_a_server_that_stopped_has_left_no_process_behind(database_url: str) -> None:
+    before = set(children_of(os.getpid()))
+    async with opened(database_url):
+        assert set(children_of(os.getpid())) > before
+
+    assert set(children_of(os.getpid())) <= before
 
 
 async def test_metrics_are_what_a_scraper_reads(shop: Shop) -> None:
