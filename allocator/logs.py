@@ -5,6 +5,9 @@ import sys
 from typing import Final
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web import RequestPayloadError
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
 _LIBRARIES: Final = logging.WARNING
@@ -18,7 +21,8 @@ def configure_logs(level: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     rendering: list[Processor] = [
-        structlog.processors.dict_tracebacks,
+        # Without the variables of each frame: they hold what customers sent, and passwords.
+        structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
         structlog.processors.JSONRenderer(default=str),
     ]
     structlog.configure(
@@ -34,4 +38,14 @@ def configure_logs(level: str) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *rendering],
         )
     )
+    handler.addFilter(_shorten_bad_requests)
     logging.basicConfig(handlers=[handler], level=_LIBRARIES, force=True)
+
+
+def _shorten_bad_requests(record: logging.LogRecord) -> bool:
+    """Take the stack trace from what aiohttp says of a client that does not speak HTTP."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError | RequestPayloadError):
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.exc_info = None
+    return True

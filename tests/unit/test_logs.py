@@ -1,0 +1,91 @@
+"""Logs: one JSON object a line, and nothing in it that should not be there."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+# A process of its own: the settings of logs are a whole process's.
+SCRIPT = """
+import logging
+import structlog
+from aiohttp.http_exceptions import BadHttpMessage
+from aiohttp.web import RequestPayloadError
+from allocator.logs import configure_logs
+
+configure_logs("info")
+log = structlog.get_logger()
+
+def fail(password, error):
+    try:
+        raise error
+    except Exception as caught:
+        return caught
+
+log.debug("not.said")
+log.info("said", answer=42)
+log.error("request.failed", exc_info=fail("hunter2", ValueError("a bug")))
+server = logging.getLogger("aiohttp.server")
+server.info("not said")
+for error in (BadHttpMessage("nonsense"), RequestPayloadError("garbage"), ValueError("a bug")):
+    server.error("Error handling request from %s", "somebody", exc_info=fail("hunter2", error))
+"""
+
+
+class Line(msgspec.Struct, frozen=True):
+    """A line of the log, as far as these tests look."""
+
+    event: str
+    level: str
+    timestamp: str
+    exception: list[msgspec.Raw] | None = None
+    answer: int | None = None
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    """What the script has logged."""
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not done.stdout
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def lines(text: str) -> list[Line]:
+    return [msgspec.json.decode(line, type=Line) for line in text.splitlines()]
+
+
+def test_each_line_is_an_object_with_its_event_level_and_time(lines: list[Line]) -> None:
+    said = lines[0]
+
+    assert (said.event, said.level, said.answer) == ("said", "info", 42)
+    assert said.timestamp.endswith("Z")
+    assert "not.said" not in {line.event for line in lines}
+
+
+def test_a_bug_is_told_with_its_stack(lines: list[Line]) -> None:
+    assert (lines[1].event, lines[1].level) == ("request.failed", "error")
+    assert lines[1].exception
+    assert lines[4].level == "error"
+    assert lines[4].exception
+
+
+def test_no_variable_of_a_failing_function_is_told(text: str) -> None:
+    """They hold what customers sent, and the password of the database."""
+    assert "a bug" in text
+    assert "hunter2" not in text.replace('fail(\\"hunter2\\"', "")
+
+
+def test_a_client_that_does_not_speak_http_costs_one_short_line(lines: list[Line]) -> None:
+    assert len(lines) == 5
+    for line in lines[2:4]:
+        assert (line.event, line.level) == ("Error handling request from somebody", "warning")
+        assert line.exception is None
