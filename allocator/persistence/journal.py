@@ -77,7 +77,7 @@ class PostgresJournal(JournalReader):
         self._era = era
         self._revive = revive
         self._session: _Session | None = None
-        self._keys = KeyLookup(url)
+        self._keys = KeyLookup(url, timeout_s=timeout_s)
 
     @property
     def incarnation(self) -> UUID | None:
@@ -127,6 +127,7 @@ class PostgresJournal(JournalReader):
         await self._revive()
         # What broke one connection may have silenced all; each would cost a time-out to find out.
         await self._pool.expire_connections()
+        self._keys.close()
         incarnation, shards = await self._ownership.renew()
         connection = await connect(
             self._url, application_name=str(incarnation), timeout_s=self._timeout_s

@@ -17,10 +17,15 @@ class KeyLookup:
 
     Every keyed request waits for this once, so it does without a pool: borrowing a connection
     costs as much as the query.
+
+    Args:
+        url: Of the database.
+        timeout_s: How long a query may take.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, timeout_s: float) -> None:
         self._url = url
+        self._timeout_s = timeout_s
         self._connection: Connection | None = None
         self._find: PreparedStatement[asyncpg.Record] | None = None
 
@@ -46,6 +51,8 @@ class KeyLookup:
         self._connection = self._find = None
 
     async def _prepare(self) -> "PreparedStatement[asyncpg.Record]":
-        self._connection = await connect(self._url, application_name="allocator keys")
+        self._connection = await connect(
+            self._url, application_name="allocator keys", timeout_s=self._timeout_s
+        )
         self._find = await self._connection.prepare(statement("find_keys"))
         return self._find
