@@ -25,6 +25,11 @@ from allocator.http.reference.values import example_of, path_parameters
 
 _VERSION: Final = "3.1.1"
 _INTERNAL: Final = "internal"
+_ANYWHERE: Final = (
+    ("MethodNotAllowed", "method-not-allowed"),
+    ("ExpectationFailed", "expectation-failed"),
+)
+"""Problems that no operation has of its own."""
 
 
 def document(*, version: str) -> JsonObject:
@@ -45,7 +50,7 @@ def document(*, version: str) -> JsonObject:
         "components": {
             "schemas": named_schemas(OPERATIONS),
             "headers": {name: _header(name) for name in HEADERS},
-            "responses": {"MethodNotAllowed": _problems([PROBLEM_TYPES["method-not-allowed"]])},
+            "responses": {name: _problems([PROBLEM_TYPES[kind]]) for name, kind in _ANYWHERE},
         },
     }
 
@@ -58,9 +63,10 @@ def _paths(operations: Iterable[Operation]) -> JsonObject:
 
 
 def _path_item(path: str, methods: dict[str, object]) -> JsonObject:
-    known = ", ".join(sorted(method.upper() for method in methods))
+    known = {method.upper() for method in methods} | ({"HEAD"} if "get" in methods else set())
+    allow = ", ".join(sorted(known))
     item: JsonObject = {
-        "description": f"Other methods are answered 405 (MethodNotAllowed), `Allow: {known}`."
+        "description": f"Other methods are answered 405 (MethodNotAllowed), `Allow: {allow}`."
     }
     if parameters := path_parameters(path):
         item["parameters"] = [_parameter(one, place="path") for one in parameters]

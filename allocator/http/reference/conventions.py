@@ -18,7 +18,8 @@ CONVENTIONS: Final = {
         "Bodies are JSON in UTF-8 with names in `snake_case`; a field or parameter that is not "
         "listed here is refused, so that a typing error is never ignored. Times are RFC 3339 "
         "with an offset, and answers have them in UTC. Money is an integer of minor units and a "
-        "currency. An id is opaque: a UUID that can be neither guessed nor counted."
+        "currency. An id is opaque: a UUID that can be neither guessed nor counted. `HEAD` is "
+        "answered like `GET`, without the body."
     ),
     "What is answered is durable": (
         "An order is answered when it is committed, never before. A resource that is read by "
@@ -36,10 +37,10 @@ CONVENTIONS: Final = {
     "When something goes wrong": (
         "Every error is a problem as of RFC 9457, `application/problem+json`: `type` is for "
         "programs and never changes its meaning, `detail` is for people, and some types add "
-        "facts. 503 carries `Retry-After` and means: repeat this unchanged. A method that a path "
-        "does not know is answered 405 with `Allow`, an unknown path 404, and an error of the "
-        "server itself 500. All types are explained at the end of this page, and each at the "
-        "path that its `type` is."
+        "facts. 503 carries `Retry-After` and means: repeat this unchanged. Wherever you ask, a "
+        "method that a path does not know is answered 405 with `Allow`, an unknown path 404, an "
+        "expectation other than `100-continue` 417, and an error of the server itself 500. All "
+        "types are explained at the end of this page, and each at the path that its `type` is."
     ),
     "Lists": (
         "A list has `items` and a `next_cursor`, which is null on the last page. Pass it as "

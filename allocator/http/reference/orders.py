@@ -76,7 +76,7 @@ ORDER_OPERATIONS: Final = (
         "ends, and a client must read it while it sends: one that does not is not read from, "
         "either. Blank lines are skipped.\n\n"
         "The request is answered 200 whatever becomes of its lines; the `status` of a line is "
-        "what `POST /orders` would have answered.",
+        "what `POST /orders` would have answered. A key for the whole batch is refused.",
         body=Body(
             shape=BatchOrder,
             media_type=NDJSON,

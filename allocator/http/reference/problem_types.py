@@ -13,6 +13,7 @@ from allocator.actors.messages import KeyReused
 from allocator.domain.messages import InsufficientStock, OrderNotOpen
 from allocator.errors import OutcomeUnknownError, OverloadedError
 from allocator.http.problems import (
+    EXPECTATION_FAILED,
     INTERNAL,
     Problem,
     conflict,
@@ -136,7 +137,7 @@ _ALL: Final = (
     ProblemType(
         example=method_not_allowed(frozenset({"GET", "POST"})),
         instance="/orders",
-        meaning="The path exists and does not know this method; `HEAD` is known nowhere.",
+        meaning="The path exists and does not know this method.",
         remedy="Use one of the methods in the `Allow` header.",
     ),
     ProblemType(
@@ -145,7 +146,7 @@ _ALL: Final = (
         ),
         instance="/orders",
         meaning="The body, or a line of a batch, is larger than this server accepts: one "
-        "mebibyte, unless its operator chose otherwise. After such a line nothing is read.",
+        "mebibyte, unless its operator chose otherwise.",
         remedy="Send less at once; a batch may have any number of lines.",
     ),
     ProblemType(
@@ -155,6 +156,12 @@ _ALL: Final = (
         instance="/orders",
         meaning="The Content-Type is not what the route takes.",
         remedy="Send the type that `detail` names, or no Content-Type at all.",
+    ),
+    ProblemType(
+        example=EXPECTATION_FAILED,
+        instance="/orders",
+        meaning="The request has an `Expect` header that says something else than `100-continue`.",
+        remedy="Leave the header out.",
     ),
     ProblemType(
         example=problem_of(OverloadedError(whose="product and warehouse", limit=4096)),

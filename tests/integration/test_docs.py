@@ -1,0 +1,318 @@
+"""What the server says about itself is what it does: every route, every example, every problem."""
+
+import gzip
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from uuid import UUID
+
+import aiohttp
+import asyncpg
+import msgspec
+import pytest
+from aiohttp import web
+
+from allocator.config import Config
+from allocator.http.app import make_app
+from allocator.http.reference.everything import OPERATIONS
+from allocator.http.reference.examples import ORDER_ID
+from allocator.http.reference.problem_types import PROBLEM_TYPES
+from allocator.http.reference.values import example_of, path_parameters
+from allocator.http.statistics import HttpStatistics
+from allocator.runtime import running
+from tests.integration.described import BY_NAME, Contract, Said, settled
+
+BODY_MAX = 1_024
+NOWHERE = "00000000-0000-8000-8000-000000000000"
+
+UNPROVOKED = {"overloaded", "try-again", "internal"}
+"""Problems that no request is at fault for."""
+
+NEEDS_DATABASE = [one.name for one in OPERATIONS if "try-again" in one.problems]
+
+
+@asynccontextmanager
+async def serving(database_url: str) -> AsyncIterator[Contract]:
+    """A client of a running server, that knows its document."""
+    config = Config(database_url=database_url, port=0, body_max_bytes=BODY_MAX)
+    async with running(config) as server, aiohttp.ClientSession() as session:
+        async with session.get(f"{server.url}/openapi.json") as response:
+            document = await response.read()
+        yield Contract(session, server.url, document)
+
+
+async def place_everything(contract: Contract) -> None:
+    """Have the warehouse, the product, the stock and the order of the examples."""
+    for name in ("put_warehouse", "put_product", "receive_stock", "place_order"):
+        said = await contract.ask(name)
+        learn(BY_NAME[name].answers[0].example, said, contract)
+
+
+def learn(example: object, said: Said, contract: Contract) -> None:
+    """Compare an answer with its example; ids of the example stand for the answer's from now."""
+    expected: object = msgspec.json.decode(msgspec.json.encode(example))
+    compare(expected, said.json(), ids=contract.ids)
+
+
+def compare(expected: object, actual: object, *, ids: dict[str, str]) -> None:
+    """Find both alike, but for times and for what ids are in particular."""
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        assert list(expected) == list(actual)
+        for name, value in expected.items():
+            compare(value, actual[name], ids=ids)
+    elif isinstance(expected, list) and isinstance(actual, list):
+        assert len(expected) == len(actual)
+        for one, other in zip(expected, actual, strict=True):
+            compare(one, other, ids=ids)
+    elif is_id(expected):
+        assert is_id(actual)
+        assert ids.setdefault(str(expected), str(actual)) == actual
+    elif is_time(expected):
+        assert is_time(actual)
+    else:
+        assert expected == actual
+
+
+def is_id(value: object) -> bool:
+    return (
+        isinstance(value, str)
+        and bool(re.fullmatch(r"[0-9a-f-]{36}", value))
+        and UUID(value).version == 8
+    )
+
+
+def is_time(value: object) -> bool:
+    if not isinstance(value, str) or not re.match(r"\d{4}-\d\d-\d\dT", value):
+        return False
+    return datetime.fromisoformat(value).utcoffset() is not None
+
+
+async def test_every_route_is_described_and_every_described_route_is_served(
+    database_url: str,
+) -> None:
+    async with running(Config(database_url=database_url, port=0)) as server:
+        app = make_app(
+            server.context,
+            statistics=HttpStatistics(),
+            body_max_bytes=BODY_MAX,
+            slow_request_ms=1_000,
+        )
+    served = {
+        (route.method, route.resource.canonical)
+        for route in app.router.routes()
+        if route.method != "*" and isinstance(route.resource, web.Resource)
+    }
+    described = {(one.method, one.path) for one in OPERATIONS}
+    heads = {("HEAD", one.path) for one in OPERATIONS if one.method == "GET"}
+
+    assert served == described | heads
+
+
+async def test_the_document_lists_what_the_reference_tells(database_url: str) -> None:
+    async with serving(database_url) as contract:
+        document = (await contract.ask("get_openapi")).json()
+    assert isinstance(document, dict)
+    listed = {
+        (method.upper(), path)
+        for path, item in document["paths"].items()
+        for method in item
+        if method in {"get", "put", "post", "delete", "patch"}
+    }
+
+    assert listed == {(one.method, one.path) for one in OPERATIONS}
+
+
+async def test_other_methods_are_refused_with_those_that_are_described(database_url: str) -> None:
+    async with serving(database_url) as contract:
+        for operation in OPERATIONS:
+            said = await contract.patch(operation.name)
+
+            assert said.status == 405
+            assert f"`Allow: {said.headers['Allow']}`" in contract.description(operation.path)
+
+
+async def test_what_the_examples_ask_is_answered_as_they_say(database_url: str) -> None:
+    told = [
+        *("put_warehouse", "post_warehouse", "get_warehouse", "list_warehouses"),
+        *("put_product", "post_product", "get_product", "list_products"),
+        *("receive_stock", "place_order", "get_order", "get_stock"),
+        *("get_stock_balance", "list_journal"),
+        *("list_orders", "list_stocks", "list_stock_balances"),
+        *("place_orders", "dispatch_order", "cancel_order"),
+        *("get_health", "get_readiness", "get_metrics"),
+        *("get_openapi", "get_docs", "get_problem_type"),
+    ]
+    async with serving(database_url) as contract:
+        for name in told:
+            operation = BY_NAME[name]
+            answer = operation.answers[0]
+            if name == "cancel_order":  # the other thing that may become of the same order
+                again = await contract.ask("place_order", key="again")
+                contract.ids[ORDER_ID] = again.headers["Location"].removeprefix("/orders/")
+            if name in {"list_orders", "list_stocks", "list_stock_balances"}:
+                said = await settled(contract, name, 1)
+            else:
+                said = await contract.ask(name)
+
+            assert said.status == answer.status, name
+            if answer.example is None or answer.shape is str:
+                continue
+            lines = answer.example if isinstance(answer.example, tuple) else (answer.example,)
+            for example, body in zip(lines, said.body.splitlines(), strict=True):
+                line = msgspec.structs.replace(said, body=body)
+                learn(example, line, contract)
+    assert sorted(told) == sorted(BY_NAME)
+
+
+async def test_every_problem_that_is_described_happens_and_no_other_does(
+    database_url: str,
+) -> None:
+    async with serving(database_url) as contract:
+        await place_everything(contract)
+        for name in BY_NAME:
+            await provoke(contract, name)
+        await provoke_refusals(contract)
+    described = {
+        (one.name, problem)
+        for one in OPERATIONS
+        for problem in one.problems
+        if problem not in UNPROVOKED
+    }
+
+    assert contract.seen == described
+
+
+async def provoke(contract: Contract, name: str) -> None:
+    """Send an operation everything that is wrong on its face."""
+    operation = BY_NAME[name]
+    await contract.ask(name, query={"no_such_parameter": "1"})
+    for body in (b"{", b"{}", b'"\xff"', b'{"no_such_field": 1}', b" " * (BODY_MAX + 1)):
+        if operation.method != "GET":
+            await contract.ask(name, body=body, key="bad body")
+    if operation.method != "GET":
+        await contract.ask(name, body=b"{}", headers={"Content-Type": "text/plain"})
+    if operation.method != "GET" and name != "place_orders":
+        # The server closes the connection, and says so only to who said it first.
+        packed = {"Content-Encoding": "gzip", "Connection": "close"}
+        await contract.ask(name, body=b"no gzip", headers=packed)
+        await contract.ask(name, body=gzip.compress(b"{"), headers=packed)
+    if operation.key:
+        await contract.ask(name, key="")
+        await contract.ask(name, key="k" * 256)
+    for parameter in path_parameters(operation.path):
+        await contract.ask(name, at={parameter.name: NOWHERE})
+        await contract.ask(name, at={parameter.name: "a%20b"})
+    for parameter in operation.query:
+        await contract.ask(name, query={parameter.name: "x" * 256})
+
+
+async def provoke_refusals(contract: Contract) -> None:
+    """Ask for what cannot be done as things stand."""
+    order = {"product": "tea-01", "warehouse": "main"}
+    too_many = msgspec.json.encode(order | {"quantity": 1_000_000})
+    other = msgspec.json.encode(order | {"quantity": 3})
+    await contract.ask("place_order", body=too_many, key="too many")
+    for name in ("place_order", "receive_stock"):
+        await contract.ask(name, body=other)
+    for name in ("dispatch_order", "cancel_order"):
+        await contract.ask(name, key="order-7781")
+    await contract.ask("dispatch_order")
+    for name in ("dispatch_order", "cancel_order"):
+        await contract.ask(name, key="late")
+    await contract.ask("post_warehouse", body=b'{"code": "main", "name": "other"}')
+    await contract.ask("post_product", body=b'{"sku": "tea-01", "name": "other"}')
+
+
+async def test_parameters_that_are_described_are_those_that_are_known(database_url: str) -> None:
+    async with serving(database_url) as contract:
+        for operation in OPERATIONS:
+            said = await contract.ask(operation.name, query={"no_such_parameter": "1"})
+            if said.problem is None:
+                assert operation.query == (), operation.name
+                continue
+            problem = said.json()
+            assert isinstance(problem, dict)
+            known = problem["detail"].partition("known are: ")[2].split(", ")
+
+            assert known == ([one.name for one in operation.query] or ["none"]), operation.name
+
+
+@pytest.mark.parametrize("name", ["list_orders", "list_warehouses", "list_journal"])
+async def test_bounds_of_parameters_are_those_described(name: str, database_url: str) -> None:
+    given = {one.name: one.example for one in BY_NAME[name].query if one.required}
+    async with serving(database_url) as contract:
+        for limit, problem in ((0, "invalid-request"), (1, None), (200, None)):
+            said = await contract.ask(name, query=given | {"limit": str(limit)})
+
+            assert said.problem == problem, limit
+        assert (await contract.ask(name, query=given | {"limit": "201"})).problem is not None
+        if name == "list_journal":
+            last = {"after": str(2**36 - 1)}
+            beyond = {"after": str(2**36)}
+
+            assert (await contract.ask(name, query=given | last)).problem is None
+            assert (await contract.ask(name, query=given | beyond)).problem is not None
+
+
+async def test_a_list_goes_on_where_its_cursor_says(database_url: str) -> None:
+    async with serving(database_url) as contract:
+        for name in ("put_warehouse", "post_warehouse"):
+            await contract.ask(name)
+        first = (await contract.ask("list_warehouses", query={"limit": "1"})).json()
+        assert isinstance(first, dict)
+        rest = await contract.ask("list_warehouses", query={"cursor": first["next_cursor"]})
+
+        assert example_of(BY_NAME["list_warehouses"].answers[0]) == {
+            "items": [*first["items"], *_items(rest)],
+            "next_cursor": None,
+        }
+
+
+def _items(said: Said) -> list[object]:
+    listed = said.json()
+    assert isinstance(listed, dict)
+    return list(listed["items"])
+
+
+async def test_without_the_database_what_needs_it_says_so_and_the_rest_serves(
+    database_url: str,
+) -> None:
+    server_url = re.sub(r"/test_\w+\?", "/postgres?", database_url)
+    name = re.findall(r"/(test_\w+)\?", database_url)[0]
+    async with serving(database_url) as contract:
+        await place_everything(contract)
+        other = await asyncpg.connect(server_url)
+        try:
+            await other.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            answered = {one: await contract.ask(one) for one in BY_NAME}
+        finally:
+            await other.execute(f"CREATE DATABASE {name}")
+            await other.close()
+
+    assert sorted(one for one, said in answered.items() if said.problem) == sorted(NEEDS_DATABASE)
+    assert {said.problem for said in answered.values()} == {"try-again", None}
+    assert answered["get_health"].status == 200
+    assert answered["get_readiness"].status == 503
+    assert b'"status":503' in answered["place_orders"].body
+
+
+async def test_every_type_of_problem_is_explained_where_it_points_to(database_url: str) -> None:
+    async with serving(database_url) as contract:
+        for name, kind in PROBLEM_TYPES.items():
+            said = await contract.ask("get_problem_type", at={"type": name})
+            explained = said.json()
+
+            assert isinstance(explained, dict)
+            assert explained["type"] == f"/problems/{name}"
+            assert explained["title"] == kind.example.title
+
+
+async def test_a_browser_that_asks_about_a_problem_is_sent_to_the_page(database_url: str) -> None:
+    async with serving(database_url) as contract:
+        said = await contract.ask("get_problem_type", headers={"Accept": "text/html,*/*;q=0.8"})
+        page = await contract.ask("get_docs")
+
+    assert said.status == 302
+    assert said.headers["Location"] == "/docs#problem-try-again"
+    assert b'id="problem-try-again"' in page.body
