@@ -1,18 +1,13 @@
-"""Orders: which stock they take, how they end, and that crowds change none of it."""
+"""Orders: which stock they take, how they end, and what is left of them."""
 
-import asyncio
-from collections import Counter
 from datetime import UTC, datetime, timedelta
-from itertools import combinations
 
 import pytest
 
-from tests.integration.api_shapes import Listing, Order, Pick, Stock
+from tests.integration.api_shapes import Order, Pick, Stock
 from tests.integration.shop import Shop, database, opened
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-CLIENTS = 40
 
 
 def picks(order: Order) -> list[tuple[str, int]]:
@@ -176,29 +171,6 @@ async def test_an_order_ends_once(shop: Shop, ending: str, again: str) -> None:
     assert await shop.shown(order) == ended
 
 
-async def test_of_many_dispatches_at_once_exactly_one_succeeds(shop: Shop) -> None:
-    """C11: N at once: exactly one succeeds."""
-    await shop.received(quantity=9)
-    order = await shop.placed(quantity=3)
-    answers = await asyncio.gather(*(shop.dispatch(order) for _ in range(CLIENTS)))
-
-    assert Counter(answer.status for answer in answers) == {200: 1, 409: CLIENTS - 1}
-    assert (await shop.balance()).numbers == (6, 0, 0, 6)
-
-
-async def test_of_dispatches_and_cancels_at_once_exactly_one_succeeds(shop: Shop) -> None:
-    """C11: an order ends one way only, whoever asks at the same time."""
-    await shop.received(quantity=9)
-    order = await shop.placed(quantity=3)
-    asks = [shop.dispatch(order) if n % 2 else shop.cancel(order) for n in range(CLIENTS)]
-    answers = await asyncio.gather(*asks)
-    [ended] = [answer.read(Order) for answer in answers if answer.status == 200]
-
-    left = {"dispatched": 6, "cancelled": 9}[ended.status]
-    assert (await shop.balance()).numbers == (left, 0, 0, left)
-    assert await shop.shown(order) == ended
-
-
 async def test_a_cancelled_order_gives_each_lot_its_units_back(shop: Shop) -> None:
     second = await shop.received(quantity=5)
     first = await shop.received(quantity=2, expires_at=in_days(10))
@@ -278,135 +250,6 @@ async def test_the_five_requests_of_the_api_exist(shop: Shop) -> None:
     assert (await shop.post(f"/orders/{order.id}/dispatch")).status == 200
 
 
-async def test_many_orders_for_one_unit_give_exactly_one_success(shop: Shop) -> None:
-    """C16: no race conditions: N orders for one unit give exactly one success."""
-    await shop.received(quantity=1)
-    answers = await asyncio.gather(*(shop.order() for _ in range(CLIENTS)))
-
-    assert Counter(answer.status for answer in answers) == {201: 1, 409: CLIENTS - 1}
-    assert (await shop.balance()).numbers == (0, 1, 0, 1)
-
-
-async def test_a_crowd_that_meets_a_new_pair_sells_what_is_there(shop: Shop) -> None:
-    """C16: the same when the very first requests for a pair arrive together."""
-    asks = [shop.receive(quantity=3), *(shop.order() for _ in range(CLIENTS))]
-    answers = await asyncio.gather(*asks)
-    sold = [answer.read(Order, status=201) for answer in answers[1:] if answer.status == 201]
-
-    assert {answer.status for answer in answers[1:]} <= {201, 409}
-    assert (await shop.balance()).numbers == (3 - len(sold), len(sold), 0, 3)
-    assert len({order.id for order in sold}) == len(sold) <= 3
-
-
-async def test_simultaneous_orders_of_several_units_are_each_checked_anew(shop: Shop) -> None:
-    """Q5: simultaneous orders for one product: stock is checked anew for each."""
-    await shop.received(quantity=10)
-    answers = await asyncio.gather(*(shop.order(quantity=4) for _ in range(CLIENTS)))
-    refused = [answer.problem(409) for answer in answers if answer.status != 201]
-
-    assert len(answers) - len(refused) == 2
-    assert {problem.available for problem in refused} == {2}
-    assert (await shop.balance()).numbers == (2, 8, 0, 10)
-
-
-async def test_a_thousand_orders_of_a_crowd_all_succeed(shop: Shop) -> None:
-    """C6: order creations without a failure; how many a second is the benchmark's to say."""
-    await shop.received(quantity=1_000)
-
-    async def buy(times: int) -> set[int]:
-        return {(await shop.order()).status for _ in range(times)}
-
-    statuses = await asyncio.gather(*(buy(25) for _ in range(CLIENTS)))
-    assert set().union(*statuses) == {201}
-    assert (await shop.balance()).numbers == (0, 1_000, 0, 1_000)
-
-
-async def test_the_reported_quantity_is_right_at_every_moment_of_a_rush(shop: Shop) -> None:
-    """Q3: available and ordered always add up to what is there, during the event too.
-
-    Q2: no quantity is ever negative.
-    """
-    await shop.received(quantity=60)
-    buying = asyncio.gather(*(shop.order(quantity=1 + n % 3) for n in range(CLIENTS)))
-    seen = []
-    while not buying.done():
-        seen.append(await shop.balance())
-    sold = [answer.read(Order, status=201) for answer in await buying if answer.status == 201]
-    units = sum(order.lines[0].quantity for order in sold)
-
-    assert all(balance.available + balance.ordered == 60 for balance in seen)
-    assert all(min(balance.numbers) >= 0 for balance in seen)
-    assert [balance.version for balance in seen] == sorted(balance.version for balance in seen)
-    assert (await shop.balance()).numbers == (60 - units, units, 0, 60)
-
-
-async def test_no_quantity_is_negative_whatever_a_crowd_does(shop: Shop) -> None:
-    """Q2: orders, dispatches, cancels and arrivals at once never make a number negative."""
-    await shop.received(quantity=5)
-
-    async def trade(number: int) -> None:
-        for turn in range(6):
-            if (number + turn) % 5 == 0:
-                await shop.receive(quantity=1)
-            answer = await shop.order(quantity=1 + number % 2)
-            balance = await shop.balance()
-            assert min(balance.numbers) >= 0
-            available, ordered, expired, on_hand = balance.numbers
-            assert available + ordered + expired == on_hand
-            if answer.status == 201:
-                order = answer.read(Order, status=201)
-                end = shop.dispatch if (number + turn) % 3 else shop.cancel
-                assert (await end(order)).status == 200
-
-    await asyncio.gather(*(trade(number) for number in range(12)))
-    received = 5 + sum(1 for n in range(12) for turn in range(6) if (n + turn) % 5 == 0)
-    await shop.projected()
-    dispatched = await shop.all_of(Order, "/orders", warehouse=shop.warehouse, status="dispatched")
-    left = received - sum(order.lines[0].quantity for order in dispatched)
-    assert (await shop.balance()).numbers == (left, 0, 0, left)
-
-
-async def test_what_was_accepted_is_never_taken_away(shop: Shop) -> None:
-    """Q1: no accepted order is cancelled later for missing stock."""
-    await shop.received(quantity=CLIENTS // 2)
-    answers = await asyncio.gather(*(shop.order() for _ in range(CLIENTS)))
-    accepted = [answer.read(Order, status=201) for answer in answers if answer.status == 201]
-    ended = await asyncio.gather(*(shop.dispatch(order) for order in accepted))
-
-    assert len(accepted) == CLIENTS // 2
-    assert {answer.status for answer in ended} == {200}
-    assert (await shop.balance()).numbers == (0, 0, 0, 0)
-
-
-async def test_orders_of_one_product_are_numbered_in_the_order_of_their_decision(
-    shop: Shop,
-) -> None:
-    """Q6: processed one after another, FIFO, and the sequence numbers prove it.
-
-    Who was refused came after the last unit, and the lots were used up strictly in turn.
-    """
-    lots = [await shop.received(quantity=5) for _ in range(4)]
-    results = await shop.batch(*(shop.wanted(customer=str(number)) for number in range(30)))
-    events = await shop.journal()
-    placed = [event for event in events if event.kind == "order_placed"]
-
-    assert [result.status for result in results] == [201] * 20 + [409] * 10
-    assert [event.body["customer"] for event in placed] == [str(n) for n in range(20)]
-    assert [event.seq for event in events] == list(range(1, 25))
-    used = [picks(result.order) for result in results if result.order is not None]
-    assert used == [[(lot.id, 1)] for lot in lots for _ in range(5)]
-
-
-async def test_orders_decided_alone_are_numbered_as_they_were_answered(shop: Shop) -> None:
-    """Q6: who is answered before another asks comes before him."""
-    await shop.received(quantity=3)
-    for customer in ("first", "second", "third"):
-        await shop.placed(customer=customer)
-
-    placed = [event.body["customer"] for event in (await shop.journal())[1:]]
-    assert placed == ["first", "second", "third"]
-
-
 async def test_what_was_accepted_survives_a_restart(database_url: str) -> None:
     """Q7: orders, their ends, stocks and balances are the same after a restart."""
     async with opened(database_url) as shop:
@@ -443,66 +286,3 @@ async def test_an_order_by_id_is_never_stale(database_url: str, *, projection: b
         assert [order.status for order in orders] == ["new", "dispatched", "cancelled"]
         listed = await shop.all_of(Order, "/orders", warehouse=shop.warehouse)
         assert listed == (orders if projection else [])
-
-
-async def test_the_list_of_orders_has_every_order_once_over_several_pages(shop: Shop) -> None:
-    results = await shop.batch(*(shop.wanted() for _ in range(3)))
-    assert {result.status for result in results} == {409}
-    await shop.received(quantity=1_000)
-    results = await shop.batch(*(shop.wanted(customer=f"c{n}") for n in range(450)))
-    placed = [result.order for result in results if result.order is not None]
-    await shop.projected()
-
-    assert len(placed) == 450
-    for limit in (200, 150, 199):
-        assert await shop.all_of(Order, "/orders", limit=limit, warehouse=shop.warehouse) == placed
-    first = await shop.get(f"/orders?warehouse={shop.warehouse}")
-    assert first.read(Listing[Order]).items == placed[:50]
-
-
-async def test_orders_are_filtered_by_every_combination_of_their_members(shop: Shop) -> None:
-    other = Shop(shop.server, shop.client)
-    await other.open()
-    customers = ["Ada", "Bob & Co", "Žofie"]
-    pairs = [
-        (w, p) for w in (shop.warehouse, other.warehouse) for p in (shop.product, other.product)
-    ]
-    orders = []
-    for warehouse, product in pairs:
-        await shop.receive(warehouse=warehouse, product=product, quantity=9)
-        for number, customer in enumerate(customers):
-            order = await shop.placed(warehouse=warehouse, product=product, customer=customer)
-            if number:
-                end = shop.dispatch if number == 1 else shop.cancel
-                order = (await end(order)).read(Order)
-            orders.append(order)
-    await shop.projected()
-
-    def members(order: Order) -> dict[str, str]:
-        [line] = order.lines
-        assert order.customer is not None
-        return {
-            "warehouse": line.warehouse,
-            "product": line.product,
-            "status": order.status,
-            "customer": order.customer,
-        }
-
-    mine = {order.id for order in orders}
-    for order in (orders[0], orders[4], orders[-1]):
-        for names in combinations(members(order), 3):
-            wanted = {name: members(order)[name] for name in names}
-            found = await shop.all_of(Order, "/orders", **wanted)
-            expected = [o for o in orders if wanted.items() <= members(o).items()]
-            assert {o.id for o in found if o.id in mine} == {o.id for o in expected}
-            assert all(wanted.items() <= members(o).items() for o in found)
-
-
-async def test_a_filter_that_fits_nothing_finds_nothing(shop: Shop) -> None:
-    await shop.received()
-    await shop.placed()
-    await shop.projected()
-
-    for wanted in ({"customer": "nobody"}, {"status": "cancelled"}, {"product": "none"}):
-        query = {"warehouse": shop.warehouse} | wanted
-        assert await shop.all_of(Order, "/orders", **query) == []
