@@ -40,6 +40,37 @@ class Said(msgspec.Struct, frozen=True):
         return decoded
 
 
+class Values(msgspec.Struct, frozen=True, rename="camel"):
+    """What values of a parameter may be."""
+
+    minimum: int = 0
+    maximum: int | None = None
+    max_length: int | None = None
+    enum: tuple[str, ...] = ()
+
+    def at_the_edge(self) -> list[tuple[str, bool]]:
+        """Return values at the bounds and just beyond, and whether they are within."""
+        edge = [(value, True) for value in self.enum]
+        if self.enum:
+            edge.append(("no such value", False))
+        if self.maximum is not None:
+            edge += [(str(self.minimum), True), (str(self.maximum), True)]
+            edge += [(str(self.minimum - 1), False), (str(self.maximum + 1), False)]
+        if self.max_length is not None:
+            edge += [("x" * self.max_length, True), ("x" * (self.max_length + 1), False)]
+        return edge
+
+
+class Described(msgspec.Struct, frozen=True):
+    """A parameter as the document describes it."""
+
+    name: str
+    place: str = msgspec.field(name="in")
+    required: bool
+    schema: Values
+    example: str = ""
+
+
 class _Media(msgspec.Struct, frozen=True):
     schema: dict[str, object]
     examples: dict[str, object] = {}
@@ -50,8 +81,9 @@ class _Response(msgspec.Struct, frozen=True):
     content: dict[str, _Media] = {}
 
 
-class _Described(msgspec.Struct, frozen=True):
+class _Operation(msgspec.Struct, frozen=True):
     responses: dict[str, _Response]
+    parameters: list[Described] = []
 
 
 class _Document(msgspec.Struct, frozen=True):
@@ -121,6 +153,11 @@ class Contract:
         async with self._session.patch(self._url + path) as response:
             return Said(response.status, response.headers, await response.read())
 
+    def query_parameters(self, name: str) -> list[Described]:
+        """Return what an operation's query may have."""
+        found = self._operation(BY_NAME[name]).parameters
+        return [one for one in found if one.place == "query"]
+
     def description(self, path: str) -> str:
         """Return what the document says about a path, whatever the method."""
         return msgspec.json.decode(self._paths[path]["description"], type=str)
@@ -136,9 +173,12 @@ class Contract:
             query = {one.name: one.example for one in operation.query if one.example}
         return f"{path}?{urlencode(query)}" if query else path
 
+    def _operation(self, operation: Operation) -> _Operation:
+        described = self._paths[operation.path][operation.method.lower()]
+        return msgspec.json.decode(described, type=_Operation)
+
     def _check(self, operation: Operation, said: Said) -> Said:
-        method = operation.method.lower()
-        described = msgspec.json.decode(self._paths[operation.path][method], type=_Described)
+        described = self._operation(operation)
         what = f"{operation.name} answered {said.status}: {said.body[:300]!r}"
         assert str(said.status) in described.responses, what
         response = described.responses[str(said.status)]
@@ -149,8 +189,9 @@ class Contract:
             assert said.body == b"", what
             return said
         assert media_type in response.content, f"{what} as {media_type}"
-        at = "/".join(map(_escaped, ("", "paths", operation.path, method, "responses")))
-        at += "/" + "/".join(map(_escaped, (str(said.status), "content", media_type, "schema")))
+        method, status = operation.method.lower(), str(said.status)
+        way = ("paths", operation.path, method, "responses", status, "content", media_type)
+        at = "".join(f"/{_escaped(part)}" for part in (*way, "schema"))
         for value, pointer in _values(said.body, media_type, at):
             assert self._errors(value, pointer) == [], what
         if media_type != PROBLEM:
