@@ -153,10 +153,10 @@ class Contract:
         async with self._session.patch(self._url + path) as response:
             return Said(response.status, response.headers, await response.read())
 
-    def query_parameters(self, name: str) -> list[Described]:
-        """Return what an operation's query may have."""
+    def parameters(self, name: str, *, place: str) -> list[Described]:
+        """Return what an operation takes in its query or in headers."""
         found = self._operation(BY_NAME[name]).parameters
-        return [one for one in found if one.place == "query"]
+        return [one for one in found if one.place == place]
 
     def description(self, path: str) -> str:
         """Return what the document says about a path, whatever the method."""
