@@ -12,8 +12,6 @@ import msgspec
 from tests.integration.crowd import Told
 from tests.integration.serving import Server, order_of, until
 
-_AT_ONCE = 16
-
 _ROWS = """
 SELECT pools.product, seq, kind, body, principal, idempotency_key
 FROM journal JOIN pools USING (actor_id)
@@ -106,14 +104,17 @@ async def books_of(database_url: str) -> dict[str, Book]:
     return books
 
 
-async def check(server: Server, database_url: str, told: Told) -> dict[str, Book]:
+async def check(
+    server: Server, database_url: str, told: Told, *, at_once: int = 16
+) -> dict[str, Book]:
     """Hold what clients were told, and are told now, against the journal."""
     assert told.wrong == []
     books = await books_of(database_url)
     booked = _by_tag(books.values())
     _check_told(told, booked)
-    await _check_orders(server, told, booked)
-    await _check_repeats(server, told)
+    turn = asyncio.Semaphore(at_once)
+    await _check_orders(server, told, booked, turn)
+    await _check_repeats(server, told, turn)
     for sku, book in books.items():
         balance = await server.balance(sku)
         assert (balance.available, balance.ordered) == (book.available, book.ordered), sku
@@ -162,12 +163,14 @@ async def until_nothing_waits(server: Server) -> None:
 
 
 @asynccontextmanager
-async def appends_held(database_url: str) -> AsyncIterator[None]:
-    """Let no append commit, as a take-over would."""
+async def appends_held(
+    database_url: str, *, lock: str = "SELECT FROM workers FOR UPDATE"
+) -> AsyncIterator[None]:
+    """Let no append commit, as a take-over would, or hold any other lock."""
     connection = await asyncpg.connect(database_url)
     try:
         async with connection.transaction():
-            await connection.execute("SELECT FROM workers FOR UPDATE")
+            await connection.execute(lock)
             yield
     finally:
         await connection.close()
@@ -208,9 +211,10 @@ def _possible(told: Told, tag: str) -> set[str]:
     return {"new", told.maybe_closed.get(tag, "new")}
 
 
-async def _check_orders(server: Server, told: Told, booked: Mapping[str, Booked]) -> None:
+async def _check_orders(
+    server: Server, told: Told, booked: Mapping[str, Booked], turn: asyncio.Semaphore
+) -> None:
     """Every acknowledged order is found by its id, as it stands."""
-    turn = asyncio.Semaphore(_AT_ONCE)
 
     async def look_up(tag: str, order_id: str) -> None:
         async with turn:
@@ -220,9 +224,8 @@ async def _check_orders(server: Server, told: Told, booked: Mapping[str, Booked]
     await asyncio.gather(*(look_up(tag, order_id) for tag, order_id in told.placed.items()))
 
 
-async def _check_repeats(server: Server, told: Told) -> None:
+async def _check_repeats(server: Server, told: Told, turn: asyncio.Semaphore) -> None:
     """A repeat of what succeeded gets the first answer, whatever has become of it since."""
-    turn = asyncio.Semaphore(_AT_ONCE)
 
     async def repeat(tag: str) -> None:
         sku, quantity = told.orders[tag]
