@@ -257,6 +257,7 @@ async def test_bounds_of_parameters_are_those_described(database_url: str) -> No
 
 async def test_bounds_of_keys_are_those_described(database_url: str) -> None:
     async with serving(database_url) as contract:
+        await place_everything(contract)
         for operation in OPERATIONS:
             keys = contract.parameters(operation.name, place="header")
 
