@@ -53,6 +53,29 @@ class BatchResult(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     problem: dict[str, Fact] | None = None
 
 
+class _Precedence:
+    """What keeps the lines of one request in order.
+
+    Attributes:
+        keyed: The reply to the newest line with a key. Its key may still be looked up, and a
+            line without one, which needs no look-up, must not be decided before it.
+    """
+
+    __slots__ = ("keyed",)
+
+    def __init__(self) -> None:
+        self.keyed: asyncio.Future[Answer] | None = None
+
+    def lets_pass(self, body: BatchOrder) -> bool:
+        """Return whether a line may be decided now."""
+        return body.key is not None or self.keyed is None or self.keyed.done()
+
+    async def until_it_lets_pass(self, body: BatchOrder) -> None:
+        """Wait for the lines with keys, if this one may not overtake them."""
+        if self.keyed is not None and not self.lets_pass(body):
+            await asyncio.wait((self.keyed,))
+
+
 class BatchHandlers:
     """The route /orders/batch."""
 
@@ -87,10 +110,11 @@ class BatchHandlers:
 
     async def _stream(self, request: web.Request, response: web.StreamResponse) -> None:
         windows: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(_WINDOWS_UNDER_WAY)
+        precedence = _Precedence()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_write(response, windows))
             async for lines in self._windows(request):
-                placed = await self._place_window(lines)
+                placed = await self._place_window(lines, precedence)
                 settling = tasks.create_task(self._settle(placed))
                 # Not in the task: one that is cancelled before its first step runs nothing at all.
                 settling.add_done_callback(lambda _: self._free_windows.release())
@@ -109,12 +133,12 @@ class BatchHandlers:
         if rest:
             yield [rest]
 
-    async def _place_window(self, lines: Sequence[bytes]) -> list[Line]:
+    async def _place_window(self, lines: Sequence[bytes], precedence: _Precedence) -> list[Line]:
         """Place the lines in order; blank ones leave no result."""
         await self._free_windows.acquire()
         try:
             return [
-                self._place(line) or await self._place_slowly(line)
+                self._place(line, precedence) or await self._place_slowly(line, precedence)
                 for line in lines
                 if line and not line.isspace()
             ]
@@ -122,30 +146,34 @@ class BatchHandlers:
             self._free_windows.release()
             raise
 
-    def _place(self, line: bytes) -> Line | None:
+    def _place(self, line: bytes, precedence: _Precedence) -> Line | None:
         """Place a line; None if that takes more than looking into memory."""
         try:
             if len(line) > self._line_max_bytes:
                 return _TOO_LONG
             body = decode(line, _decoder)
             pool = self._known.get((body.warehouse, body.product))
-            return None if pool is None else self._ask(pool, body)
+            if pool is None or not precedence.lets_pass(body):
+                return None
+            return self._ask(pool, body, precedence)
         except ProblemError as error:
             return error.problem
         except AllocatorError as error:
             return problem_of(error)
 
-    async def _place_slowly(self, line: bytes) -> Line:
-        """Place a line whose pool is not known yet."""
+    async def _place_slowly(self, line: bytes, precedence: _Precedence) -> Line:
+        """Place a line whose pool is not known yet, or that must not overtake another."""
         try:
             body = decode(line, _decoder)
-            return self._ask(await self._context.pool(body.warehouse, body.product), body)
+            pool = await self._context.pool(body.warehouse, body.product)
+            await precedence.until_it_lets_pass(body)
+            return self._ask(pool, body, precedence)
         except ProblemError as error:
             return error.problem
         except AllocatorError as error:
             return problem_of(error)
 
-    def _ask(self, pool: PoolRef, body: BatchOrder) -> Waiting:
+    def _ask(self, pool: PoolRef, body: BatchOrder, precedence: _Precedence) -> Waiting:
         command = PlaceOrder(quantity=body.quantity, customer=body.customer)
         if body.key is None:
             return pool, self._context.worker.ask(pool.actor_id, command)
@@ -156,7 +184,8 @@ class BatchHandlers:
             key=body.key,
             request_digest=request_digest(pool.actor_id, command, scope=ORDER_SCOPE),
         )
-        return pool, self._context.worker.ask_once(request)
+        precedence.keyed = self._context.worker.ask_once(request)
+        return pool, precedence.keyed
 
     async def _settle(self, placed: Sequence[Line]) -> bytes:
         """Wait until a window is decided and durable; return its results, encoded."""

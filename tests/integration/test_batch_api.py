@@ -53,6 +53,20 @@ async def test_each_line_is_an_order_and_each_result_stands_in_its_place(shop: S
     assert (await shop.balance()).numbers == (0, 10, 0, 10)
 
 
+async def test_a_line_without_a_key_does_not_overtake_one_whose_key_is_looked_up(
+    shop: Shop,
+) -> None:
+    """Q6: first come, first served holds within a batch, too."""
+    await shop.received(quantity=3)
+    results = await shop.batch(
+        shop.wanted(quantity=2, key="overtaken"),
+        shop.wanted(quantity=2),
+        shop.wanted(quantity=1),
+    )
+
+    assert statuses(results) == [201, 409, 201]
+
+
 @pytest.mark.parametrize(
     ("line", "status"),
     [
