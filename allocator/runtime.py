@@ -227,20 +227,21 @@ def _assemble(
 
 
 def _background(config: Config, url: str, era: int) -> list[asyncio.Task[None]]:
-    tasks = [asyncio.create_task(_fold(url, config.snapshot_events), name="folding")]
+    tasks = [asyncio.create_task(_fold(config, url), name="folding")]
     if config.projection:
         tasks.append(asyncio.create_task(Projection(url=url, era=era).run(), name="projection"))
     return tasks
 
 
-async def _fold(url: str, snapshot_events: int) -> None:
+async def _fold(config: Config, url: str) -> None:
     """Keep the folding process running; it ends by itself when its input does."""
     while True:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "allocator.persistence.folding",
-            str(snapshot_events),
+            str(config.snapshot_events),
+            config.log_level,
             stdin=PIPE,
         )
         assert process.stdin is not None

@@ -4,23 +4,26 @@ Under pipelining a live actor's memory is never exactly a committed state, and e
 open orders would stall every request. So another process takes the last snapshot, folds the rows
 above it, and stores the result.
 
-It is run as `python -m allocator.persistence.folding EVENTS`, is told the database's URL in the
-first line of its standard input (a command line can be read by other users), and ends when that
-input does: it never outlives the server that started it.
+It is run as `python -m allocator.persistence.folding EVENTS LOG_LEVEL`, is told the database's URL
+in the first line of its standard input (a command line can be read by other users), and ends when
+that input does: it never outlives the server that started it.
 """
 
 import asyncio
 import os
+import signal
 import sys
 from typing import Final
 
+import msgspec
 import structlog
 
 from allocator.domain.pool import Pool
-from allocator.domain.records import StoredSnapshot
+from allocator.domain.records import Origin, StoredSnapshot
 from allocator.domain.replay import replay
 from allocator.domain.snapshots import dump_pool, load_pool
 from allocator.errors import JournalError
+from allocator.logs import configure_logs
 from allocator.persistence.connections import Pool as ConnectionPool
 from allocator.persistence.connections import borrowed, open_pool
 from allocator.persistence.reader import JournalReader
@@ -33,8 +36,13 @@ _ACTORS_MAX: Final = 100
 _NICENESS: Final = 10  # serving comes first
 
 
-async def fold_due(pool: ConnectionPool, *, snapshot_events: int) -> int:
-    """Snapshot every pool that needs it; return how many did.
+async def fold_due(pool: ConnectionPool, *, snapshot_events: int, damaged: set[int]) -> None:
+    """Snapshot every pool that needs it.
+
+    Args:
+        pool: Of connections.
+        snapshot_events: How many events make a snapshot due.
+        damaged: Pools that cannot be replayed, to be left alone; those found are added.
 
     Raises:
         JournalError: The database does not answer.
@@ -42,9 +50,14 @@ async def fold_due(pool: ConnectionPool, *, snapshot_events: int) -> int:
     async with borrowed(pool) as connection:
         rows = await connection.fetch(statement("due_snapshots"), snapshot_events, _ACTORS_MAX)
     reader = JournalReader(pool)
-    for row in rows:
-        await fold(reader, row["actor_id"])
-    return len(rows)
+    for actor_id in [row["actor_id"] for row in rows if row["actor_id"] not in damaged]:
+        try:
+            await fold(reader, actor_id)
+        except JournalError:
+            raise
+        except Exception:  # its journal cannot be replayed: the others still need their snapshots
+            log.exception("folding.failed", actor=actor_id)
+            damaged.add(actor_id)
 
 
 async def fold(reader: JournalReader, actor_id: int) -> int:
@@ -53,8 +66,7 @@ async def fold(reader: JournalReader, actor_id: int) -> int:
     Raises:
         JournalError: The database does not answer.
     """
-    origin = await reader.origin(actor_id)
-    state = Pool() if origin.snapshot is None else load_pool(origin.snapshot.state)
+    state = _begin(actor_id, await reader.origin(actor_id))
     async for records in reader.records(actor_id, after_seq=state.version):
         replay(state, records)
     snapshot = StoredSnapshot(seq=state.version, state=dump_pool(state))
@@ -62,13 +74,23 @@ async def fold(reader: JournalReader, actor_id: int) -> int:
     return snapshot.seq
 
 
+def _begin(actor_id: int, origin: Origin) -> Pool:
+    if origin.snapshot is not None:
+        try:
+            return load_pool(origin.snapshot.state)
+        except msgspec.DecodeError as error:
+            log.error("snapshot.unreadable", actor=actor_id, error=str(error))  # noqa: TRY400
+    return Pool()
+
+
 async def _run(url: str, *, snapshot_events: int) -> None:
+    damaged: set[int] = set()
     while True:
         try:
             pool = await open_pool(url, size=1)
             try:
                 while True:
-                    await fold_due(pool, snapshot_events=snapshot_events)
+                    await fold_due(pool, snapshot_events=snapshot_events, damaged=damaged)
                     await asyncio.sleep(_EVERY_S)
             finally:
                 pool.terminate()
@@ -88,9 +110,12 @@ async def _until_input_ends(url: str, *, snapshot_events: int) -> None:
 
 def main() -> None:
     """Fold until standard input ends."""
+    _, snapshot_events, log_level = sys.argv
+    configure_logs(log_level)
     os.nice(_NICENESS)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends us
     url = sys.stdin.readline().strip()
-    asyncio.run(_until_input_ends(url, snapshot_events=int(sys.argv[1])))
+    asyncio.run(_until_input_ends(url, snapshot_events=int(snapshot_events)))
 
 
 if __name__ == "__main__":
