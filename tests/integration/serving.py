@@ -89,7 +89,7 @@ class Server:
         process = self.process = self._spawn()
 
         def started() -> bool:
-            assert process.poll() is None, self._log.read_text()[begin:]
+            assert process.poll() is None, self._log.read_bytes()[begin:].decode()
             urls = [line.url for line in self.logged("server.started", after=begin)]
             self.url = urls[0] if urls else ""
             return bool(urls)
@@ -208,7 +208,7 @@ class Server:
     def _lines(self, *, after: int = 0) -> list[Logged]:
         text = self._log.read_bytes()[after:] if self._log.exists() else b""
         whole = text[: text.rfind(b"\n") + 1].splitlines()
-        return [msgspec.json.decode(line, type=Logged) for line in whole if line[:1] == b"{"]
+        return [msgspec.json.decode(line, type=Logged) for line in whole]
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         with self._log.open("ab") as log:
