@@ -44,6 +44,8 @@ from allocator.persistence.readings import PostgresReadings
 log = structlog.get_logger()
 
 _CONNECTIONS: Final = 8
+_LIST_CONNECTIONS: Final = 4
+"""Of their own: lists may be slow, and neither an order nor a heartbeat is to wait behind them."""
 _BACKLOG: Final = 1024
 _GC_THRESHOLDS: Final = (50_000, 20, 50)
 """Young, middle, old. Requests make garbage that reference counts free; collecting it as often as
@@ -106,11 +108,12 @@ async def running(config: Config) -> AsyncIterator[Running]:
         listener = stack.enter_context(_listen(config))
         database = await stack.enter_async_context(_open_database(config))
         installation = await _prepare(database.url, trust_storage=config.trust_storage)
-        pool = await open_pool(
-            database.url, size=_CONNECTIONS, timeout_s=config.database_timeout_ms / 1000
-        )
+        timeout_s = config.database_timeout_ms / 1000
+        pool = await open_pool(database.url, size=_CONNECTIONS, timeout_s=timeout_s)
         stack.callback(pool.terminate)
-        worker, context = _assemble(config, database, installation, pool)
+        lists = await open_pool(database.url, size=_LIST_CONNECTIONS, timeout_s=timeout_s)
+        stack.callback(lists.terminate)
+        worker, context = _assemble(config, database, installation, pool, lists)
         await worker.start()
         background = [*worker.tasks, *_background(config, database.url, installation.era)]
         runner = await _start_http(config, context, listener)
@@ -191,7 +194,7 @@ async def _prepare(url: str, *, trust_storage: bool) -> Installation:
 
 
 def _assemble(
-    config: Config, database: _Database, installation: Installation, pool: Pool
+    config: Config, database: _Database, installation: Installation, pool: Pool, lists: Pool
 ) -> tuple[Worker, Context]:
     name = f"{socket.gethostname()}:{os.getpid()}"
     ownership = Ownership(pool, name=name, dead_after_ms=database.dead_after_ms)
@@ -218,7 +221,7 @@ def _assemble(
         worker=worker,
         router=Router(catalogue),
         catalogue=catalogue,
-        readings=PostgresReadings(pool, journal, era=era),
+        readings=PostgresReadings(lists, journal, era=era),
         ids=IdSeal(installation.id_secret),
         version=version("allocator"),
         server_version=installation.server_version,
