@@ -69,12 +69,10 @@ def serve(config: Config) -> int:
 
     Raises:
         UsageError: It cannot start as configured.
+        JournalError: It cannot start because the database does not answer.
     """
     configure_logs(config.log_level)
-    try:
-        return uvloop.run(_serve(config))
-    except JournalError as error:
-        raise UsageError(str(error)) from error
+    return uvloop.run(_serve(config))
 
 
 def now_ms() -> int:
