@@ -1,6 +1,7 @@
 """Paths, ids, queries and methods that make no sense: each gets one clear sentence."""
 
 from urllib.parse import quote
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -59,6 +60,19 @@ async def test_an_id_has_one_spelling_in_either_case(shop: Shop) -> None:
     assert await shop.shown(order.id.upper()) == order
     for other in (order.id.replace("-", ""), f"{{{order.id}}}", f"{order.id}%20", order.id[:-1]):
         (await shop.get(f"/orders/{other}")).problem(404)
+
+
+async def test_no_id_can_be_guessed_from_another(shop: Shop) -> None:
+    """Its neighbours in the same shop differ from it in a few bits, which are not to be had."""
+    await shop.received(quantity=40)
+    results = await shop.batch(*(shop.wanted() for _ in range(40)))
+    ids = [result.order.id for result in results if result.order is not None]
+    value = int(ids[20].replace("-", ""), 16)
+    neighbours = {str(UUID(int=value ^ change)) for change in (*range(1, 64), 1 << 70, 1 << 120)}
+
+    assert not neighbours & set(ids)
+    for neighbour in neighbours:
+        (await shop.get(f"/orders/{neighbour}")).problem(404)
 
 
 async def test_an_id_of_another_kind_is_not_found(shop: Shop) -> None:

@@ -190,6 +190,7 @@ async def test_without_its_projection_a_server_lists_nothing_and_says_how_much(
     database_url: str,
 ) -> None:
     async with opened(database_url, projection=False) as shop:
+        assert "projection" not in {task.get_name() for task in shop.server.background}
         await shop.received(quantity=2)
         stock = await shop.received(quantity=3)
         await shop.placed(quantity=4)
