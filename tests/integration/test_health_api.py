@@ -7,7 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.integration.api_shapes import Balance
 from tests.integration.embedded_support import children_of
-from tests.integration.shop import Shop, database, opened
+from tests.integration.shop import Shop, database, opened, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -52,6 +52,35 @@ async def test_a_server_without_its_journal_lives_and_is_not_ready(database_url:
         await behind.execute("ALTER TABLE journal_elsewhere RENAME TO journal")
         await shop.ready()
         assert (await shop.receive()).status == 201
+
+
+async def test_a_pair_whose_journal_is_damaged_fails_alone_and_loudly(database_url: str) -> None:
+    """Nothing is guessed about it, and the others are served as ever."""
+    async with opened(database_url) as shop:
+        await shop.received(quantity=3, expires_at=Shop.time_in(milliseconds=300))
+        order = await shop.placed()
+    async with database(database_url) as behind:
+        await behind.execute("UPDATE journal SET kind = 'from_the_future' WHERE kind LIKE 'order%'")
+
+    async with opened(database_url) as other:
+        shop = shop.elsewhere(other)
+        for answer in (
+            await shop.get(f"/stock-balances/{shop.warehouse}/{shop.product}"),
+            await shop.order(),
+            await shop.receive(),
+            await shop.dispatch(order),
+            await shop.get(f"/orders/{order.id}"),
+        ):
+            assert answer.problem(500).type == "/problems/internal"
+        await other.received(quantity=1, expires_at=Shop.time_in(milliseconds=300))
+
+        async def is_woken() -> bool:
+            return (await other.journal())[-1].kind == "lot_expired"
+
+        await until(is_woken)
+        assert (await shop.get("/readyz")).status == 200
+        assert await shop.metric("allocator_quarantined_actors") == 1
+        assert [event.kind for event in await shop.journal()][1] == "from_the_future"
 
 
 async def test_a_server_that_stopped_has_left_no_process_behind(database_url: str) -> None:
