@@ -108,6 +108,7 @@ class MemoryJournal:
         self.latency_s: Callable[[Operation], float] = lambda _: 0.0
         self._holds: defaultdict[tuple[Operation, bool], deque[Hold]] = defaultdict(deque)
         self._faults: defaultdict[Operation, deque[Fault]] = defaultdict(deque)
+        self._held: list[Hold] = []
         self._writing = 0
 
     # What a test does to it.
@@ -116,11 +117,21 @@ class MemoryJournal:
         """Stop the next call before it is done; or, when it is done, before its caller hears."""
         hold = Hold(stubborn=stubborn)
         self._holds[operation, done].append(hold)
+        self._held.append(hold)
         return hold
 
     def break_next(self, operation: Operation, fault: Fault = Fault.NOT_DONE) -> None:
         """Let the next call fail."""
         self._faults[operation].append(fault)
+
+    def heal(self) -> None:
+        """Let everything go on, and nothing break any more."""
+        self._faults.clear()
+        self.fault = lambda _: None
+        self.latency_s = lambda _: 0.0
+        self._holds.clear()
+        for hold in self._held:
+            hold.release()
 
     def count(self, operation: Operation) -> int:
         """Return how often an operation was asked for."""

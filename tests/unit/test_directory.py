@@ -129,6 +129,21 @@ async def test_an_actor_with_something_under_way_stays() -> None:
 
 
 @virtual_time
+async def test_no_snapshot_is_made_of_what_is_not_durable_yet() -> None:
+    async with serving(limits=QUICK) as scene:
+        await order_many(scene, 120)
+        appending = scene.journal.hold("append")
+        order = scene.ask(place(1))
+        await appending.reached()
+        await asyncio.sleep(10)
+
+        assert scene.journal.count("save_snapshot") == 0
+
+        appending.release()
+        await soon(order)
+
+
+@virtual_time
 async def test_an_actor_that_gets_a_message_during_its_snapshot_stays() -> None:
     async with serving(limits=QUICK) as scene:
         await order_many(scene, 99)

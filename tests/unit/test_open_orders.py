@@ -75,7 +75,8 @@ def test_a_dump_does_not_change_with_what_happens_afterwards() -> None:
 
 def test_a_page_without_orders_is_given_back() -> None:
     orders = open_orders(*range(1, 100))
-    for seq in range(1, 100):
+    orders.add(100, SPAN, 7)
+    for seq in range(1, 101):
         orders.remove(seq)
 
     assert orders.dump() == ([], {})

@@ -1,0 +1,337 @@
+"""Two workers on one database, clients who come and go, and everything that can break.
+
+A script of steps runs in virtual time. Whatever it was, the faults stop at its end, and then what
+every client was told is held against the journal: see `simulation_laws`.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+from hypothesis import strategies as st
+
+from allocator.actors.keys import KeyedRequest
+from allocator.actors.messages import Answer
+from allocator.actors.worker import Limits
+from allocator.domain.ids import SHARD_MASK
+from allocator.domain.messages import CancelOrder, Command, DispatchOrder
+from allocator.domain.pool import Balance, Pool
+from allocator.errors import AllocatorError
+from tests.builders import ACTOR, keyed, place, receive
+from tests.memory_database import MemoryDatabase
+from tests.memory_journal import Fault, Operation
+from tests.scene import Scene
+from tests.virtual_time import now_ms, settle
+
+ACTORS: Final = (ACTOR, ACTOR + 257)
+_LIMITS: Final = Limits(mailbox_max=6, worker_max=10, batch_max=2, idle_ms=1_000)
+_TAKEN_OVER_S: Final = 4.0
+_HEALED_S: Final = 30.0
+
+Client: TypeAlias = Literal[0, 1, "owner"]
+"""Which worker a client talks to; a router may be wrong."""
+
+Reply: TypeAlias = asyncio.Future[Answer] | asyncio.Future[Balance]
+
+
+class Receive(NamedTuple):
+    """Stock comes."""
+
+    worker: Client
+    actor_id: int
+    quantity: int
+    ttl_s: int | None
+    key: str | None
+
+
+class Place(NamedTuple):
+    """An order comes."""
+
+    worker: Client
+    actor_id: int
+    quantity: int
+    key: str | None
+
+
+class Close(NamedTuple):
+    """An order ends; there may be none of that number."""
+
+    worker: Client
+    actor_id: int
+    order: int
+    dispatch: bool
+    key: str | None
+
+
+class Retry(NamedTuple):
+    """A client that asked under a key asks the same again, perhaps elsewhere."""
+
+    worker: Client
+    which: int
+
+
+class Look(NamedTuple):
+    """Somebody reads a balance."""
+
+    worker: Client
+    actor_id: int
+
+
+class Leave(NamedTuple):
+    """A client gives up waiting."""
+
+    which: int
+
+
+class Break(NamedTuple):
+    """The next call fails."""
+
+    worker: Client
+    operation: Operation
+    fault: Fault
+
+
+class Slow(NamedTuple):
+    """From now on, calls take their time."""
+
+    worker: Client
+    seconds: float
+
+
+class Pass(NamedTuple):
+    """Time passes, or only what is due happens."""
+
+    seconds: float
+
+
+class Stun(NamedTuple):
+    """A worker's heartbeats stand still, long enough for it to be thought dead."""
+
+    worker: Client
+
+
+class Crash(NamedTuple):
+    """A worker dies, and another starts in its place."""
+
+    worker: Client
+
+
+Step: TypeAlias = (
+    Receive | Place | Close | Retry | Look | Leave | Break | Slow | Pass | Stun | Crash
+)
+
+_OWNER: Client = "owner"
+_WORKERS: st.SearchStrategy[Client] = st.sampled_from([_OWNER, _OWNER, _OWNER, 0, 1])
+_ACTORS = st.sampled_from([ACTORS[0], *ACTORS])
+_KEYS = st.none() | st.sampled_from(["a", "b", "c"])
+_WHICH = st.integers(0, 40)
+_FAULTS = st.sampled_from(Fault)
+_WRITES: st.SearchStrategy[Operation] = st.sampled_from(["append", "append", "confirm"])
+_READS: st.SearchStrategy[Operation] = st.sampled_from(["origin", "records", "find_keys"])
+_REST: st.SearchStrategy[Operation] = st.sampled_from(
+    ["renew", "claim", "beat", "save_snapshot", "due_wakes"]
+)
+
+_PLACES = st.builds(Place, _WORKERS, _ACTORS, st.integers(1, 3), _KEYS)
+_TICKS = st.builds(Pass, st.sampled_from([0.0, 0.0, 0.001, 0.3]))
+_USUAL: list[st.SearchStrategy[Step]] = [
+    _PLACES,
+    _PLACES,
+    st.builds(Retry, _WORKERS, _WHICH),
+    st.builds(Look, _WORKERS, _ACTORS),
+    _TICKS,
+]
+_UNUSUAL: list[st.SearchStrategy[Step]] = [
+    st.builds(Receive, _WORKERS, _ACTORS, st.integers(1, 5), st.none() | st.integers(1, 4), _KEYS),
+    st.builds(Close, _WORKERS, _ACTORS, st.integers(1, 12), st.booleans(), _KEYS),
+    st.builds(Leave, _WHICH),
+    st.builds(Break, _WORKERS, _WRITES, _FAULTS),
+    st.builds(Break, _WORKERS, _READS, _FAULTS),
+    st.builds(Break, _WORKERS, _REST, _FAULTS),
+    st.builds(Slow, _WORKERS, st.sampled_from([0.0, 0.001, 0.4])),
+    st.builds(Pass, st.just(3.0)),
+    st.builds(Stun, _WORKERS),
+    st.builds(Crash, _WORKERS),
+]
+
+
+def _script_of(unusual: list[int]) -> st.SearchStrategy[list[Step]]:
+    kinds = _USUAL + [_UNUSUAL[number] for number in unusual]
+    return st.lists(st.one_of(kinds), min_size=10, max_size=60)
+
+
+# A few kinds of trouble a script, each often, find more than all of them at once, each seldom.
+SCRIPTS = st.lists(st.integers(0, len(_UNUSUAL) - 1), min_size=1, max_size=4, unique=True).flatmap(
+    _script_of
+)
+
+
+@dataclass
+class Told:
+    """What one client asked and heard.
+
+    Attributes:
+        command: None for a read.
+        rows_before, rows_after: How many rows of the actor were committed when it was asked,
+            and when it was answered.
+        result: None if nothing was ever heard: the client left, or the worker died.
+    """
+
+    worker: int
+    actor_id: int
+    command: Command | None
+    request: KeyedRequest | None
+    rows_before: int
+    rows_after: int = 0
+    result: Answer | Balance | BaseException | None = None
+
+
+class Simulation:
+    """Runs one script.
+
+    Attributes:
+        told: In the order of asking.
+        scenes: All that ever ran; the last two are those that run.
+    """
+
+    def __init__(self) -> None:
+        self.database = MemoryDatabase(clock=now_ms)
+        self.told: list[Told] = []
+        self.scenes: list[Scene] = []
+        self._running: list[Scene] = []
+        self._waiting: list[tuple[Told, Scene, Reply]] = []
+
+    async def run(self, steps: list[Step]) -> None:
+        """Run the script, then let everything heal."""
+        for _ in range(2):
+            self._running.append(await self._start())
+        for actor_id in ACTORS:
+            self._ask(0, actor_id, receive(12), None)
+        for step in steps:
+            await self._do(step)
+        for scene in self.scenes:
+            scene.journal.heal()
+        await asyncio.sleep(_HEALED_S)
+        await settle()
+
+    @property
+    def alive(self) -> list[Scene]:
+        """The scenes whose workers run."""
+        return self._running
+
+    def hanging(self) -> list[Told]:
+        """Return who asked a worker that lives and still waits."""
+        return [
+            told
+            for told, scene, reply in self._waiting
+            if not reply.done() and scene in self._running
+        ]
+
+    async def _do(self, step: Step) -> None:
+        match step:
+            case Break() | Slow() | Pass() | Stun() | Crash():
+                await self._trouble(step)
+            case Leave(which):
+                if self._waiting:
+                    self._waiting[which % len(self._waiting)][2].cancel()
+            case Retry(worker, which):
+                self._retry(worker, which)
+            case Look(worker, actor_id):
+                self._look(worker, actor_id)
+            case _:
+                self._ask(step.worker, step.actor_id, _command_of(step), step.key)
+
+    async def _trouble(self, step: Break | Slow | Pass | Stun | Crash) -> None:
+        match step:
+            case Break(worker, operation, fault):
+                self._scene(worker).journal.break_next(operation, fault)
+            case Slow(worker, seconds):
+                self._scene(worker).journal.latency_s = lambda _: seconds
+            case Pass(seconds):
+                await asyncio.sleep(seconds)
+            case Stun(worker):
+                hold = self._scene(worker).journal.hold("beat")
+                asyncio.get_running_loop().call_later(2 * _TAKEN_OVER_S, hold.release)
+                await asyncio.sleep(_TAKEN_OVER_S)
+            case Crash(worker):
+                scene = self._scene(worker)
+                await scene.crash()
+                self._running[self._running.index(scene)] = await self._start()
+
+    def _scene(self, worker: Client, actor_id: int = ACTORS[0]) -> Scene:
+        """Return who is meant; somebody, if nobody owns the actor."""
+        if worker != "owner":
+            return self._running[worker]
+        for scene in self._running:
+            if actor_id & SHARD_MASK in scene.worker.shards:
+                return scene
+        return self._running[0]
+
+    async def _start(self) -> Scene:
+        scene = Scene(self.database, _LIMITS, now_ms)
+        self.scenes.append(scene)
+        await scene.worker.start()
+        return scene
+
+    def _ask(self, worker: Client, actor_id: int, command: Command, key: str | None) -> None:
+        scene = self._scene(worker, actor_id)
+        request = None if key is None else keyed(key, command, actor_id=actor_id)
+        self._send(scene, actor_id, command, request)
+
+    def _retry(self, worker: Client, which: int) -> None:
+        keyed_asks = [told for told in self.told if told.request is not None]
+        if keyed_asks:
+            told = keyed_asks[which % len(keyed_asks)]
+            self._send(
+                self._scene(worker, told.actor_id), told.actor_id, told.command, told.request
+            )
+
+    def _send(
+        self,
+        scene: Scene,
+        actor_id: int,
+        command: Command | None,
+        request: KeyedRequest | None,
+    ) -> None:
+        told = self._begin(scene, actor_id, command, request)
+        try:
+            if request is not None:
+                self._listen(told, scene, scene.ask_once(request))
+            elif command is not None:
+                self._listen(told, scene, scene.ask(command, actor_id=actor_id))
+        except AllocatorError as error:
+            told.result = error
+
+    def _look(self, worker: Client, actor_id: int) -> None:
+        scene = self._scene(worker, actor_id)
+        told = self._begin(scene, actor_id, None, None)
+        read = scene.worker.read(actor_id, Pool.balance)
+        self._listen(told, scene, asyncio.ensure_future(read))
+
+    def _begin(
+        self, scene: Scene, actor_id: int, command: Command | None, request: KeyedRequest | None
+    ) -> Told:
+        rows = len(self.database.rows[actor_id])
+        told = Told(self.scenes.index(scene), actor_id, command, request, rows)
+        self.told.append(told)
+        return told
+
+    def _listen(self, told: Told, scene: Scene, reply: Reply) -> None:
+        def hear(reply: Reply) -> None:
+            told.rows_after = len(self.database.rows[told.actor_id])
+            if not reply.cancelled():
+                told.result = reply.exception() or reply.result()
+
+        reply.add_done_callback(hear)
+        self._waiting.append((told, scene, reply))
+
+
+def _command_of(step: Receive | Place | Close) -> Command:
+    match step:
+        case Receive(quantity=quantity, ttl_s=ttl_s):
+            expires_at_ms = None if ttl_s is None else now_ms() + ttl_s * 1000
+            return receive(quantity, expires_at_ms=expires_at_ms)
+        case Place(quantity=quantity):
+            return place(quantity)
+        case Close(order=order, dispatch=dispatch):
+            return DispatchOrder(order=order) if dispatch else CancelOrder(order=order)
