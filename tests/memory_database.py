@@ -14,6 +14,11 @@ DEAD_AFTER_MS: Final = 2_000
 class MemoryDatabase:
     """What all workers share.
 
+    Args:
+        clock: Returns milliseconds of Unix time.
+        dead_after_ms: An incarnation without a heartbeat for so long may be fenced by others;
+            0 means every other.
+
     Attributes:
         rows: By actor, then by seq.
         wakes: When actors want to be woken, milliseconds of Unix time.
@@ -21,8 +26,9 @@ class MemoryDatabase:
         fenced: By incarnation.
     """
 
-    def __init__(self, *, clock: Callable[[], int]) -> None:
+    def __init__(self, *, clock: Callable[[], int], dead_after_ms: int = DEAD_AFTER_MS) -> None:
         self.clock = clock
+        self._dead_after_ms = dead_after_ms
         self.rows: defaultdict[int, dict[int, Record]] = defaultdict(dict)
         self.wakes: dict[int, int] = {}
         self.snapshots: defaultdict[int, dict[int, bytes]] = defaultdict(dict)
@@ -64,7 +70,7 @@ class MemoryDatabase:
     def claim(self, mine: int | None) -> None:
         """Fence whoever seems dead, and take the shards that nobody serves."""
         for incarnation, beat_ms in self.beats_ms.items():
-            if incarnation != mine and beat_ms <= self.clock() - DEAD_AFTER_MS:
+            if incarnation != mine and beat_ms <= self.clock() - self._dead_after_ms:
                 self.fence(incarnation)
         if mine is None or self.fenced[mine]:
             return
