@@ -66,7 +66,7 @@ class Projection:
         """Keep the read models up to date for ever; cancel to stop."""
         while True:
             try:
-                connection = await connect(self._url, application_name="allocator projection")
+                connection = await self._open()
                 try:
                     await self._follow(connection)
                 finally:
@@ -81,7 +81,7 @@ class Projection:
         Raises:
             JournalError: The database does not answer.
         """
-        connection = await connect(self._url, application_name="allocator projection")
+        connection = await self._open()
         try:
             applied = 0
             while events := await self._step(connection):
@@ -89,6 +89,16 @@ class Projection:
         finally:
             connection.terminate()
         return applied
+
+    async def _open(self) -> Connection:
+        connection = await connect(self._url, application_name="allocator projection")
+        try:
+            # A plan made while a table was empty reads all of it in every batch, once it is full.
+            await connection.execute("SET plan_cache_mode = force_custom_plan")
+        except FAILURES as error:
+            connection.terminate()
+            raise JournalError(f"projection: {type(error).__name__}: {error}") from error
+        return connection
 
     async def _follow(self, connection: Connection) -> None:
         while True:

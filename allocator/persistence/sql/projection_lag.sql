@@ -1,10 +1,12 @@
--- Say how far the read models are behind.
+-- Say how far the read models are behind. The position is compared as two scalars, so that the
+-- tail's index is read from there on.
 -- $1 present era
-WITH position AS (
+WITH position AS MATERIALIZED (
     SELECT era, xid FROM projections WHERE name = 'read models'
 ), waiting AS (
-    SELECT journal.era < $1 OR journal.xid < pg_snapshot_xmin(pg_current_snapshot()) AS settled
-    FROM position JOIN journal ON (journal.era, journal.xid) > (position.era, position.xid)
+    SELECT era < $1 OR xid < pg_snapshot_xmin(pg_current_snapshot()) AS settled
+    FROM journal
+    WHERE (era, xid) > ((SELECT era FROM position), (SELECT xid FROM position))
     LIMIT 1000000
 )
 SELECT count(*) AS events,
