@@ -70,6 +70,12 @@ class Line:
         for end in self._ends:
             end.transport.abort()
 
+    async def closed(self) -> None:
+        """Return when both ends are gone, and not only told to go."""
+        for end in self._ends:
+            with suppress(OSError):
+                await end.wait_closed()
+
     async def carry(self, requests: asyncio.StreamReader, socket: str) -> None:
         """Pass bytes on until an end hangs up."""
         answers, server = await asyncio.open_unix_connection(socket)
@@ -166,9 +172,10 @@ class Proxy:
 
     async def hang_up(self) -> None:
         """Cut every line, and return when nothing is left of them."""
-        for line in self._lines:
-            line.cut()
-        await asyncio.gather(*self._lines.values())
+        while self._lines:
+            for line in self._lines:
+                line.cut()
+            await asyncio.gather(*self._lines.values())
 
     def _accept(self, requests: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
         line = Line(self, client)
@@ -178,6 +185,7 @@ class Proxy:
         with suppress(OSError):  # PostgreSQL is not there: we are not, either
             await line.carry(requests, self._socket)
         line.cut()
+        await line.closed()
         del self._lines[line]
 
 
@@ -185,8 +193,9 @@ class Proxy:
 async def proxied(database_url: str) -> AsyncIterator[Proxy]:
     """A line to a database, whole until told otherwise."""
     proxy = Proxy(database_url)
-    async with await proxy.listen():
+    async with await proxy.listen() as listener:
         try:
             yield proxy
         finally:
+            listener.close()  # whoever came now would be left open
             await proxy.hang_up()
