@@ -38,8 +38,20 @@ async def tea_shop(database_url: str, log: Path) -> AsyncIterator[Server]:
 
 async def the_book(server: Server, database_url: str) -> Book:
     """What is written down, once nothing is under way; balance and lists agree with it."""
-    await until_nothing_waits(server)
-    book = (await books_of(database_url))["tea"]
+    book = Book()
+
+    async def settled() -> bool:
+        # Who connects now is heard after all who came before, those who have left included.
+        late = await call(server.url)
+        await late.say(request_of("/orders", b"no order"))
+        await late.reader.readuntil(b"malformed")
+        await late.vanish("hangs up")
+        await until_nothing_waits(server)
+        nonlocal book
+        book = (await books_of(database_url))["tea"]
+        return (await server.balance("tea")).version == book.version
+
+    await until(settled)
     balance = await server.balance("tea")
     assert (balance.available, balance.ordered) == (book.available, book.ordered)
     await check_read_models(server, database_url, {"tea": book})
