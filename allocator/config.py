@@ -76,7 +76,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     database_timeout_ms: Annotated[
         int,
         Meta(
-            ge=100,
+            ge=1_000,  # longer than the wait for a lock before its holder's session is ended
             le=600_000,
             description="Milliseconds that PostgreSQL may take to answer; after that its "
             "connection is given up, and clients are told to repeat.",

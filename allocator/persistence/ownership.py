@@ -43,6 +43,7 @@ class Ownership:
         # The present one last. Before it stand those of renewals whose commit is unknown: any
         # of them may own our shards, so the next renewal fences them all.
         self._mine: list[UUID] = []
+        self._endings: set[asyncio.Task[None]] = set()
 
     async def renew(self) -> tuple[UUID, frozenset[int]]:
         """Fence the present incarnation, if any, and open another that keeps its shards.
@@ -100,9 +101,17 @@ class Ownership:
     async def _end_sessions_of(self, deposed: Sequence[UUID]) -> None:
         while deposed:
             await asyncio.sleep(_PATIENCE_S)
-            log.warning("ownership.ending_sessions", incarnations=[str(each) for each in deposed])
-            try:
-                async with borrowed(self._pool) as connection:
-                    await connection.execute(statement("terminate"), [str(d) for d in deposed])
-            except JournalError as error:
-                log.warning("ownership.cannot_end_sessions", error=str(error))
+            ending = asyncio.create_task(self._end_sessions([str(each) for each in deposed]))
+            self._endings.add(ending)
+            ending.add_done_callback(self._endings.discard)
+            # Whoever waits for the lock may give up in this very moment, again and again: what
+            # was begun is done all the same, and the next attempt finds the lock free.
+            await asyncio.shield(ending)
+
+    async def _end_sessions(self, incarnations: list[str]) -> None:
+        log.warning("ownership.ending_sessions", incarnations=incarnations)
+        try:
+            async with borrowed(self._pool) as connection:
+                await connection.execute(statement("terminate"), incarnations)
+        except JournalError as error:
+            log.warning("ownership.cannot_end_sessions", error=str(error))

@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from allocator.errors import JournalError
+from allocator.persistence.connections import connect, open_pool
+from allocator.persistence.ownership import Ownership
 from tests.integration.crowd import crowd, promised
 from tests.integration.proxy import AN_ORDER, Fault, proxied
 from tests.integration.serving import Server, problem_of, serving, until
@@ -16,7 +19,7 @@ from tests.integration.truth import (
     until_nothing_waits,
 )
 
-IMPATIENT = ("--database-timeout-ms", "500")
+IMPATIENT = ("--database-timeout-ms", "1000")
 PROMPT_S = 5.0
 
 HAPPENED = {
@@ -129,6 +132,27 @@ async def test_an_append_that_arrives_after_it_was_given_up_appends_nothing(
         assert (await books_of(database_url))["tea"].version == 1
         await server.placed("tea", 4, customer="late", key="late")
         assert (await server.balance("tea")).available == 6
+
+
+async def test_a_wait_that_times_out_as_it_ends_the_holder_of_the_lock_has_ended_it(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Or each attempt would give up in the moment in which it loses its patience."""
+    async with serving("--database-url", database_url, log=tmp_path / "log") as server:
+        await server.terminate()
+    pool = await open_pool(database_url, size=4, timeout_s=0.5)
+    ownership = Ownership(pool, name="impatient", dead_after_ms=0)
+    incarnation, _ = await ownership.renew()
+    await ownership.claim()
+    stuck = await connect(database_url, application_name=str(incarnation))
+    await stuck.execute("BEGIN; SELECT FROM workers FOR SHARE")
+
+    with pytest.raises(JournalError):
+        await ownership.renew()
+    await until(stuck.is_closed)
+    _, shards = await ownership.renew()
+    assert len(shards) == 256
+    await pool.close()
 
 
 async def test_when_every_line_goes_silent_new_ones_are_opened(
