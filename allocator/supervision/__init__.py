@@ -1,0 +1,1 @@
+"""Worker processes, kept alive: started, watched, restarted, replaced, stopped."""
