@@ -1,0 +1,1 @@
+"""Lines between the worker processes of one machine, over Unix sockets."""
