@@ -73,6 +73,7 @@ class Door(Generic[Request, Response]):
         self._outstanding_max = outstanding_max
         self._callers: set[_Caller[Request, Response]] = set()
         self._server: asyncio.Server | None = None
+        self._closed = False
         self._inode: tuple[int, int] | None = None
 
     @property
@@ -101,6 +102,7 @@ class Door(Generic[Request, Response]):
         server, self._server = self._server, None
         if server is None:
             return
+        self._closed = True
         server.close()
         if inode_of(self._path) == self._inode:  # and not that of our successor
             self._path.unlink()
@@ -110,21 +112,25 @@ class Door(Generic[Request, Response]):
         for caller in list(self._callers):
             if not caller.drained.done():
                 caller.hang_up()
-        await _wait([caller.gone for caller in self._callers], timeout_s=_FLUSH_S)
-        left = list(self._callers)
+        await _wait([caller.gone for caller in self._callers if caller.made], timeout_s=_FLUSH_S)
+        left = [caller for caller in self._callers if caller.made]
         for caller in left:
             caller.cut()
         await _wait([caller.gone for caller in left], timeout_s=None)
         await server.wait_closed()
 
     def _admit(self) -> asyncio.Protocol:
-        return _Caller(
+        caller: _Caller[Request, Response] = _Caller(
             self._callers,
             hello=self._hello,
             requests=self._requests,
             handle=self._handle,
             outstanding_max=self._outstanding_max,
         )
+        self._callers.add(caller)
+        if self._closed:  # it was accepted in the moment before
+            caller.take_leave()
+        return caller
 
 
 class _Caller(Line, Generic[Request, Response]):
@@ -162,7 +168,12 @@ class _Caller(Line, Generic[Request, Response]):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._callers.add(self)
+        if self._leaving:
+            self.cut()
+
+    def data_received(self, data: bytes) -> None:
+        if not self._leaving:
+            super().data_received(data)
 
     def greeted(self, peer: Hello) -> None:
         """Return the hello, and say in it if we do not understand each other."""
@@ -199,9 +210,12 @@ class _Caller(Line, Generic[Request, Response]):
     def take_leave(self) -> None:
         """Take no more requests, and tell the peer which was the last."""
         self._leaving = True
-        if self.peer is None:
+        if self.peer is None or self._transport is None:
+            self._note_drained()
             self.cut()
             return
+        if self._held and not self._transport.is_closing():
+            self._transport.resume_reading()  # or we would not see the peer hang up
         self._outbox.put(farewell_frame(self._last))
         self._flush_soon()
 
@@ -245,7 +259,7 @@ class _Caller(Line, Generic[Request, Response]):
     def _regulate(self) -> None:
         """Stop or go on reading; the two limits are apart, so that it does not flutter."""
         transport, owed = self._transport, len(self._outstanding)
-        if transport is None or transport.is_closing():
+        if transport is None or transport.is_closing() or self._leaving:
             return
         if not self._held and (self._congested or owed >= self._outstanding_max):
             self._held = True

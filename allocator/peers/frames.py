@@ -179,11 +179,17 @@ class Outbox:
         self.seal()
         self.frames.append((self._last, frame))
 
-    def forget(self, through: int) -> None:
-        """Drop the complete frames whose messages are all numbered `through` or lower."""
-        frames = self.frames
+    def forget(self, through: int) -> int:
+        """Drop the frames whose messages are all numbered `through` or lower.
+
+        Returns:
+            The highest number that was dropped; 0 if none was.
+        """
+        self.seal()
+        frames, dropped = self.frames, 0
         while frames and frames[0][0] <= through:
-            frames.popleft()
+            dropped, _ = frames.popleft()
+        return dropped
 
 
 def hello_frame(hello: Hello) -> bytes:

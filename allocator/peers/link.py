@@ -156,14 +156,15 @@ class Link(Generic[Request, Response]):
         return line
 
     def _expire(self, through: int) -> None:
-        unwritten = self._number + 1
         if self._line is not None:
             unwritten = max(self._line.written + 1, self._line.first)
-            self._line.forget(through)
+            stuck = PeerUnreachableError(peer=self.peer, why="it has long stopped reading")
+            self._calls.fail(unwritten, self._line.forget(through), stuck)
         late = PeerTimeoutError(peer=self.peer, timeout_s=self._timeout_s)
-        self._calls.fail(0, min(through, unwritten - 1), late)
-        stuck = PeerUnreachableError(peer=self.peer, why="it has long stopped reading")
-        self._calls.fail(unwritten, through, stuck)
+        self._calls.fail(0, through, late)
+        for line in list(self._lines):
+            if self.is_done(line):
+                line.hang_up()
 
     # What a line reports, in the order of its life.
 
@@ -261,9 +262,9 @@ class _Line(Line, Generic[Response]):
         self._decided: asyncio.Future[None] = self._loop.create_future()
         self.attempt = self._loop.create_task(self._connect(path, connect_s))
 
-    def forget(self, through: int) -> None:
-        """Do not write calls up to this number, if they have not been written."""
-        self._outbox.forget(through)
+    def forget(self, through: int) -> int:
+        """Do not write calls up to this number any more; return the highest that will not be."""
+        return self._outbox.forget(through)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
