@@ -10,7 +10,7 @@ import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, Self
+from typing import Final, Self, cast
 
 import msgspec
 import structlog
@@ -125,8 +125,8 @@ class Child:
         )
         # The pipes may outlive the process in the hands of its own; we have no more use for them.
         output.exited.add_done_callback(lambda _: transport.close())
-        stdin = transport.get_pipe_transport(0)
-        assert isinstance(stdin, asyncio.WriteTransport)
+        # A cast, since that of uvloop is one by its methods only.
+        stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
         stdin.write(settings + b"\n")
         return cls(place, transport, output, now_ms=now_ms)
 
