@@ -109,26 +109,21 @@ class Child:
     async def start(cls, program: Program, *, place: int, now_ms: int) -> Self:
         """Start a worker; it does not serve yet.
 
-        It gets a session of its own, so that Ctrl-C in a terminal reaches only its supervisor
-        and nothing disturbs its drain. If this is cancelled, the process is killed.
+        If this is cancelled, there is no process afterwards.
 
         Raises:
             OSError: There is no such program, or the machine has no room for it.
         """
-        settings = msgspec.json.encode(program.settings(place))
-        transport, output = await asyncio.get_running_loop().subprocess_exec(
-            _Output,
-            *program.command,
-            stderr=None,
-            start_new_session=True,
-            pass_fds=program.pass_fds,
-        )
-        # The pipes may outlive the process in the hands of its own; we have no more use for them.
-        output.exited.add_done_callback(lambda _: transport.close())
-        # A cast, since that of uvloop is one by its methods only.
-        stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
-        stdin.write(settings + b"\n")
-        return cls(place, transport, output, now_ms=now_ms)
+        spawning = asyncio.create_task(_spawn(program, place))
+        try:
+            return cls(place, *await asyncio.shield(spawning), now_ms=now_ms)
+        except asyncio.CancelledError:
+            # The loop of asyncio would kill it and wait, that of uvloop does not.
+            with suppress(OSError):
+                child = cls(place, *await spawning, now_ms=now_ms)
+                child.kill()
+                await asyncio.wait({child.exited})
+            raise
 
     @property
     def has_ended(self) -> bool:
@@ -185,3 +180,21 @@ class Child:
         if not self.has_ended:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+
+
+async def _spawn(program: Program, place: int) -> tuple[asyncio.SubprocessTransport, _Output]:
+    settings = msgspec.json.encode(program.settings(place))
+    transport, output = await asyncio.get_running_loop().subprocess_exec(
+        _Output,
+        *program.command,
+        stderr=None,
+        # Ctrl-C in a terminal reaches its supervisor only, and nothing disturbs its drain.
+        start_new_session=True,
+        pass_fds=program.pass_fds,
+    )
+    # The pipes may outlive the process in the hands of its own; we have no more use for them.
+    output.exited.add_done_callback(lambda _: transport.close())
+    # A cast, since that of uvloop is one by its methods only.
+    stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
+    stdin.write(settings + b"\n")
+    return transport, output

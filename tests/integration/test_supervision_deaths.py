@@ -9,7 +9,7 @@ import pytest
 
 from allocator.supervision.backoff import Backoff
 from allocator.supervision.place import Patience
-from tests.integration.embedded_support import children_of, kill
+from tests.integration.embedded_support import children_of, end_all_below, kill
 from tests.integration.serving import until
 from tests.integration.supervision_support import Mood, fleet
 
@@ -161,6 +161,20 @@ async def test_a_death_is_noticed_while_a_process_of_the_dead_holds_its_pipes(
         os.kill(orphan, signal.SIGKILL)  # it lived until now, or this would fail
 
 
+async def test_nothing_stays_open_for_those_who_have_ended(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "parent", "steady") as crew:
+        pids = await crew.serving(2)
+        before = descriptors_in_use()
+        for _ in range(3):
+            os.kill(pids[0], signal.SIGKILL)
+            pids = await crew.serving(2, without=pids[:1])
+        await until(lambda: descriptors_in_use() <= before)
+
+        crew.supervisor.stop()
+        await crew.exit_code()
+        end_all_below(tmp_path)  # those that the workers had started
+
+
 async def test_a_worker_that_prints_much_is_not_held_up(tmp_path: Path) -> None:
     async with fleet(tmp_path, "chatty") as crew:
         await crew.noted("has said it all", times=1)
@@ -186,3 +200,7 @@ async def test_the_end_of_the_supervising_task_is_the_end_of_the_workers(tmp_pat
             await crew.exit_code()
 
         assert sorted(crew.pids("drained")) == sorted(pids)
+
+
+def descriptors_in_use() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))

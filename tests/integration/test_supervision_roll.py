@@ -95,6 +95,21 @@ async def test_a_replacement_that_dies_stops_the_roll_where_it_is(
         assert crew.pids("SIGTERM") == former[:1]
 
 
+async def test_an_old_one_that_does_not_drain_is_killed_and_the_roll_goes_on(
+    tmp_path: Path,
+) -> None:
+    patience = Patience(drain_ms=300, grace_ms=200)
+    async with fleet(tmp_path, "deaf", "steady", patience=patience) as crew:
+        former = await crew.serving(2)
+        crew.set_mood("steady", place=0)
+        crew.supervisor.roll()
+        await rolled(crew)
+        [line] = crew.logged("supervisor.killing_worker")
+
+        assert (line["pid"], line["after_ms"]) == (former[0], 500)
+        assert not set(await crew.serving(2)) & set(former)
+
+
 async def test_a_roll_that_stopped_can_be_asked_for_again(tmp_path: Path) -> None:
     async with fleet(tmp_path) as crew:
         former = await crew.serving(2)

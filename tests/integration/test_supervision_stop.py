@@ -1,13 +1,17 @@
 """The end: whoever drains is waited for, whoever does not is killed, and nobody is left."""
 
 import asyncio
+import os
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 
+from allocator.supervision.backoff import Backoff
 from allocator.supervision.place import Patience
-from tests.integration.serving import until
-from tests.integration.supervision_support import Mood, fleet
+from tests.integration.supervision_support import fleet
 
 IMPATIENT = Patience(drain_ms=300, grace_ms=200)
 
@@ -71,13 +75,21 @@ async def test_two_stops_in_one_breath_kill_as_well(tmp_path: Path) -> None:
         assert await crew.exit_code() == 1
 
 
-@pytest.mark.parametrize("mood", ["steady", "silent"])
-async def test_a_stop_before_all_are_ready_leaves_nobody(tmp_path: Path, mood: Mood) -> None:
-    async with fleet(tmp_path, mood, mood, patience=IMPATIENT) as crew:
-        await until(crew.supervisor.status)  # the processes are being started, if that
-        crew.supervisor.stop()
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 4, 5, 6, 8, 13])
+def test_a_stop_in_the_midst_of_starting_processes_leaves_nobody(
+    tmp_path: Path, new_loop: Callable[[], asyncio.AbstractEventLoop], turns: int
+) -> None:
+    async def scenario() -> None:
+        async with fleet(tmp_path) as crew:
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            crew.supervisor.stop()
 
-        assert await crew.exit_code() == 0
+            assert await crew.exit_code() == 0
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(scenario())
 
 
 async def test_a_stop_while_workers_start_ends_them_in_good_order(tmp_path: Path) -> None:
@@ -88,6 +100,33 @@ async def test_a_stop_while_workers_start_ends_them_in_good_order(tmp_path: Path
 
         assert await crew.exit_code() == 0
         assert sorted(crew.pids("drained")) == sorted(started)
+
+
+async def test_a_stop_kills_at_once_if_a_place_has_given_up_before(tmp_path: Path) -> None:
+    async with fleet(tmp_path, backoff=Backoff(crashes_max=1)) as crew:
+        former = await crew.serving(2)
+        crew.set_busy(busy=True)
+        crew.set_mood("exit 3", place=1)
+        os.kill(former[1], signal.SIGKILL)
+        await crew.until_logged("supervisor.stopping")
+        await crew.noted("SIGTERM", times=1)
+        crew.supervisor.stop()
+
+        assert await crew.exit_code() == 1
+        assert crew.pids("drained") == []
+
+
+async def test_nothing_of_ours_hears_signals_any_more_after_the_end(tmp_path: Path) -> None:
+    async with fleet(tmp_path) as crew:
+        await crew.serving(2)
+        crew.supervisor.stop()
+        await crew.exit_code()
+
+        assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == [
+            signal.SIG_DFL,
+            signal.SIG_DFL,
+        ]
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 async def test_a_stop_does_not_wait_for_the_next_restart(tmp_path: Path) -> None:
