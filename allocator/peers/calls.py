@@ -95,14 +95,15 @@ class Calls(Generic[Response]):
         self.timer = self._loop.call_at(self._marks[0][0] + self._patience_s, self._check)
 
     def _check(self) -> None:
+        """Expire what is due; the timer was for the first mark, so that one is."""
         self.timer = None
-        marks, latest_s = self._marks, self._loop.time() - self._patience_s
-        due = False
-        while marks and marks[0][0] <= latest_s:
+        marks, now_s = self._marks, self._loop.time()
+        marks.popleft()
+        while marks and marks[0][0] + self._patience_s <= now_s:
             marks.popleft()
-            due = True
-        if due:
-            self._expire(marks[0][1] - 1 if marks else next(reversed(self._waiting), 0))
+        through = marks[0][1] - 1 if marks else next(reversed(self._waiting), 0)
+        if next(iter(self._waiting), through + 1) <= through:
+            self._expire(through)
         oldest = next(iter(self._waiting), None)
         if oldest is None:
             marks.clear()
