@@ -25,105 +25,15 @@ from allocator.supervision.place import Patience, WorkerStatus
 from allocator.supervision.supervisor import Supervisor
 from tests.integration.embedded_support import end_all_below, working_below
 from tests.integration.serving import CHECKOUT, HANG_S, until
+from tests.integration.supervision_scripts import SUPERVISOR, WORKER
 
 SECRET: Final = "a password that nobody else may see"
 
 Mood = Literal[
     "steady", "deaf", "silent", "chatty", "parent", "exit 0", "exit 1", "exit 2", "exit 3"
 ]
-"""What a worker does: just serve; ignore SIGTERM; never get ready; fill its standard output;
-leave a process that keeps its pipes open; exit at once."""
-
-WORKER: Final = """
-import json, os, selectors, signal, socket, subprocess, sys, time
-from pathlib import Path
-
-settings = json.loads(sys.stdin.readline())
-mood = Path(f"mood-{settings['place']}").read_text()
-stopping = False
-
-def note(what):
-    with Path("notes").open("a") as notes:
-        notes.write(json.dumps([settings["place"], os.getpid(), what]) + "\\n")
-
-def stop(*_):
-    global stopping
-    note("SIGTERM")
-    stopping = mood != "deaf"
-
-def serve():
-    try:
-        connection, _ = listener.accept()
-    except BlockingIOError:
-        return  # another worker was quicker
-    with connection, connection.makefile("rwb") as stream:
-        connection.settimeout(30)
-        if stream.readline() == b"who?\\n":
-            stream.write(f"{os.getpid()}\\n".encode())
-
-signal.signal(signal.SIGINT, lambda *_: note("SIGINT"))
-signal.signal(signal.SIGTERM, stop)
-note("started")
-if mood.startswith("exit"):
-    sys.exit(int(mood.split()[1]))
-if mood == "parent":
-    subprocess.Popen(["sleep", "60"])
-
-woken, waking = socket.socketpair()
-waking.setblocking(False)
-signal.set_wakeup_fd(waking.fileno())
-listener = socket.socket(fileno=settings["fd"])
-listener.setblocking(False)
-selector = selectors.DefaultSelector()
-selector.register(woken, selectors.EVENT_READ)
-selector.register(sys.stdin, selectors.EVENT_READ)
-if mood != "silent":
-    selector.register(listener, selectors.EVENT_READ)
-    note("ready")
-    print("a stray line", json.dumps({"ready": True, "more": 1}), sep="\\n", flush=True)
-if mood == "chatty":
-    print("x" * 1_000_000, flush=True)
-    note("has said it all")
-
-while not stopping:
-    for key, _ in selector.select():
-        if key.fileobj is woken:
-            woken.recv(100)
-        elif key.fileobj is listener and not stopping:
-            serve()
-        elif key.fileobj is sys.stdin and not os.read(0, 1):
-            selector.unregister(sys.stdin)
-            note("end of stdin")
-while Path("busy").exists():
-    time.sleep(0.01)
-note("drained")
-"""
-
-SUPERVISOR: Final = """
-import asyncio, socket, sys, time
-from pathlib import Path
-import uvloop
-from allocator.logs import configure_logs
-from allocator.supervision.child import Program
-from allocator.supervision.place import Patience
-from allocator.supervision.supervisor import Supervisor
-
-async def supervise():
-    listener = socket.create_server(("127.0.0.1", 0))
-    listener.setblocking(False)
-    Path("port").write_text(str(listener.getsockname()[1]))
-    program = Program(
-        command=(sys.executable, "worker.py"),
-        settings=lambda place: {"place": place, "fd": listener.fileno(), "secret": secret},
-        pass_fds=(listener.fileno(),),
-    )
-    supervisor = Supervisor(2, program, patience=Patience(), clock=lambda: time.time_ns() // 10**6)
-    return await supervisor.run()
-
-configure_logs("info")
-secret = sys.stdin.readline()
-sys.exit({"uvloop": uvloop.run, "asyncio": asyncio.run}[sys.argv[1]](supervise()))
-"""
+"""What a worker does: just serve; ignore SIGTERM; never get ready; print much, and twice that it is
+ready; leave a process that keeps its pipes open; exit at once."""
 
 
 class Note(msgspec.Struct, frozen=True, array_like=True):
@@ -266,6 +176,10 @@ async def fleet(
             backoff=backoff,
             clock=lambda: time_ns() // 1_000_000,
         )
+        unhandled: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: unhandled.append(str(context))
+        )
         crew.running = asyncio.create_task(crew.supervisor.run(background))
         try:
             yield crew
@@ -273,6 +187,7 @@ async def fleet(
             crew.supervisor.stop()
             await asyncio.wait({crew.running}, timeout=HANG_S)
             assert crew.running.done()
+            assert unhandled == []
             assert working_below(directory) == []
         finally:
             end_all_below(directory)

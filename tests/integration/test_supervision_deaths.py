@@ -136,6 +136,29 @@ async def test_deaths_after_a_good_start_count_as_well(tmp_path: Path) -> None:
         assert len([note for note in crew.notes("ready") if note.place == 1]) == 4
 
 
+async def test_workers_that_die_young_are_waited_with(tmp_path: Path) -> None:
+    async with fleet(tmp_path, backoff=PATIENT) as crew:
+        [first, other] = await crew.serving(2)
+        kill(first)
+        [second, _] = await crew.serving(2, without=[first])
+        kill(second)
+        await until(lambda: crew.worker(0).state == "down")
+        kill(other)
+        await until(lambda: crew.worker(1).state == "serving" and crew.worker(1).pid != other)
+
+        assert (crew.worker(0).state, crew.worker(0).restarts) == ("down", 1)
+
+
+async def test_workers_that_die_after_a_long_life_are_followed_at_once(tmp_path: Path) -> None:
+    at_once = Backoff(shortest_ms=600_000, longest_ms=600_000, settled_ms=0)
+    async with fleet(tmp_path, "steady", backoff=at_once) as crew:
+        former: list[int] = []
+        for _ in range(3):
+            former += await crew.serving(1, without=former)
+            kill(former[-1])
+        await crew.serving(1, without=former)
+
+
 async def test_a_worker_that_never_gets_ready_is_ended_and_followed(tmp_path: Path) -> None:
     patience = Patience(ready_ms=2_000)
     async with fleet(tmp_path, "steady", "silent", patience=patience) as crew:
