@@ -1,11 +1,11 @@
 """The tables of `MemoryJournal`: what PostgreSQL keeps for all workers, and how it is fenced."""
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from allocator.domain.ids import SHARDS
-from allocator.domain.records import Batch, Record
+from allocator.domain.records import Batch, KeyName, Record
 from allocator.errors import JournalError
 
 DEAD_AFTER_MS: Final = 2_000
@@ -41,6 +41,11 @@ class MemoryDatabase:
         """Return an actor's rows, ascending by seq."""
         rows = self.rows[actor_id]
         return [rows[seq] for seq in sorted(rows)]
+
+    def find_keys(self, names: Sequence[KeyName]) -> list[Record]:
+        """Return the rows stored under these (principal, key) pairs."""
+        wanted = set(names)
+        return [row for row in self.keyed_rows() if (row.principal, row.idempotency_key) in wanted]
 
     def keyed_rows(self) -> list[Record]:
         """Return every row that remembers an idempotency key."""

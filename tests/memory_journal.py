@@ -21,7 +21,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from allocator.domain.records import GENESIS, Batch, Origin, Record, StoredSnapshot
+from allocator.domain.records import GENESIS, Batch, KeyName, Origin, Record, StoredSnapshot
 from allocator.errors import FencedError, JournalError
 from tests.memory_database import MemoryDatabase
 
@@ -143,27 +143,35 @@ class MemoryJournal:
 
     # What a worker does with it.
 
-    async def append(self, batch: Batch) -> None:
-        """Store all rows or none."""
-        if self._writing:
-            self.violations.append("two appends or confirms in flight")
+    async def append(self, batch: Batch, names: Sequence[KeyName] = ()) -> list[Record]:
+        """Store all rows or none; return what was stored under the keys before."""
         if not len(batch):
             self.violations.append("an append without rows proves nothing")
-        self._writing += 1
-        try:
-            await self._call("append", lambda: self._store(batch), batch=batch)
-        finally:
-            self._writing -= 1
 
-    async def confirm(self) -> None:
-        """Prove that this incarnation may still write."""
-        if self._writing:
-            self.violations.append("two appends or confirms in flight")
-        self._writing += 1
-        try:
-            await self._call("confirm", self._require_unfenced)
-        finally:
-            self._writing -= 1
+        def act() -> None:
+            found.extend(self.database.find_keys(names))
+            self._store(batch)
+
+        found: list[Record] = []
+        await self._write("append", act, batch=batch)
+        return found
+
+    async def confirm(self, names: Sequence[KeyName] = ()) -> list[Record]:
+        """Prove that this incarnation may still write; return what is stored under the keys."""
+
+        def act() -> None:
+            self._require_unfenced()
+            found.extend(self.database.find_keys(names))
+
+        found: list[Record] = []
+        await self._write("confirm", act)
+        return found
+
+    async def find_keys(self, names: Sequence[KeyName]) -> list[Record]:
+        """Return what is stored under the keys."""
+        found: list[Record] = []
+        await self._write("find_keys", lambda: found.extend(self.database.find_keys(names)))
+        return found
 
     async def renew(self) -> frozenset[int]:
         """Fence the present incarnation and go on under a new one."""
@@ -218,20 +226,6 @@ class MemoryJournal:
                 return
             after_seq = chunk[-1].seq
 
-    async def find_keys(self, keys: Sequence[tuple[str, str]]) -> Sequence[Record]:
-        """Return the rows stored under these (principal, key) pairs."""
-        wanted = set(keys)
-        found: list[Record] = []
-        await self._call(
-            "find_keys",
-            lambda: found.extend(
-                row
-                for row in self.database.keyed_rows()
-                if (row.principal, row.idempotency_key) in wanted
-            ),
-        )
-        return found
-
     async def save_snapshot(self, actor_id: int, snapshot: StoredSnapshot) -> None:
         """Keep a snapshot; the newest few are retained."""
 
@@ -248,6 +242,17 @@ class MemoryJournal:
         await self._call("due_wakes")
         due = sorted((at, actor_id) for actor_id, at in self.database.wakes.items() if at <= now_ms)
         return [actor_id for _, actor_id in due[:limit]]
+
+    async def _write(
+        self, operation: Operation, act: Callable[[], None], *, batch: Batch | None = None
+    ) -> None:
+        if self._writing:
+            self.violations.append("two appends or confirms in flight")
+        self._writing += 1
+        try:
+            await self._call(operation, act, batch=batch)
+        finally:
+            self._writing -= 1
 
     async def _call(
         self,

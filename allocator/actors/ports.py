@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol, TypeAlias
 
-from allocator.domain.records import Batch, Origin, Record, StoredSnapshot
+from allocator.domain.records import Batch, KeyName, Origin, Record, StoredSnapshot
 
 Clock: TypeAlias = Callable[[], int]
 """Returns milliseconds of Unix time."""
@@ -15,18 +15,30 @@ class Journal(Protocol):
     Every method raises `JournalError` when the database does not answer as it should.
     """
 
-    async def append(self, batch: Batch) -> None:
-        """Store all rows or none; at most one append is in flight.
+    async def append(self, batch: Batch, names: Sequence[KeyName] = ()) -> Sequence[Record]:
+        """Store all rows or none; at most one append or confirm is in flight.
+
+        Returns:
+            The rows that were stored under these idempotency keys before, in any order.
 
         Raises:
             JournalError: The outcome is unknown. Call `renew` before anything else.
         """
 
-    async def confirm(self) -> None:
+    async def confirm(self, names: Sequence[KeyName] = ()) -> Sequence[Record]:
         """Prove that this incarnation may still write.
+
+        Returns:
+            The rows stored under these idempotency keys, in any order.
 
         Raises:
             JournalError: It may not, or it cannot be known. Call `renew`.
+        """
+
+    async def find_keys(self, names: Sequence[KeyName]) -> Sequence[Record]:
+        """Return the rows stored under these idempotency keys, in any order.
+
+        It proves nothing, and so costs less than `confirm`; like it, it takes its turn.
         """
 
     async def renew(self) -> frozenset[int]:
@@ -56,9 +68,6 @@ class Journal(Protocol):
 
     def records(self, actor_id: int, *, after_seq: int) -> AsyncIterator[Sequence[Record]]:
         """Yield the actor's rows above `after_seq`, ascending, in chunks."""
-
-    async def find_keys(self, keys: Sequence[tuple[str, str]]) -> Sequence[Record]:
-        """Return the rows stored under these (principal, key) pairs, in any order."""
 
     async def save_snapshot(self, actor_id: int, snapshot: StoredSnapshot) -> None:
         """Keep a snapshot of durable state; the newest few are retained."""

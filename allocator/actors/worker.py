@@ -74,7 +74,7 @@ class Worker:
         self.repairs = 0
         self.writer = JournalWriter(journal, batch_max=limits.batch_max, repair=self._repair)
         self.directory = Directory(journal, make=self._make)
-        self.keys = Keys(journal, self.writer, self._find)
+        self.keys = Keys(self.writer, self._find)
         self._journal = journal
         self._clock = clock
         self._limits = limits

@@ -4,29 +4,47 @@ A reply is released when the append that carries its events has committed. A neg
 read or a repeat carries none, and a deposed writer could give it without the database noticing;
 so it waits as well, for the next append *sent after* the decision, or for a `confirm` when there
 is nothing to append. That is one queue with one rule: an answer leaves with the turn it joined.
+
+Questions about idempotency keys travel with the turns, too: a round trip of their own for every
+key would cost more than all the rest of a keyed request.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from time import perf_counter
+from typing import Protocol
 
 from allocator.actors.actor import Actor
 from allocator.actors.messages import Answer, Envelope, Outcome, Reply
 from allocator.actors.ports import Journal
 from allocator.domain.codec import KINDS, VERSION, encode_event
-from allocator.domain.records import Batch, chain
+from allocator.domain.records import Batch, KeyName, Record, chain
 from allocator.errors import JournalError, OutcomeUnknownError
 
 
-class _Turn:
-    """What travels together: rows, and the answers that wait for them."""
+class Question(Protocol):
+    """Somebody who has to know whether a key is in use.
 
-    __slots__ = ("answers", "batch")
+    Attributes:
+        name: Of the key.
+    """
+
+    name: KeyName
+
+    def hear(self, stored: Record | None, /) -> None:
+        """Take the row stored under that key, or None; must not raise."""
+
+
+class _Turn:
+    """What travels together: rows, the answers that wait for them, and questions."""
+
+    __slots__ = ("answers", "batch", "questions")
 
     def __init__(self) -> None:
         self.batch = Batch()
         self.answers: list[tuple[Actor | None, Reply | None, Answer]] = []
+        self.questions: list[Question] = []
 
 
 class WriterStatistics:
@@ -48,7 +66,7 @@ class JournalWriter:
 
     Args:
         journal: Where they go.
-        batch_max: Rows of one append.
+        batch_max: Rows of one append, and questions of one turn.
         repair: Awaited after a failed append or confirm, with the actors whose answers were
             not released; returns when there is an incarnation that may write again.
     """
@@ -61,7 +79,7 @@ class JournalWriter:
         repair: Callable[[JournalError, set[Actor]], Awaitable[None]],
     ) -> None:
         self.statistics = WriterStatistics()
-        self.unanswered = 0  # of all actors, as `Actor.unanswered`, and keys being looked up
+        self.unanswered = 0  # of all actors, as `Actor.unanswered`, and questions
         self._journal = journal
         self._batch_max = batch_max
         self._repair = repair
@@ -118,6 +136,16 @@ class JournalWriter:
         self._turns[-1].answers.append((None, reply, answer))
         self._work.set()
 
+    def look_up(self, question: Question) -> None:
+        """Find out whether a key is in use; whoever asks hears it unless the turn fails."""
+        self.unanswered += 1
+        turn = self._turns[-1]
+        if len(turn.questions) >= self._batch_max:
+            turn = _Turn()
+            self._turns.append(turn)
+        turn.questions.append(question)
+        self._work.set()
+
     def wake(self, actor: Actor, wake_at_ms: int | None) -> None:
         """Store a new wake-up time with the rows that the actor just appended."""
         self._turns[-1].batch.wakes[actor.actor_id] = wake_at_ms
@@ -137,7 +165,7 @@ class JournalWriter:
                 self._work.clear()
             self._idle.clear()
             try:
-                await self._send(turn)
+                found = await self._send(turn)
             except JournalError as error:
                 self.statistics.failures += 1
                 self._turns.appendleft(turn)
@@ -148,6 +176,7 @@ class JournalWriter:
                 raise
             else:
                 self._release(turn)
+                self._tell(turn.questions, found)
             if not self._work.is_set():
                 self._idle.set()
 
@@ -158,33 +187,40 @@ class JournalWriter:
             await asyncio.sleep(0)
 
     def abandon(self) -> set[Actor]:
-        """Answer everything unreleased with "unknown"; return the actors that it came from."""
+        """Answer everything unreleased with "unknown"; return the actors that it came from.
+
+        Questions are dropped: who asked them knows best what to do.
+        """
         lost, self._turns = self._turns, deque([_Turn()])
         self._work.clear()
         unknown = OutcomeUnknownError()
         for turn in lost:
-            self.unanswered -= len(turn.answers)
+            self.unanswered -= len(turn.answers) + len(turn.questions)
             for _, reply, _ in turn.answers:
                 if reply is not None and not reply.done():
                     reply.set_exception(unknown)
         return {actor for turn in lost for actor, _, _ in turn.answers if actor is not None}
 
-    async def _send(self, turn: _Turn) -> None:
+    async def _send(self, turn: _Turn) -> Sequence[Record]:
         if self._doubt is not None:
             error, self._doubt = self._doubt, None
             raise error
+        names = [question.name for question in turn.questions]
         rows = len(turn.batch)
+        if not rows and not turn.answers:
+            return await self._journal.find_keys(names)
         if not rows:
-            await self._journal.confirm()
+            found = await self._journal.confirm(names)
             self.statistics.confirms += 1
-            return
+            return found
         started = perf_counter()
-        await self._journal.append(turn.batch)
+        found = await self._journal.append(turn.batch, names)
         statistics = self.statistics
         statistics.append_seconds += perf_counter() - started
         statistics.appends += 1
         statistics.rows += rows
         statistics.rows_max = max(statistics.rows_max, rows)
+        return found
 
     def _release(self, turn: _Turn) -> None:
         self.unanswered -= len(turn.answers)
@@ -193,3 +229,9 @@ class JournalWriter:
                 actor.unanswered -= 1
             if reply is not None and not reply.done():
                 reply.set_result(answer)
+
+    def _tell(self, questions: Sequence[Question], found: Sequence[Record]) -> None:
+        self.unanswered -= len(questions)
+        stored = {(record.principal, record.idempotency_key): record for record in found}
+        for question in questions:
+            question.hear(stored.get(question.name))

@@ -5,11 +5,15 @@ edited, missing or reordered row shows. The first row of an actor follows `GENES
 """
 
 from hashlib import blake2b
+from typing import TypeAlias
 
 import msgspec
 
 GENESIS = b""
 DIGEST_BYTES = 16
+
+KeyName: TypeAlias = tuple[str, str]
+"""(principal, idempotency key)."""
 
 
 class Record(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -53,7 +57,7 @@ class Batch:
 
     All lists have one order, in which the rows of an actor ascend by seq, and one length; but
     `principals`, `idempotency_keys` and `request_digests` are empty while no row has any, which
-    is the usual case and a third of the cost of sending them.
+    is the usual case and a third of the cost of sending them. Digests have 16 bytes.
 
     Attributes:
         wakes: When actors that changed their mind want to be woken, milliseconds of Unix

@@ -129,11 +129,13 @@ class Link(Generic[Request, Response]):
         for line in lines:
             self._give_up(line, why="this process closed the connection")
             line.cut()
-            line.attempt.cancel()
-        await asyncio.gather(*(line.attempt for line in lines), return_exceptions=True)
+        made = [line for line in lines if line.made]
         for line in lines:
-            if line.made:
-                await line.gone
+            if not line.made:  # or uvloop would close the connection and not tell the line
+                line.attempt.cancel()
+        await asyncio.gather(*(line.attempt for line in lines), return_exceptions=True)
+        for line in made:
+            await line.gone
 
     def _open_line(self) -> "_Line[Response]":
         now_s = asyncio.get_running_loop().time()

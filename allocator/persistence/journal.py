@@ -12,36 +12,58 @@ from uuid import UUID
 import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
-from allocator.domain.records import Batch, Record
+from allocator.domain.records import Batch, KeyName, Record
 from allocator.errors import FencedError, JournalError
+from allocator.persistence.columns import columns_of, joined
 from allocator.persistence.connections import FAILURES, Connection, Pool, connect
-from allocator.persistence.key_lookup import KeyLookup
 from allocator.persistence.ownership import Ownership
-from allocator.persistence.reader import JournalReader
+from allocator.persistence.reader import JournalReader, record_of
 from allocator.persistence.statements import statement
+
+_STATEMENTS: Final = ("append", "confirm", "find_keys")
+_PLANNING: Final = (
+    "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;"
+    "SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_bitmapscan = off"
+)
+"""Planned once, while the journal may be empty: keys are found through their index all the same."""
 
 _WARNING_CLASS: Final = "01"
 
 
 class _Session:
-    """The connection of one incarnation, with its two statements prepared."""
+    """The connection of one incarnation, with its statements prepared."""
 
-    __slots__ = ("append", "confirm", "connection", "incarnation", "warning")
+    __slots__ = ("_statements", "connection", "incarnation", "warning")
 
-    def __init__(
-        self,
-        connection: Connection,
-        incarnation: UUID,
-        append: "PreparedStatement[asyncpg.Record]",
-        confirm: "PreparedStatement[asyncpg.Record]",
-    ) -> None:
+    def __init__(self, connection: Connection, incarnation: UUID) -> None:
         self.connection = connection
         self.incarnation = incarnation
-        self.append = append
-        self.confirm = confirm
         self.warning: str | None = None
+        self._statements: dict[str, PreparedStatement[asyncpg.Record]] = {}
 
-    def note(self, _: object, message: asyncpg.PostgresLogMessage) -> None:
+    async def prepare(self) -> None:
+        """Prepare everything that a turn may need, so that none has to wait for it."""
+        self.connection.add_log_listener(self._note)
+        for name in _STATEMENTS:
+            self._statements[name] = await self.connection.prepare(statement(name))
+        # Last: the driver leaves a statement that was prepared and not yet run in a transaction.
+        await self.connection.execute(_PLANNING)
+
+    async def fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
+        """Run a statement.
+
+        Raises:
+            JournalError: It failed, or it is not known whether it did.
+        """
+        try:
+            rows = await self._statements[name].fetch(*arguments)
+        except FAILURES as error:
+            raise JournalError(f"{name}: {type(error).__name__}: {error}") from error
+        if self.warning is not None:
+            raise JournalError(f"{name}: PostgreSQL warned: {self.warning}")
+        return rows
+
+    def _note(self, _: object, message: asyncpg.PostgresLogMessage) -> None:
         """Remember a warning: a synchronous standby that did not confirm gives no error."""
         if (message.sqlstate or "").startswith(_WARNING_CLASS):
             self.warning = message.message
@@ -77,49 +99,34 @@ class PostgresJournal(JournalReader):
         self._era = era
         self._revive = revive
         self._session: _Session | None = None
-        self._keys = KeyLookup(url, timeout_s=timeout_s)
 
     @property
     def incarnation(self) -> UUID | None:
         """The present incarnation, or None before the first `renew` and while in doubt."""
         return None if self._session is None else self._session.incarnation
 
-    async def append(self, batch: Batch) -> None:
-        """Store all rows or none, in one round trip."""
+    async def append(self, batch: Batch, names: Sequence[KeyName] = ()) -> list[Record]:
+        """Store all rows or none, and look keys up, in one round trip."""
         session = self._require_session()
-        try:
-            await session.append.fetch(
-                session.incarnation,
-                self._era,
-                batch.actor_ids,
-                batch.seqs,
-                batch.ats_ms,
-                batch.kinds,
-                batch.versions,
-                batch.bodies,
-                batch.digests,
-                batch.principals,
-                batch.idempotency_keys,
-                batch.request_digests,
-                list(batch.wakes),
-                list(batch.wakes.values()),
-            )
-        except FAILURES as error:
-            raise JournalError(f"append: {type(error).__name__}: {error}") from error
-        status = session.append.get_statusmsg()
-        if status != f"INSERT 0 {len(batch)}":
+        rows = await session.fetch(
+            "append", session.incarnation, self._era, *columns_of(batch), *_asked(names)
+        )
+        if rows[0]["stored"] != len(batch):
             raise FencedError(incarnation=str(session.incarnation))
-        _refuse_warning(session)
+        return _found(rows)
 
-    async def confirm(self) -> None:
-        """Prove that this incarnation may still write."""
+    async def confirm(self, names: Sequence[KeyName] = ()) -> list[Record]:
+        """Prove that this incarnation may still write, and look keys up."""
         session = self._require_session()
-        try:
-            rows = await session.confirm.fetch(session.incarnation)
-        except FAILURES as error:
-            raise JournalError(f"confirm: {type(error).__name__}: {error}") from error
+        rows = await session.fetch("confirm", session.incarnation, *_asked(names))
         if not rows:
             raise FencedError(incarnation=str(session.incarnation))
+        return _found(rows)
+
+    async def find_keys(self, names: Sequence[KeyName]) -> list[Record]:
+        """Look keys up."""
+        session = self._require_session()
+        return _found(await session.fetch("find_keys", *_asked(names)))
 
     async def renew(self) -> frozenset[int]:
         """Fence the present incarnation, if any, and go on under a new one."""
@@ -127,24 +134,18 @@ class PostgresJournal(JournalReader):
         await self._revive()
         # What broke one connection may have silenced all; each would cost a time-out to find out.
         await self._pool.expire_connections()
-        self._keys.close()
         incarnation, shards = await self._ownership.renew()
         connection = await connect(
             self._url, application_name=str(incarnation), timeout_s=self._timeout_s
         )
+        session = _Session(connection, incarnation)
         try:
-            append = await connection.prepare(statement("append"))
-            confirm = await connection.prepare(statement("confirm"))
+            await session.prepare()
         except FAILURES as error:
             connection.terminate()
             raise JournalError(f"cannot prepare to append: {error}") from error
-        self._session = _Session(connection, incarnation, append, confirm)
-        connection.add_log_listener(self._session.note)
+        self._session = session
         return shards
-
-    async def find_keys(self, keys: Sequence[tuple[str, str]]) -> Sequence[Record]:
-        """Return the rows stored under these (principal, key) pairs, in any order."""
-        return await self._keys.find(keys)
 
     async def claim(self) -> frozenset[int]:
         """Take every shard that nobody serves."""
@@ -157,7 +158,6 @@ class PostgresJournal(JournalReader):
     async def resign(self) -> None:
         """Fence the present incarnation for good; its shards are free at once."""
         self._close_session()
-        self._keys.close()
         await self._ownership.resign()
 
     def _require_session(self) -> _Session:
@@ -171,6 +171,10 @@ class PostgresJournal(JournalReader):
             self._session = None
 
 
-def _refuse_warning(session: _Session) -> None:
-    if session.warning is not None:
-        raise JournalError(f"append: PostgreSQL warned: {session.warning}")
+def _asked(names: Sequence[KeyName] = ()) -> tuple[str, str]:
+    return joined([principal for principal, _ in names]), joined([key for _, key in names])
+
+
+def _found(rows: Sequence[asyncpg.Record]) -> list[Record]:
+    """Return what was found; a row without it says only that the rest was done."""
+    return [record_of(row) for row in rows if row["actor_id"] is not None]

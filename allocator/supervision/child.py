@@ -91,7 +91,7 @@ class Child:
         pid: Of the process; no longer its own once `has_ended`.
         started_at_ms: Unix time.
         exited: Done when it has ended and is waited for; never cancel it.
-        asked_to_end: Whether it was told to, by us.
+        asked_to_end: Whether we told it to, while it lived.
     """
 
     def __init__(
@@ -158,8 +158,7 @@ class Child:
 
     async def end(self, *, within_ms: int) -> None:
         """Have it drain and end; kill it if that takes longer. Return when it has ended."""
-        if not self.asked_to_end:
-            self.asked_to_end = True
+        if not self.asked_to_end:  # a worker may take a second SIGTERM for impatience
             self._signal(signal.SIGTERM)
         await asyncio.wait({self.exited}, timeout=within_ms / 1000)
         if not self.has_ended:
@@ -171,15 +170,16 @@ class Child:
 
     def kill(self) -> None:
         """End it at once."""
-        self.asked_to_end = True
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
+        if self.has_ended:
+            return
+        self.asked_to_end = True
         # Not through the transport: asyncio's looks first whether the process has ended, and so
         # may take the exit status from under the thread that waits for it.
-        if not self.has_ended:
-            with suppress(ProcessLookupError):
-                os.kill(self.pid, number)
+        with suppress(ProcessLookupError):
+            os.kill(self.pid, number)
 
 
 async def _spawn(program: Program, place: int) -> tuple[asyncio.SubprocessTransport, _Output]:

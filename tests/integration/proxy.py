@@ -11,7 +11,7 @@ from enum import Enum, auto
 from urllib.parse import parse_qs, urlsplit
 
 AN_ORDER = b"\x00\x00\x00\x0corder_placed"
-"""In an append of an order, and in nothing else: its kind as PostgreSQL is sent a text."""
+"""In an append of one order, and in nothing else: its kind as PostgreSQL is sent a text."""
 
 _CHUNK = 1 << 16
 _SYNC = b"S\x00\x00\x00\x04"  # the end of a request

@@ -7,6 +7,7 @@ proved over something that promises what PostgreSQL promises.
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 
 import pytest
 import pytest_asyncio
@@ -118,7 +119,7 @@ def keyed_row(record: Record, *, principal: str, key: str) -> Record:
         digest=record.digest,
         principal=principal,
         idempotency_key=key,
-        request_digest=b"asked",
+        request_digest=b"as it was asked!",
     )
 
 
@@ -227,11 +228,26 @@ async def test_rows_are_found_by_principal_and_key(make_journal: MakeJournal) ->
         keyed_row(record, principal=principal, key=key)
         for record, (principal, key) in zip(records_of(EVENTS), names, strict=True)
     ]
-    await journal.append(batch_of(rows))
     wanted = [("", "k"), ("ada", "k"), ("ada", "l"), ("", "m")]
-    found = await journal.find_keys(wanted)
 
-    assert sorted(found, key=lambda row: row.seq) == rows[:2]
+    assert await journal.append(batch_of(rows), wanted) == []
+    more = batch_of(records_of(EVENTS, actor_id=OTHER))
+    for ask in (journal.find_keys, journal.confirm, partial(journal.append, more)):
+        found = await ask(wanted)
+
+        assert sorted(found, key=lambda row: row.seq) == rows[:2]
+
+
+async def test_rows_with_and_without_keys_travel_together(make_journal: MakeJournal) -> None:
+    journal = await make_journal()
+    plain = records_of(EVENTS)
+    rows = [plain[0], keyed_row(plain[1], principal="", key=" ~"), plain[2]]
+    rows += [keyed_row(row, principal="ada", key="l") for row in records_of(EVENTS, actor_id=OTHER)]
+    await journal.append(batch_of(rows))
+    found = await journal.confirm([("", " ~"), ("ada", "l"), ("", "")])
+
+    assert sorted(found, key=lambda row: (row.actor_id, row.seq)) == [rows[1], *rows[3:]]
+    assert await stored(journal) == plain
 
 
 async def test_wake_ups_are_stored_with_the_rows(make_journal: MakeJournal) -> None:

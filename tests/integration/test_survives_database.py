@@ -22,7 +22,7 @@ WHERE datname = current_database() AND pid <> pg_backend_pid()
 
 TERMINATE_APPEND = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-WHERE wait_event_type = 'Lock' AND query LIKE '%INSERT INTO journal%'
+WHERE wait_event_type = 'Lock' AND query LIKE '-- Append a batch of rows%'
   AND datname = current_database() AND pid <> pg_backend_pid()
 """
 
