@@ -23,6 +23,7 @@ class PeerUnreachableError(UnavailableError):
     def __init__(self, *, peer: str, why: str) -> None:
         super().__init__(reason=f"worker {peer} cannot be reached: {why}")
         self.peer = peer
+        self.why = why
 
 
 class PeerVersionError(PeerUnreachableError):

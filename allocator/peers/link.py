@@ -92,7 +92,7 @@ class Link(Generic[Request, Response]):
         self._lines: set[_Line[Response]] = set()
         self._back_off_s = _BACK_OFF_MIN_S
         self._retry_at_s = 0.0
-        self._obstacle = "no connection was tried"
+        self._obstacle = ""  # why the latest attempt failed
         self._closed = False
 
     @property
@@ -179,7 +179,7 @@ class Link(Generic[Request, Response]):
         """Fail all that waited for a connection which could not be made."""
         if line not in self._lines:
             return
-        self._obstacle = str(error)
+        self._obstacle = error.why
         self._forget(line)
         self._calls.fail(line.first, self._number, error)
 

@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from itertools import pairwise
 
 import pytest
 
@@ -40,9 +39,6 @@ from tests.integration.peers_support import (
     outcomes,
     soon,
 )
-
-LEAST_S = (0.009, 0.019, 0.039, 0.079)
-"""Between one attempt and the next."""
 
 FUTURE = Hello(oldest=2, newest=3, name="from-the-future", build="2.0")
 
@@ -207,28 +203,6 @@ async def test_nobody_listens_so_all_who_wait_may_ask_somebody_else(room: Room) 
     assert {type(each) for each in await outcomes(waiting)} == {PeerUnreachableError}
     assert link.in_flight == 0
     assert room.lost == []
-
-
-@on_both_loops
-async def test_attempts_to_connect_back_off(room: Room) -> None:
-    """Not each call that fails is an attempt, and the time between two attempts grows."""
-    begun_s: list[float] = []
-    loop = asyncio.get_running_loop()
-
-    async def hang_up(_wire: Wire) -> None:
-        begun_s.append(loop.time())
-
-    await room.listen(hang_up)
-    link, failures = room.link(), 0
-    async with asyncio.timeout(30):
-        while len(begun_s) < 5:
-            assert not await is_answered(link)
-            failures += 1
-            await asyncio.sleep(0.001)
-    pauses_s = [later - earlier for earlier, later in pairwise(begun_s)]
-
-    assert failures > 2 * len(begun_s)
-    assert all(pause_s >= least_s for pause_s, least_s in zip(pauses_s, LEAST_S, strict=True))
 
 
 @on_both_loops
