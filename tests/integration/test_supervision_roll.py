@@ -32,6 +32,7 @@ async def test_no_connection_is_refused_or_reset_while_workers_are_exchanged(
             if crew.logged("supervisor.rolled"):
                 break
         await rolled(crew)
+        answered.add(await crew.ask())
         present = await crew.serving(len(moods))
 
         assert not set(former) & set(present)
