@@ -198,6 +198,7 @@ class Link(Generic[Request, Response]):
     def left(self, line: "_Line[Response]", last: int) -> None:
         """Fail what a peer that is leaving did not take; the rest it may still answer."""
         self._detach(line)
+        line.forget(self._last_of(line))
         leaving = PeerUnreachableError(peer=self.peer, why="it is leaving")
         self._calls.fail(max(last + 1, line.first), self._last_of(line), leaving)
         line.last = last

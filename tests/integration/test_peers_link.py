@@ -22,6 +22,7 @@ from allocator.peers.frames import (
     Hello,
     Outbox,
     decode_messages,
+    farewell_frame,
     hello_frame,
 )
 from tests.integration.peers_support import (
@@ -246,6 +247,73 @@ async def test_a_link_refuses_a_door_that_did_not_notice_the_version(room: Room)
     await eventually(lambda: heard == [None])
 
     assert (raised.value.ours, raised.value.theirs) == ((1, 1), (2, 3))
+
+
+@on_both_loops
+async def test_nothing_is_sent_before_both_know_that_they_understand_each_other(
+    room: Room,
+) -> None:
+    connected, called = asyncio.Event(), asyncio.Event()
+    heard: list[object] = []
+
+    async def serve(wire: Wire) -> None:
+        await wire.frame()
+        connected.set()
+        await called.wait()
+        await wire.write(hello_frame(FUTURE))
+        heard.append(await wire.frame())
+
+    await room.listen(serve)
+    link = room.link()
+    waiting = [link.call(Ask(1))]
+    await soon(connected.wait())
+    waiting.append(link.call(Ask(2)))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    called.set()
+
+    assert [type(each) for each in await outcomes(waiting)] == [PeerVersionError] * 2
+    await eventually(lambda: heard == [None])
+
+
+@on_both_loops
+async def test_what_did_not_fit_is_sent_as_soon_as_the_peer_reads_on(room: Room) -> None:
+    reading = asyncio.Event()
+
+    async def serve(wire: Wire) -> None:
+        await wire.frame()
+        await wire.write(hello_frame(ANSWERER))
+        await reading.wait()
+        while (frame := await wire.frame()) is not None:
+            asked, _ = decode_messages(memoryview(frame[1]), ASKS)
+            await wire.write(answering(*((number, Told(ask.number)) for number, ask in asked)))
+
+    await room.listen(serve)
+    link = room.link()
+    answers = []
+    for number in range(200):
+        answers.append(link.call(Ask(number, "x" * 20_000)))
+        await asyncio.sleep(0)
+    reading.set()
+
+    assert await outcomes(answers) == [Told(number) for number in range(200)]
+
+
+@on_both_loops
+async def test_a_link_hangs_up_when_a_peer_that_leaves_owes_it_nothing(room: Room) -> None:
+    heard: list[object] = []
+
+    async def leave(wire: Wire) -> None:
+        await wire.write(farewell_frame(1))
+        await wire.write(answering((1, Told(1))))
+        heard.append(await wire.frame())
+
+    await room.listen(greeting(leave))
+    link = room.link()
+
+    assert await soon(link.call(Ask(1))) == Told(1)
+    await eventually(lambda: heard == [None])
+    assert room.lost == []
 
 
 @on_both_loops
