@@ -79,6 +79,11 @@ async def test_a_replacement_that_never_gets_ready_leaves_the_old_one_serving(
         assert not set(crew.pids("SIGTERM")) & set(former)
         assert await crew.ask() in former
 
+        crew.supervisor.stop()
+        await crew.exit_code()
+
+        assert len(crew.pids("started")) == 3, "the roll went on"
+
 
 @pytest.mark.parametrize("mood", ["exit 1", "exit 3"])
 async def test_a_replacement_that_dies_stops_the_roll_where_it_is(
