@@ -53,7 +53,8 @@ class Door(Generic[Request, Response]):
         hello: What this process says of itself.
         requests: Reads what peers send.
         handle: Called with each request, in the order of each peer. If it raises, the peer is
-            told why, and nobody else notices.
+            told that repeating it is of no use, and nobody else notices; whatever may go wrong
+            in the ordinary way is a response.
         outstanding_max: Answers that one connection may wait for; a frame more at most.
     """
 

@@ -160,7 +160,9 @@ class Link(Generic[Request, Response]):
     def _expire(self, through: int) -> None:
         if self._line is not None:
             unwritten = max(self._line.written + 1, self._line.first)
-            stuck = PeerUnreachableError(peer=self.peer, why="it has long stopped reading")
+            stuck = PeerUnreachableError(
+                peer=self.peer, why="nothing could be written to it in time"
+            )
             self._calls.fail(unwritten, self._line.forget(through), stuck)
         late = PeerTimeoutError(peer=self.peer, timeout_s=self._timeout_s)
         self._calls.fail(0, through, late)
@@ -314,8 +316,9 @@ class _Line(Line, Generic[Response]):
                 await self._loop.create_unix_connection(lambda: self, str(path))
                 await self._decided
         except TimeoutError:
-            self._link.barred(self, self._unreachable(f"no hello within {connect_s:g} s"))
-            self.cut()
+            if self.peer is None:  # or the hello came in the very moment
+                self._link.barred(self, self._unreachable(f"no hello within {connect_s:g} s"))
+                self.cut()
         except OSError as error:
             self._link.barred(self, self._unreachable(str(error)))
 

@@ -264,6 +264,19 @@ def on_both_loops(
     return run_test
 
 
+def on_asyncio(
+    test: Callable[[Room], Coroutine[object, object, None]],
+) -> Callable[[], None]:
+    """Make a test of a coroutine that relies on the order in which asyncio's loop does things."""
+
+    def run_test() -> None:
+        asyncio.run(_checked(test))
+
+    run_test.__name__ = test.__name__
+    run_test.__doc__ = test.__doc__
+    return run_test
+
+
 async def _checked(test: Callable[[Room], Coroutine[object, object, None]]) -> None:
     complaints: list[object] = []
     loop = asyncio.get_running_loop()

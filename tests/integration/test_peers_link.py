@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import socket
+import time
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -36,6 +38,7 @@ from tests.integration.peers_support import (
     answered,
     eventually,
     is_answered,
+    on_asyncio,
     on_both_loops,
     outcomes,
     soon,
@@ -216,6 +219,29 @@ async def test_a_peer_that_says_no_hello_is_unreachable(room: Room) -> None:
     link = room.link(connect_s=0.05)
     with pytest.raises(PeerUnreachableError, match=r"no hello within 0\.05 s"):
         await soon(link.call(Ask(1)))
+
+
+@on_asyncio
+async def test_a_hello_in_the_moment_of_its_time_out_is_not_too_late(room: Room) -> None:
+    """What is sent on the strength of it must not be reported as never sent."""
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(room.path))
+        listening.listen()
+        listening.settimeout(0)
+        link = room.link(connect_s=0.1)
+        answer = link.call(Ask(1))
+        accepted, _ = await loop.sock_accept(listening)
+        with accepted:
+            await loop.sock_recv(accepted, 1000)
+            accepted.send(hello_frame(ANSWERER))
+            time.sleep(0.2)  # noqa: ASYNC251 (now the loop finds both, and the hello first)
+            await loop.sock_recv(accepted, 1000)
+            accepted.send(answering((1, Told(1))))
+
+            assert await soon(answer) == Told(1)
+
+            await link.close()
 
 
 @on_both_loops
