@@ -71,6 +71,22 @@ async def test_the_status_tells_of_every_place(tmp_path: Path) -> None:
         assert (tmp_path / "worker.py").stat().st_mtime * 1000 - 1 <= serving.started_at_ms
 
 
+async def test_the_start_is_over_when_every_place_has_served(tmp_path: Path) -> None:
+    async with fleet(tmp_path, "steady", "silent") as crew:
+        started = asyncio.create_task(crew.started())
+        await crew.noted("started", times=2)
+        await until(lambda: crew.worker(0).state == "serving")
+
+        assert not started.done()
+
+        [silent] = [note.pid for note in crew.notes("started") if note.place == 1]
+        crew.set_mood("steady", place=1)
+        kill(silent)
+        await started
+
+        assert crew.worker(1).state == "serving"
+
+
 @pytest.mark.parametrize(("mood", "code"), [("exit 1", 1), ("exit 2", 2)])
 async def test_a_worker_that_cannot_start_as_configured_stops_everything(
     tmp_path: Path, mood: Mood, code: int
