@@ -106,11 +106,25 @@ class Keys:
         self._recent: dict[KeyName, _Remembered] = {}
         self._oldest: deque[KeyName] = deque()  # of `_recent`; an OrderedDict costs thrice as much
 
-    def ask(self, request: KeyedRequest) -> asyncio.Future[Answer]:
-        """Return the answer to come: the first one again, if there was one."""
-        reply: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._join(request, reply)
-        return reply
+    def ask(self, request: KeyedRequest, reply: asyncio.Future[Answer]) -> None:
+        """Answer the request: with the first answer to it again, if there was one."""
+        name = (request.principal, request.key)
+        if (entry := self._under_way.get(name)) is not None:
+            if entry.request.request_digest == request.request_digest:
+                self.repeats += 1
+                entry.more = _with(entry.more, reply)
+            else:
+                entry.rivals = _with(entry.rivals, (request, reply))
+        elif (remembered := self._recent.get(name)) is not None:
+            if remembered.request_digest == request.request_digest:
+                self.repeats += 1
+                self._writer.repeat(reply, remembered.outcome)
+            else:
+                self._writer.repeat(reply, KeyReused(key=request.key))
+        else:
+            entry = self._under_way[name] = _Entry(self, name, request, reply)
+            self.lookups += 1
+            self._writer.look_up(entry)
 
     def forget_unanswered(self, error: AllocatorError) -> None:
         """Give up on every request under way."""
@@ -148,7 +162,7 @@ class Keys:
         if isinstance(answer, Outcome):
             self._remember(name, _Remembered(entry.request.request_digest, answer))
         for rival, reply in entry.rivals or ():
-            self._join(rival, reply)
+            self.ask(rival, reply)
 
     def _remember(self, name: KeyName, success: _Remembered) -> None:
         if name not in self._recent:
@@ -156,25 +170,6 @@ class Keys:
             if len(self._oldest) > RECENT_MAX:
                 del self._recent[self._oldest.popleft()]
         self._recent[name] = success
-
-    def _join(self, request: KeyedRequest, reply: asyncio.Future[Answer]) -> None:
-        name = (request.principal, request.key)
-        if (entry := self._under_way.get(name)) is not None:
-            if entry.request.request_digest == request.request_digest:
-                self.repeats += 1
-                entry.more = _with(entry.more, reply)
-            else:
-                entry.rivals = _with(entry.rivals, (request, reply))
-        elif (remembered := self._recent.get(name)) is not None:
-            if remembered.request_digest == request.request_digest:
-                self.repeats += 1
-                self._writer.repeat(reply, remembered.outcome)
-            else:
-                self._writer.repeat(reply, KeyReused(key=request.key))
-        else:
-            entry = self._under_way[name] = _Entry(self, name, request, reply)
-            self.lookups += 1
-            self._writer.look_up(entry)
 
 
 def _with(some: list[T] | None, one: T) -> list[T]:

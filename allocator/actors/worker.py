@@ -78,6 +78,10 @@ class Worker:
         self._journal = journal
         self._clock = clock
         self._limits = limits
+        # Not looked up again at every request: each time asks the kernel for the process id.
+        self._new_reply: Callable[[], asyncio.Future[Answer]] = (
+            asyncio.get_running_loop().create_future
+        )
         self._closed: str | None = "the server is starting"
         self._stopping = False
         self._ownership = asyncio.Lock()  # a claim that overlaps a renewal would be of neither
@@ -135,7 +139,7 @@ class Worker:
             QuarantinedError: The actor cannot be recovered.
         """
         self._admit()
-        reply: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        reply = self._new_reply()
         self._find(actor_id).tell(Envelope(command, reply))
         return reply
 
@@ -144,7 +148,9 @@ class Worker:
         self._admit()
         if request.actor_id & SHARD_MASK not in self.shards:
             raise UnavailableError(reason="another worker is taking this shard over")
-        return self.keys.ask(request)
+        reply = self._new_reply()
+        self.keys.ask(request, reply)
+        return reply
 
     async def read(self, actor_id: int, view: Callable[[Pool], T]) -> T:
         """Look at an actor's state, which is durable and still ours when this returns.
@@ -152,7 +158,7 @@ class Worker:
         Raises: as `ask`.
         """
         self._admit()
-        reply: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        reply = self._new_reply()
         seen: list[T] = []
         self._find(actor_id).tell(Envelope(Read(lambda pool: seen.append(view(pool))), reply))
         await reply

@@ -49,7 +49,7 @@ class IdSeal:
         # hash that has taken the prefix in, copied for each id, is its cheapest use.
         self._seal = _keyed(secret, b"seal", digest_size=_SEAL_BYTES)
         self._hide = _keyed(secret, b"hide", digest_size=_ADDRESS_BYTES)
-        self._often: dict[tuple[int, int], str] = {}
+        self._often: dict[int, str] = {}
 
     def seal(self, actor_id: int, seq: int) -> str:
         """Return the id of what event `seq` of actor `actor_id` created, a lower-case UUID."""
@@ -70,7 +70,7 @@ class IdSeal:
 
     def seal_often(self, actor_id: int, seq: int) -> str:
         """Like `seal`, and remember it: many orders name the same lot."""
-        address = (actor_id, seq)
+        address = actor_id << SEQ_BITS | seq
         text = self._often.get(address)
         if text is None:
             if len(self._often) >= _OFTEN_MAX:

@@ -33,7 +33,10 @@ def order_shape(  # noqa: PLR0913 (what an order consists of)
 ) -> Order:
     """Show an order of one line."""
     actor_id = pool.actor_id
-    stocks = [Pick(ids.seal_often(actor_id, lot), units) for lot, units in picks]
+    if len(picks) == 1:  # nearly always; a comprehension has a frame of its own
+        stocks = [Pick(ids.seal_often(actor_id, picks[0][0]), picks[0][1])]
+    else:
+        stocks = [Pick(ids.seal_often(actor_id, lot), units) for lot, units in picks]
     line = OrderLine(pool.product, pool.warehouse, quantity, stocks)
     return Order(ids.seal(actor_id, seq), status, customer, time_of(created_at_ms), [line])
 
