@@ -7,6 +7,7 @@ may go whenever nothing of it is under way.
 import asyncio
 from collections.abc import Callable, Iterable
 from operator import attrgetter
+from time import perf_counter
 from typing import Final
 
 import msgspec
@@ -14,6 +15,7 @@ import structlog
 
 from allocator.actors.actor import Actor
 from allocator.actors.ports import Journal
+from allocator.actors.statistics import DirectoryStatistics
 from allocator.domain.ids import SHARD_MASK
 from allocator.domain.pool import Pool
 from allocator.domain.records import GENESIS, Origin, StoredSnapshot
@@ -27,17 +29,6 @@ _SWEEP_CHUNK: Final = 1000
 _RECENT_MS: Final = 1000
 _SNAPSHOT_EVENTS_MIN: Final = 100  # fewer are replayed faster than a snapshot is fetched
 _SNAPSHOT_ORDERS_MAX: Final = 10_000  # more would stall the loop; the folding process does those
-
-
-class DirectoryStatistics:
-    """Counters that only grow, for metrics."""
-
-    __slots__ = ("passivations", "recoveries", "replayed")
-
-    def __init__(self) -> None:
-        self.recoveries = 0
-        self.replayed = 0
-        self.passivations = 0
 
 
 class Directory:
@@ -57,7 +48,7 @@ class Directory:
         self._journal = journal
         self._make = make
         self._actors: dict[int, Actor] = {}
-        self._recoveries: set[asyncio.Task[None]] = set()
+        self._recoveries: dict[asyncio.Task[None], Actor] = {}
         self._turn = asyncio.Semaphore(recoveries_max)
 
     def __len__(self) -> int:
@@ -76,9 +67,13 @@ class Directory:
             raise self.quarantined[actor_id]
         actor = self._actors[actor_id] = self._make(actor_id)
         task = asyncio.create_task(self._activate(actor))
-        self._recoveries.add(task)
-        task.add_done_callback(self._recoveries.discard)
+        self._recoveries[task] = actor
+        task.add_done_callback(self._recoveries.pop)
         return actor
+
+    def fullest_mailbox(self) -> int:
+        """Return the unanswered messages of the fullest mailbox among actors being recovered."""
+        return max((actor.unanswered for actor in self._recoveries.values()), default=0)
 
     def drop(self, actors: Iterable[Actor], *, because: AllocatorError) -> None:
         """Forget actors whose memory may be wrong; their next message recovers them."""
@@ -146,6 +141,7 @@ class Directory:
             self.drop([actor], because=quarantine)
 
     async def _recover(self, actor: Actor) -> None:
+        started = perf_counter()
         origin = await self._journal.origin(actor.actor_id)
         pool, digest, snapshot_seq = _begin(actor.actor_id, origin)
         async for records in self._journal.records(actor.actor_id, after_seq=pool.version):
@@ -155,6 +151,7 @@ class Directory:
         if self._actors.get(actor.actor_id) is not actor:
             return  # dropped meanwhile, its messages answered
         self.statistics.recoveries += 1
+        self.statistics.recovery_seconds += perf_counter() - started
         actor.activate(pool, digest=digest, snapshot_seq=snapshot_seq, wake_at_ms=origin.wake_at_ms)
 
 

@@ -18,9 +18,10 @@ from typing import Protocol
 from allocator.actors.actor import Actor
 from allocator.actors.messages import Answer, Envelope, Outcome, Reply
 from allocator.actors.ports import Journal
+from allocator.actors.statistics import WriterStatistics
 from allocator.domain.codec import KINDS, VERSION, encode_event
 from allocator.domain.records import Batch, KeyName, Record, chain
-from allocator.errors import JournalError, OutcomeUnknownError
+from allocator.errors import FencedError, JournalError, OutcomeUnknownError
 
 
 class Question(Protocol):
@@ -47,20 +48,6 @@ class _Turn:
         self.questions: list[Question] = []
 
 
-class WriterStatistics:
-    """Counters that only grow, for metrics."""
-
-    __slots__ = ("append_seconds", "appends", "confirms", "failures", "rows", "rows_max")
-
-    def __init__(self) -> None:
-        self.appends = 0
-        self.append_seconds = 0.0
-        self.rows = 0
-        self.rows_max = 0
-        self.confirms = 0
-        self.failures = 0
-
-
 class JournalWriter:
     """Sends turns one at a time and releases their answers.
 
@@ -84,6 +71,7 @@ class JournalWriter:
         self._batch_max = batch_max
         self._repair = repair
         self._turns: deque[_Turn] = deque([_Turn()])
+        self._in_flight: _Turn | None = None
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -159,7 +147,7 @@ class JournalWriter:
         """Send turns for ever; cancel to stop."""
         while True:
             await self._work.wait()
-            turn = self._turns.popleft()
+            turn = self._in_flight = self._turns.popleft()
             if not self._turns:
                 self._turns.append(_Turn())
                 self._work.clear()
@@ -168,6 +156,7 @@ class JournalWriter:
                 found = await self._send(turn)
             except JournalError as error:
                 self.statistics.failures += 1
+                self.statistics.fenced += isinstance(error, FencedError)
                 self._turns.appendleft(turn)
                 await self._repair(error, self.abandon())
                 self._doubt = None  # of the incarnation that was just replaced
@@ -179,6 +168,12 @@ class JournalWriter:
                 self._tell(turn.questions, found)
             if not self._work.is_set():
                 self._idle.set()
+
+    def fullest_mailbox(self) -> int:
+        """Return the unanswered messages of the fullest mailbox among actors that wait here."""
+        turns = [*self._turns] if self._in_flight is None else [self._in_flight, *self._turns]
+        actors = (actor for turn in turns for actor, _, _ in turn.answers if actor is not None)
+        return max((actor.unanswered for actor in actors), default=0)
 
     async def flush(self) -> None:
         """Return when everything that was decided so far is answered."""
@@ -192,6 +187,7 @@ class JournalWriter:
         Questions are dropped: who asked them knows best what to do.
         """
         lost, self._turns = self._turns, deque([_Turn()])
+        self._in_flight = None
         self._work.clear()
         unknown = OutcomeUnknownError()
         for turn in lost:
@@ -215,18 +211,17 @@ class JournalWriter:
             return found
         started = perf_counter()
         found = await self._journal.append(turn.batch, names)
-        statistics = self.statistics
-        statistics.append_seconds += perf_counter() - started
-        statistics.appends += 1
-        statistics.rows += rows
-        statistics.rows_max = max(statistics.rows_max, rows)
+        self.statistics.count_append(turn.batch, took_s=perf_counter() - started)
         return found
 
     def _release(self, turn: _Turn) -> None:
+        self._in_flight = None
         self.unanswered -= len(turn.answers)
         for actor, reply, answer in turn.answers:
             if actor is not None:
                 actor.unanswered -= 1
+            if type(answer) is not Outcome:
+                self.statistics.count_rowless(answer)
             if reply is not None and not reply.done():
                 reply.set_result(answer)
 

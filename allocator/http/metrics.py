@@ -71,7 +71,7 @@ def _of_worker(worker: Worker) -> Iterable[Metric]:
     writer, directory = worker.writer.statistics, worker.directory.statistics
     counters = {
         "appends": ("Commits of rows", writer.appends),
-        "append_seconds": ("Time that commits took together", writer.append_seconds),
+        "append_seconds": ("Time that commits took together", writer.durations.seconds),
         "appended_rows": ("Rows committed", writer.rows),
         "confirms": ("Turns without rows, confirmed by a lock", writer.confirms),
         "append_failures": ("Appends and confirms of unknown outcome", writer.failures),

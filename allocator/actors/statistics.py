@@ -1,0 +1,233 @@
+"""What the parts of a worker count, and all that one worker knows in plain numbers.
+
+Counting is on the path of every order: a counter is an attribute that only grows, and a histogram
+a list of counts by powers of two. Whatever costs more waits until somebody asks for metrics.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import Final, TypeAlias
+
+import msgspec
+
+from allocator.actors.messages import Answer, KeyReused
+from allocator.domain.codec import KINDS
+from allocator.domain.messages import AlreadyExpired, InsufficientStock, OrderNotOpen
+from allocator.domain.records import Batch
+
+SECONDS_BUCKETS: Final = 26
+"""Bucket n counts what took less than 2**n microseconds; the last, all that took longer."""
+
+ROWS_BUCKETS: Final = 16
+"""Bucket n counts appends of at most 2**n rows; the last, all that were larger."""
+
+REASONS: Final[dict[type[Answer], str]] = {
+    InsufficientStock: "insufficient_stock",
+    OrderNotOpen: "order_not_open",
+    AlreadyExpired: "already_expired",
+    KeyReused: "key_reused",
+}
+"""Why something was refused, for people who read metrics; the names of these never change."""
+
+
+class Durations:
+    """How long something took, each time.
+
+    Attributes:
+        by_bucket: How often, see `SECONDS_BUCKETS`.
+        seconds: All of it together.
+    """
+
+    __slots__ = ("by_bucket", "seconds")
+
+    def __init__(self) -> None:
+        self.by_bucket = [0] * SECONDS_BUCKETS
+        self.seconds = 0.0
+
+    def count(self, took_s: float) -> None:
+        """Count one."""
+        bits = int(took_s * 1_000_000).bit_length()
+        self.by_bucket[bits if bits < SECONDS_BUCKETS else -1] += 1
+        self.seconds += took_s
+
+
+class WriterStatistics:
+    """Counters of the journal writer, which only grow.
+
+    Attributes:
+        durations: From sending an append until its commit is known.
+        by_rows: Appends by size, see `ROWS_BUCKETS`.
+        rows_max: Of the largest append.
+        failures: Appends and confirms of unknown outcome, and times that it was doubted.
+        fenced: Of these, those that were refused: another process took this worker's place.
+        events: Committed rows by kind.
+        refusals: Answers by reason, see `REASONS`.
+    """
+
+    __slots__ = (
+        "appends",
+        "by_rows",
+        "confirms",
+        "durations",
+        "events",
+        "failures",
+        "fenced",
+        "refusals",
+        "rows",
+        "rows_max",
+    )
+
+    def __init__(self) -> None:
+        self.appends = 0
+        self.durations = Durations()
+        self.by_rows = [0] * ROWS_BUCKETS
+        self.rows = 0
+        self.rows_max = 0
+        self.confirms = 0
+        self.failures = 0
+        self.fenced = 0
+        self.events = Counter(dict.fromkeys(KINDS.values(), 0))
+        self.refusals = dict.fromkeys(REASONS.values(), 0)
+
+    def count_append(self, batch: Batch, *, took_s: float) -> None:
+        """Count rows that have been committed."""
+        rows = len(batch)
+        self.appends += 1
+        self.rows += rows
+        self.rows_max = max(self.rows_max, rows)
+        self.by_rows[min((rows - 1).bit_length(), ROWS_BUCKETS - 1)] += 1
+        self.durations.count(took_s)
+        self.events.update(batch.kinds)
+
+    def count_rowless(self, answer: Answer) -> None:
+        """Count an answer that is no event, if it says no."""
+        reason = REASONS.get(type(answer))
+        if reason is not None:
+            self.refusals[reason] += 1
+
+
+class DirectoryStatistics:
+    """Counters of the actors in memory, which only grow.
+
+    Attributes:
+        recovery_seconds: What recoveries took together, without their wait for each other.
+        replayed: Events that were replayed for them.
+    """
+
+    __slots__ = ("passivations", "recoveries", "recovery_seconds", "replayed")
+
+    def __init__(self) -> None:
+        self.recoveries = 0
+        self.recovery_seconds = 0.0
+        self.replayed = 0
+        self.passivations = 0
+
+
+class ForwardStatistics:
+    """Counters of what workers ask each other, which only grow.
+
+    Attributes:
+        sent: Requests that were forwarded to another worker, each once however often it is tried.
+        received: Requests that came from other workers.
+        failed: Of those sent, those without an answer: their clients heard 503.
+        retried: Times that one was sent again, because the shard had moved or a worker was gone.
+    """
+
+    __slots__ = ("failed", "received", "retried", "sent")
+
+    def __init__(self) -> None:
+        self.sent = 0
+        self.received = 0
+        self.failed = 0
+        self.retried = 0
+
+
+class HandOverStatistics:
+    """Counters of shards that changed their worker, which only grow.
+
+    Attributes:
+        given: Shards that this worker let others have.
+        taken: Shards that it claimed, from whomever.
+    """
+
+    __slots__ = ("given", "taken")
+
+    def __init__(self) -> None:
+        self.given = 0
+        self.taken = 0
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    """All that one worker knows, or several together, in numbers that can travel.
+
+    Everything has a default: while a server is rolled, workers of two releases ask each other.
+
+    Attributes:
+        requests: Answers by HTTP status.
+        requests_by_time: Answers by the time they took, see `SECONDS_BUCKETS`.
+        events: Committed rows by kind.
+        refusals: Answers by reason, see `REASONS`.
+        appends_by_time, appends_by_rows: Commits, see `SECONDS_BUCKETS` and `ROWS_BUCKETS`.
+    """
+
+    requests: dict[str, int] = {}
+    requests_by_time: list[int] = []
+    request_seconds: float = 0.0
+    events: dict[str, int] = {}
+    refusals: dict[str, int] = {}
+    appends: int = 0
+    appends_by_time: list[int] = []
+    appends_by_rows: list[int] = []
+    append_seconds: float = 0.0
+    appended_rows: int = 0
+    append_rows_max: int = 0
+    append_failures: int = 0
+    fenced_appends: int = 0
+    confirms: int = 0
+    repairs: int = 0
+    recoveries: int = 0
+    recovery_seconds: float = 0.0
+    replayed_events: int = 0
+    passivations: int = 0
+    key_lookups: int = 0
+    key_repeats: int = 0
+    forwards_sent: int = 0
+    forwards_received: int = 0
+    forwards_failed: int = 0
+    forwards_retried: int = 0
+    shards_given: int = 0
+    shards_taken: int = 0
+    shards: int = 0
+    unanswered_messages: int = 0
+    mailbox_messages_max: int = 0
+    actors: int = 0
+    quarantined_actors: int = 0
+
+
+_Figure: TypeAlias = float | dict[str, int] | list[int]
+
+_MAXIMA: Final = frozenset({"append_rows_max", "mailbox_messages_max"})
+
+
+def merged(figures: Sequence[Figures]) -> Figures:
+    """Speak for several workers: sums, and the largest of what is the largest of its worker."""
+    together = {
+        name: _together(name, [getattr(each, name) for each in figures])
+        for name in (Figures.__struct_fields__ if figures else ())
+    }
+    return msgspec.convert(together, Figures)
+
+
+def _together(name: str, values: Sequence[_Figure]) -> _Figure:
+    numbers = [value for value in values if isinstance(value, int | float)]
+    if numbers:
+        return max(numbers) if name in _MAXIMA else sum(numbers)
+    lists = [value for value in values if isinstance(value, list)]
+    if lists:
+        return [sum(counts) for counts in zip_longest(*lists, fillvalue=0)]
+    counted: Counter[str] = Counter()
+    for value in values:
+        assert isinstance(value, dict)
+        counted.update(value)
+    return dict(counted)
