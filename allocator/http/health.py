@@ -9,7 +9,7 @@ from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context
 from allocator.http.metrics import CONTENT_TYPE, metrics_text
 from allocator.http.shapes import Health
-from allocator.http.statistics import HttpStatistics
+from allocator.http.statistics import HttpStatistics, figures_of
 
 
 class HealthHandlers:
@@ -49,5 +49,6 @@ class HealthHandlers:
             lag = None
         context = self._context
         versions = {"version": context.version, "postgresql": context.server_version}
-        text = metrics_text(context.worker, self._statistics, lag=lag, versions=versions)
+        figures = {"0": figures_of(context.worker, self._statistics)}
+        text = metrics_text(figures, lag=lag, versions=versions)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
