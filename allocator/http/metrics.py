@@ -1,6 +1,10 @@
-"""Prometheus metrics, read from counters that the parts keep anyway when somebody scrapes."""
+"""Prometheus metrics of a whole server, rendered from the figures of its workers.
 
-from collections.abc import Iterable
+What is of all workers together has no label: a dashboard means the server. A `worker` label is
+where the difference says something: who serves how much, who is in trouble.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -13,19 +17,69 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from allocator.actors.worker import Worker
+from allocator.actors.statistics import Figures, merged
+from allocator.domain.ids import SHARDS
 from allocator.domain.rows import Lag
-from allocator.http.statistics import HttpStatistics
 
 CONTENT_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
 
+_COUNTERS: Final = {
+    "appends": "Commits of rows",
+    "append_seconds": "Time that commits took together",
+    "appended_rows": "Rows committed",
+    "confirms": "Turns without rows, confirmed by a lock",
+    "append_failures": "Appends and confirms of unknown outcome",
+    "fenced_appends": "Of these, refused since another process took the worker's place",
+    "repairs": "Times that an incarnation was replaced",
+    "recoveries": "Actors recovered from snapshot and journal",
+    "recovery_seconds": "Time that recoveries took together",
+    "replayed_events": "Events replayed in recoveries",
+    "passivations": "Actors dropped because they were idle",
+    "key_lookups": "Idempotency keys looked up in the journal",
+    "key_repeats": "Requests answered again by their key",
+    "forwards_sent": "Requests that one worker asked another",
+    "forwards_received": "Requests that one worker had from another",
+    "forwards_failed": "Requests to another worker that were not answered",
+    "forwards_retried": "Times that a request to another worker was sent again",
+    "shards_given": "Shards that a worker gave away",
+    "shards_taken": "Shards that a worker took",
+}
+"""Figures that are shown under their own name."""
+
+_GAUGES: Final = {
+    "unanswered_messages": "Messages accepted and not answered",
+    "mailbox_messages_max": "Of these, those of the fullest mailbox",
+    "actors": "Actors in memory",
+    "quarantined_actors": "Actors that cannot be replayed",
+    "shards": "Shards that are served",
+    "append_rows_max": "Rows of the largest append so far",
+}
+
+_ORDER_EVENTS: Final = {
+    "placed": "order_placed",
+    "dispatched": "order_dispatched",
+    "cancelled": "order_cancelled",
+}
+_ORDER_REFUSALS: Final = ("insufficient_stock", "order_not_open")
+_STOCK_EVENTS: Final = {"received": "stock_received", "expired": "lot_expired"}
+_STOCK_REFUSALS: Final = ("already_expired",)
+
 
 def metrics_text(
-    worker: Worker, statistics: HttpStatistics, *, lag: Lag | None, versions: dict[str, str]
+    figures_by_worker: Mapping[str, Figures | None],
+    *,
+    lag: Lag | None,
+    versions: dict[str, str],
 ) -> bytes:
-    """Return all metrics; those of the read models only if their lag is known."""
+    """Return all metrics of a server.
+
+    Args:
+        figures_by_worker: By the worker's place; None for one that did not answer.
+        lag: Of the read models; None, and without its metrics, if it is not known.
+        versions: Of what runs, by name.
+    """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collected(_all(worker, statistics, lag, versions)))
+    registry.register(_Collected(_all(figures_by_worker, lag, versions)))
     return generate_latest(registry)
 
 
@@ -38,64 +92,113 @@ class _Collected(Collector):
 
 
 def _all(
-    worker: Worker, statistics: HttpStatistics, lag: Lag | None, versions: dict[str, str]
-) -> Iterable[Metric]:
+    figures_by_worker: Mapping[str, Figures | None], lag: Lag | None, versions: dict[str, str]
+) -> Iterator[Metric]:
+    server = merged([each for each in figures_by_worker.values() if each is not None])
     yield InfoMetricFamily("allocator", "What runs", value=versions)
-    yield from _of_requests(statistics)
-    yield from _of_worker(worker)
+    yield from _of_requests(server)
+    yield from _of_outcomes(server)
+    yield from _of_commits(server)
+    for name, meaning in _COUNTERS.items():
+        yield CounterMetricFamily(f"allocator_{name}", meaning, value=getattr(server, name))
+    for name, meaning in _GAUGES.items():
+        yield GaugeMetricFamily(f"allocator_{name}", meaning, value=getattr(server, name))
+    yield GaugeMetricFamily(
+        "allocator_unowned_shards",
+        "Shards that no worker of this server serves",
+        value=SHARDS - server.shards,
+    )
+    yield from _of_workers(figures_by_worker)
     if lag is not None:
         yield from _of_read_models(lag)
 
 
-def _of_requests(statistics: HttpStatistics) -> Iterable[Metric]:
+def _of_requests(server: Figures) -> Iterator[Metric]:
     requests = CounterMetricFamily(
         "allocator_requests", "Answers by HTTP status", labels=["status"]
     )
-    for status, count in sorted(statistics.by_status.items()):
-        requests.add_metric([str(status)], count)
+    for status, count in sorted(server.requests.items()):
+        requests.add_metric([status], count)
     yield requests
-    buckets, total = [], 0
-    for number, count in enumerate(statistics.by_bucket):
-        total += count
-        last = number == len(statistics.by_bucket) - 1
-        buckets.append(("+Inf" if last else repr(2**number / 1_000_000), float(total)))
     yield HistogramMetricFamily(
         "allocator_request_seconds",
         "Time from a request's head to its answer",
-        buckets=buckets,
-        sum_value=statistics.seconds,
+        buckets=_buckets(server.requests_by_time, unit=1_000_000),
+        sum_value=server.request_seconds,
     )
 
 
-def _of_worker(worker: Worker) -> Iterable[Metric]:
-    writer, directory = worker.writer.statistics, worker.directory.statistics
-    counters = {
-        "appends": ("Commits of rows", writer.appends),
-        "append_seconds": ("Time that commits took together", writer.durations.seconds),
-        "appended_rows": ("Rows committed", writer.rows),
-        "confirms": ("Turns without rows, confirmed by a lock", writer.confirms),
-        "append_failures": ("Appends and confirms of unknown outcome", writer.failures),
-        "repairs": ("Times that the incarnation was replaced", worker.repairs),
-        "recoveries": ("Actors recovered from snapshot and journal", directory.recoveries),
-        "replayed_events": ("Events replayed in recoveries", directory.replayed),
-        "passivations": ("Actors dropped because they were idle", directory.passivations),
-        "key_lookups": ("Idempotency keys looked up in the journal", worker.keys.lookups),
-        "key_repeats": ("Requests answered again by their key", worker.keys.repeats),
-    }
-    for name, (meaning, value) in counters.items():
-        yield CounterMetricFamily(f"allocator_{name}", meaning, value=value)
-    gauges = {
-        "unanswered_messages": ("Messages accepted and not answered", worker.writer.unanswered),
-        "actors": ("Actors in memory", len(worker.directory)),
-        "quarantined_actors": ("Actors that cannot be replayed", len(worker.directory.quarantined)),
-        "shards": ("Shards that this worker serves", len(worker.shards)),
-        "append_rows_max": ("Rows of the largest append so far", writer.rows_max),
-    }
-    for name, (meaning, value) in gauges.items():
-        yield GaugeMetricFamily(f"allocator_{name}", meaning, value=value)
+def _of_outcomes(server: Figures) -> Iterator[Metric]:
+    orders = CounterMetricFamily(
+        "allocator_orders",
+        "What became of orders; a refusal has a reason",
+        labels=["outcome", "reason"],
+    )
+    _add_outcomes(orders, server, events=_ORDER_EVENTS, refusals=_ORDER_REFUSALS)
+    yield orders
+    stocks = CounterMetricFamily(
+        "allocator_stocks",
+        "What became of stocks; a refusal has a reason",
+        labels=["outcome", "reason"],
+    )
+    _add_outcomes(stocks, server, events=_STOCK_EVENTS, refusals=_STOCK_REFUSALS)
+    yield stocks
+    yield CounterMetricFamily(
+        "allocator_key_conflicts",
+        "Requests refused because their key belongs to another",
+        value=server.refusals.get("key_reused", 0),
+    )
 
 
-def _of_read_models(lag: Lag) -> Iterable[Metric]:
+def _add_outcomes(
+    family: CounterMetricFamily,
+    server: Figures,
+    *,
+    events: Mapping[str, str],
+    refusals: Sequence[str],
+) -> None:
+    for outcome, kind in events.items():
+        family.add_metric([outcome, ""], server.events.get(kind, 0))
+    for reason in refusals:
+        family.add_metric(["refused", reason], server.refusals.get(reason, 0))
+
+
+def _of_commits(server: Figures) -> Iterator[Metric]:
+    yield HistogramMetricFamily(
+        "allocator_commit_seconds",
+        "Time from sending an append until its commit is known",
+        buckets=_buckets(server.appends_by_time, unit=1_000_000),
+        sum_value=server.append_seconds,
+    )
+    yield HistogramMetricFamily(
+        "allocator_commit_rows",
+        "Rows that one commit carries",
+        buckets=_buckets(server.appends_by_rows, unit=1),
+        sum_value=server.appended_rows,
+    )
+
+
+def _of_workers(figures_by_worker: Mapping[str, Figures | None]) -> Iterator[Metric]:
+    up = GaugeMetricFamily("allocator_worker_up", "Whether it answers", labels=["worker"])
+    shards = GaugeMetricFamily("allocator_worker_shards", "Shards it serves", labels=["worker"])
+    unanswered = GaugeMetricFamily(
+        "allocator_worker_unanswered_messages",
+        "Messages it accepted and has not answered",
+        labels=["worker"],
+    )
+    repairs = CounterMetricFamily(
+        "allocator_worker_repairs", "Times that it replaced its incarnation", labels=["worker"]
+    )
+    for worker, figures in sorted(figures_by_worker.items()):
+        up.add_metric([worker], 0 if figures is None else 1)
+        if figures is not None:
+            shards.add_metric([worker], figures.shards)
+            unanswered.add_metric([worker], figures.unanswered_messages)
+            repairs.add_metric([worker], figures.repairs)
+    yield from (up, shards, unanswered, repairs)
+
+
+def _of_read_models(lag: Lag) -> Iterator[Metric]:
     gauges = {
         "projection_lag_events": ("Rows of the journal not in the read models", lag.events),
         "projection_held_back_events": (
@@ -106,3 +209,13 @@ def _of_read_models(lag: Lag) -> Iterable[Metric]:
     }
     for name, (meaning, value) in gauges.items():
         yield GaugeMetricFamily(f"allocator_{name}", meaning, value=value)
+
+
+def _buckets(counts: Sequence[int], *, unit: int) -> list[tuple[str, float]]:
+    """Return what is at most each power of two of so many to one, and at last all there is."""
+    buckets, total = [], 0
+    for number, count in enumerate(counts):
+        total += count
+        last = number == len(counts) - 1
+        buckets.append(("+Inf" if last else repr(2**number / unit), float(total)))
+    return buckets or [("+Inf", 0.0)]

@@ -1,9 +1,7 @@
-"""What the HTTP side counts, cheaply enough for every request."""
+"""What the HTTP side counts, cheaply enough for every request; and all figures of a worker."""
 
-from typing import Final
-
-BUCKETS: Final = 26
-"""Bucket n counts answers that took less than 2**n microseconds; the last, all that took longer."""
+from allocator.actors.statistics import Durations, Figures, ForwardStatistics, HandOverStatistics
+from allocator.actors.worker import Worker
 
 
 class HttpStatistics:
@@ -11,19 +9,70 @@ class HttpStatistics:
 
     Attributes:
         by_status: Answers by status code.
-        by_bucket: Answers by time taken, see `BUCKETS`.
-        seconds: Time taken by all answers.
+        durations: From a request's head to its answer.
     """
 
-    __slots__ = ("by_bucket", "by_status", "seconds")
+    __slots__ = ("by_status", "durations")
 
     def __init__(self) -> None:
         self.by_status: dict[int, int] = {}
-        self.by_bucket = [0] * BUCKETS
-        self.seconds = 0.0
+        self.durations = Durations()
 
     def count(self, status: int, took_s: float) -> None:
         """Count one answer."""
         self.by_status[status] = self.by_status.get(status, 0) + 1
-        self.by_bucket[min(int(took_s * 1_000_000).bit_length(), BUCKETS - 1)] += 1
-        self.seconds += took_s
+        self.durations.count(took_s)
+
+
+def figures_of(
+    worker: Worker,
+    statistics: HttpStatistics,
+    *,
+    forwards: ForwardStatistics | None = None,
+    hand_overs: HandOverStatistics | None = None,
+) -> Figures:
+    """Return what a worker has counted so far, and how it is now.
+
+    Args:
+        worker: Whose actors they are.
+        statistics: Of the requests that came to this worker.
+        forwards: None in a worker that has no others to ask.
+        hand_overs: None in a worker that has nobody to give a shard to.
+    """
+    forwards = forwards or ForwardStatistics()
+    hand_overs = hand_overs or HandOverStatistics()
+    writer, directory = worker.writer, worker.directory
+    return Figures(
+        requests={str(status): count for status, count in statistics.by_status.items()},
+        requests_by_time=list(statistics.durations.by_bucket),
+        request_seconds=statistics.durations.seconds,
+        events=dict(writer.statistics.events),
+        refusals=dict(writer.statistics.refusals),
+        appends=writer.statistics.appends,
+        appends_by_time=list(writer.statistics.durations.by_bucket),
+        appends_by_rows=list(writer.statistics.by_rows),
+        append_seconds=writer.statistics.durations.seconds,
+        appended_rows=writer.statistics.rows,
+        append_rows_max=writer.statistics.rows_max,
+        append_failures=writer.statistics.failures,
+        fenced_appends=writer.statistics.fenced,
+        confirms=writer.statistics.confirms,
+        repairs=worker.repairs,
+        recoveries=directory.statistics.recoveries,
+        recovery_seconds=directory.statistics.recovery_seconds,
+        replayed_events=directory.statistics.replayed,
+        passivations=directory.statistics.passivations,
+        key_lookups=worker.keys.lookups,
+        key_repeats=worker.keys.repeats,
+        forwards_sent=forwards.sent,
+        forwards_received=forwards.received,
+        forwards_failed=forwards.failed,
+        forwards_retried=forwards.retried,
+        shards_given=hand_overs.given,
+        shards_taken=hand_overs.taken,
+        shards=len(worker.shards),
+        unanswered_messages=writer.unanswered,
+        mailbox_messages_max=max(writer.fullest_mailbox(), directory.fullest_mailbox()),
+        actors=len(directory),
+        quarantined_actors=len(directory.quarantined),
+    )
