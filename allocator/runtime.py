@@ -195,7 +195,9 @@ def _assemble(
     config: Config, database: _Database, installation: Installation, pool: Pool, lists: Pool
 ) -> tuple[Worker, Context]:
     name = f"{socket.gethostname()}:{os.getpid()}"
-    ownership = Ownership(pool, name=name, dead_after_ms=database.dead_after_ms)
+    ownership = Ownership(
+        pool, name=name, server=name, address="", dead_after_ms=database.dead_after_ms
+    )
     era = installation.era
     journal = PostgresJournal(
         url=database.url,

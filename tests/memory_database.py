@@ -1,14 +1,25 @@
 """The tables of `MemoryJournal`: what PostgreSQL keeps for all workers, and how it is fenced."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
+
+import msgspec
 
 from allocator.domain.ids import SHARDS
 from allocator.domain.records import Batch, KeyName, Record
+from allocator.domain.shares import Peer, Survey, room, wants
 from allocator.errors import JournalError
 
 DEAD_AFTER_MS: Final = 2_000
+
+
+class Life(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an incarnation, apart from whether it still lives."""
+
+    name: str
+    server: str
+    address: str
 
 
 class MemoryDatabase:
@@ -22,8 +33,8 @@ class MemoryDatabase:
     Attributes:
         rows: By actor, then by seq.
         wakes: When actors want to be woken, milliseconds of Unix time.
-        shards: The incarnation that owns each, or None.
-        fenced: By incarnation.
+        shards: The incarnation that owns each, or None: a fenced one owns nothing.
+        fenced: By incarnation; these count from 1 on, so the oldest come first.
     """
 
     def __init__(self, *, clock: Callable[[], int], dead_after_ms: int = DEAD_AFTER_MS) -> None:
@@ -34,6 +45,7 @@ class MemoryDatabase:
         self.snapshots: defaultdict[int, dict[int, bytes]] = defaultdict(dict)
         self.shards: dict[int, int | None] = dict.fromkeys(range(SHARDS))
         self.fenced: dict[int, bool] = {}
+        self.lives: dict[int, Life] = {}
         self.beats_ms: dict[int, int] = {}
         self.late: defaultdict[int, list[Batch]] = defaultdict(list)
 
@@ -60,34 +72,68 @@ class MemoryDatabase:
         """Note that an incarnation lives."""
         self.beats_ms[incarnation] = self.clock()
 
-    def succeed(self, former: int | None) -> int:
-        """Fence an incarnation, if there is one, and give its shards to a new one."""
+    def succeed(self, former: int | None, life: Life, *, keep: Collection[int] | None) -> int:
+        """Fence an incarnation, if there is one, and open another.
+
+        Args:
+            former: Which it is.
+            life: The new one.
+            keep: Only these of its shards go on with the new one; None: all.
+        """
+        owned = self.shards_of(former)
         if former is not None:
             self.fence(former)
         opened = len(self.fenced) + 1
         self.fenced[opened] = False
+        self.lives[opened] = life
         self.beat(opened)
-        for shard, owner in self.shards.items():
-            if former is not None and owner == former:
-                self.shards[shard] = opened
+        for shard in owned if keep is None else owned.intersection(keep):
+            self.shards[shard] = opened
         return opened
 
-    def claim(self, mine: int | None) -> None:
-        """Fence whoever seems dead, and take the shards that nobody serves."""
-        for incarnation, beat_ms in self.beats_ms.items():
-            if incarnation != mine and beat_ms <= self.clock() - self._dead_after_ms:
-                self.fence(incarnation)
+    def claim(self, mine: int | None, *, dead: Collection[int] = ()) -> None:
+        """Fence whoever is dead, and take free shards up to a fair share."""
         if mine is None or self.fenced[mine]:
             return
-        for shard, owner in self.shards.items():
-            if owner is None or self.fenced[owner]:
+        for incarnation in self.fenced:
+            if incarnation != mine and (incarnation in dead or self._is_stale(incarnation)):
+                self.fence(incarnation)
+        survey, owned = self.survey(mine), self.shards_of(mine)
+        if wants(survey, owned):
+            free = [shard for shard, owner in self.shards.items() if owner is None]
+            for shard in free[: room(survey, owned)]:
                 self.shards[shard] = mine
+
+    def survey(self, mine: int) -> Survey:
+        """Return who serves what, as the worker of this incarnation sees it."""
+        living = [
+            each
+            for each, fenced in self.fenced.items()
+            if not fenced and (each == mine or not self._is_stale(each))
+        ]
+        server = self.lives[mine].server
+        peers = {each: self.lives[each] for each in living if self.lives[each].server == server}
+        strangers = set(living).difference(peers)
+        return Survey(
+            peers=tuple(
+                Peer(incarnation=str(each), name=life.name, address=life.address)
+                for each, life in peers.items()
+            ),
+            owners=tuple(str(owner) if owner in peers else "" for owner in self.shards.values()),
+            foreign=not strangers.isdisjoint(self.shards.values()),
+        )
 
     def fence(self, incarnation: int) -> None:
         """Let an incarnation never append again; what it has in flight comes first."""
         if not self.fenced[incarnation]:
             self.land(incarnation)
             self.fenced[incarnation] = True
+            for shard, owner in self.shards.items():
+                if owner == incarnation:
+                    self.shards[shard] = None
+
+    def _is_stale(self, incarnation: int) -> bool:
+        return self.beats_ms[incarnation] <= self.clock() - self._dead_after_ms
 
     def land(self, incarnation: int) -> None:
         """Store the late appends of an incarnation; one that breaks the key never happened."""

@@ -1,6 +1,7 @@
 """A journal in memory that keeps PostgreSQL's promises, and breaks down where a test wants it to.
 
-Several `MemoryJournal`s, one a worker, share one `MemoryDatabase`. What matters is modelled:
+Several `MemoryJournal`s, one a worker, share one `MemoryDatabase`; each is a server of its own,
+unless told which it is of. What matters is modelled:
 
 - the primary key (actor, seq) and nothing else is checked, so a gap is accepted, as there;
 - an append is stored whole or not at all, only under an incarnation that is not fenced;
@@ -17,19 +18,22 @@ import asyncio
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from enum import Enum, auto
+from itertools import count
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from allocator.domain.records import GENESIS, Batch, KeyName, Origin, Record, StoredSnapshot
+from allocator.domain.shares import Survey
 from allocator.errors import FencedError, JournalError
-from tests.memory_database import MemoryDatabase
+from tests.memory_database import Life, MemoryDatabase
 
 Operation: TypeAlias = Literal[
     "append",
     "confirm",
     "renew",
     "claim",
+    "survey",
     "beat",
     "resign",
     "origin",
@@ -41,6 +45,7 @@ Operation: TypeAlias = Literal[
 
 _CHUNK: Final = 3
 _SNAPSHOTS_KEPT: Final = 3
+_SERVERS: Final = count(1)
 
 
 class Fault(Enum):
@@ -91,6 +96,11 @@ class Hold:
 class MemoryJournal:
     """One worker's access to a `MemoryDatabase`. Satisfies `actors.ports.Journal`.
 
+    Args:
+        database: Shared by all workers.
+        server: That the worker is of; "" for one that has no other worker.
+        address: On which it takes requests of its peers.
+
     Attributes:
         log: (operation, "sent" or "done", rows of it), in the order in which it happened; an
             operation that failed is never done.
@@ -99,8 +109,11 @@ class MemoryJournal:
         latency_s: Asked how long each call takes, before and again after it is done.
     """
 
-    def __init__(self, database: MemoryDatabase) -> None:
+    def __init__(self, database: MemoryDatabase, *, server: str = "", address: str = "") -> None:
         self.database = database
+        self.life = Life(
+            name="memory", server=server or f"server {next(_SERVERS)}", address=address
+        )
         self.incarnation: int | None = None
         self.log: list[tuple[Operation, Literal["sent", "done"], int]] = []
         self.violations: list[str] = []
@@ -173,19 +186,31 @@ class MemoryJournal:
         await self._write("find_keys", lambda: found.extend(self.database.find_keys(names)))
         return found
 
-    async def renew(self) -> frozenset[int]:
+    async def renew(self, keep: frozenset[int] | None = None) -> frozenset[int]:
         """Fence the present incarnation and go on under a new one."""
         former = self.incarnation
         opened: list[int] = []
-        await self._call("renew", lambda: opened.append(self.database.succeed(former)))
+
+        def act() -> None:
+            opened.append(self.database.succeed(former, self.life, keep=keep))
+
+        await self._call("renew", act)
         self.incarnation = opened[0]
         return self.database.shards_of(self.incarnation)
 
-    async def claim(self) -> frozenset[int]:
-        """Take every shard that nobody serves."""
-        mine = self.incarnation
-        await self._call("claim", lambda: self.database.claim(mine))
+    async def claim(self, *, dead: Sequence[str] = ()) -> frozenset[int]:
+        """Fence whoever is dead, and take free shards up to a fair share of them."""
+        mine, ended = self.incarnation, [int(each) for each in dead]
+        await self._call("claim", lambda: self.database.claim(mine, dead=ended))
         return self.database.shards_of(self.incarnation)
+
+    async def survey(self) -> Survey:
+        """Return who serves what."""
+        mine = self.incarnation
+        assert mine is not None
+        found: list[Survey] = []
+        await self._call("survey", lambda: found.append(self.database.survey(mine)))
+        return found[0]
 
     async def beat(self) -> bool:
         """Say that this incarnation lives; return whether it is unfenced."""

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol, TypeAlias
 
 from allocator.domain.records import Batch, KeyName, Origin, Record, StoredSnapshot
+from allocator.domain.shares import Survey
 
 Clock: TypeAlias = Callable[[], int]
 """Returns milliseconds of Unix time."""
@@ -41,21 +42,35 @@ class Journal(Protocol):
         It proves nothing, and so costs less than `confirm`; like it, it takes its turn.
         """
 
-    async def renew(self) -> frozenset[int]:
+    async def renew(self, keep: frozenset[int] | None = None) -> frozenset[int]:
         """Fence the present incarnation, if any, and go on under a new one.
 
-        Returns when no append of the old one can appear any more.
+        Returns when no append of the old one can appear any more. After a failure the next
+        renewal says which shards moved along, whatever became of this one.
+
+        Args:
+            keep: Only these shards move along, the others are free; None: all.
 
         Returns:
-            The shards that moved along.
+            The shards that moved along: none that another worker has taken.
         """
 
-    async def claim(self) -> frozenset[int]:
-        """Take every shard that nobody serves, fencing incarnations that seem dead.
+    async def claim(self, *, dead: Sequence[str] = ()) -> frozenset[int]:
+        """Fence incarnations that are dead, and take free shards up to a fair share of them.
+
+        The share is that of one of the living workers of our server. Nothing is taken while a
+        living worker of another server owns a shard.
+
+        Args:
+            dead: Incarnations whose process is known to have ended; those without a heartbeat
+                count as dead unnamed.
 
         Returns:
-            All shards of the present incarnation.
+            All shards of the present incarnation; none if it has been fenced.
         """
+
+    async def survey(self) -> Survey:
+        """Return who serves what: one cheap read, out of date as soon as it is there."""
 
     async def beat(self) -> bool:
         """Say that this incarnation lives; return whether it is unfenced."""

@@ -13,6 +13,7 @@ import asyncpg
 from asyncpg.prepared_stmt import PreparedStatement
 
 from allocator.domain.records import Batch, KeyName, Record
+from allocator.domain.shares import Survey
 from allocator.errors import FencedError, JournalError
 from allocator.persistence.columns import columns_of, joined
 from allocator.persistence.connections import FAILURES, Connection, Pool, connect
@@ -128,13 +129,13 @@ class PostgresJournal(JournalReader):
         session = self._require_session()
         return _found(await session.fetch("find_keys", *_asked(names)))
 
-    async def renew(self) -> frozenset[int]:
+    async def renew(self, keep: frozenset[int] | None = None) -> frozenset[int]:
         """Fence the present incarnation, if any, and go on under a new one."""
         self._close_session()
         await self._revive()
         # What broke one connection may have silenced all; each would cost a time-out to find out.
         await self._pool.expire_connections()
-        incarnation, shards = await self._ownership.renew()
+        incarnation, shards = await self._ownership.renew(keep)
         connection = await connect(
             self._url, application_name=str(incarnation), timeout_s=self._timeout_s
         )
@@ -147,9 +148,13 @@ class PostgresJournal(JournalReader):
         self._session = session
         return shards
 
-    async def claim(self) -> frozenset[int]:
-        """Take every shard that nobody serves."""
-        return await self._ownership.claim()
+    async def claim(self, *, dead: Sequence[str] = ()) -> frozenset[int]:
+        """Fence whoever is dead, and take free shards up to a fair share of them."""
+        return await self._ownership.claim(dead=dead)
+
+    async def survey(self) -> Survey:
+        """Return who serves what."""
+        return await self._ownership.survey()
 
     async def beat(self) -> bool:
         """Say that this incarnation lives; return whether it is unfenced."""

@@ -78,7 +78,7 @@ async def _in_postgres(url: str, stack: AsyncExitStack) -> MakeJournal:
             url=url,
             timeout_s=TIMEOUT_S,
             pool=pool,
-            ownership=Ownership(pool, name="contract", dead_after_ms=0),
+            ownership=Ownership(pool, name="contract", server="", address="", dead_after_ms=0),
             era=installation.era,
             revive=revive,
         )

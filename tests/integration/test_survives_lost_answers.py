@@ -141,7 +141,7 @@ async def test_a_wait_that_times_out_as_it_ends_the_holder_of_the_lock_has_ended
     async with serving("--database-url", database_url, log=tmp_path / "log") as server:
         await server.terminate()
     pool = await open_pool(database_url, size=4, timeout_s=0.5)
-    ownership = Ownership(pool, name="impatient", dead_after_ms=0)
+    ownership = Ownership(pool, name="impatient", server="", address="", dead_after_ms=0)
     incarnation, _ = await ownership.renew()
     await ownership.claim()
     stuck = await connect(database_url, application_name=str(incarnation))

@@ -1,0 +1,2 @@
+-- Fence every incarnation; waits for what they have in flight.
+UPDATE workers SET fenced = true WHERE NOT fenced
