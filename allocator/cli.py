@@ -208,7 +208,7 @@ def serve(ctx: click.Context, /, **_settings: object) -> int:
     """
     config = Config(**ctx.params)
 
-    from allocator.runtime import serve as serve_until_stopped
+    from allocator.server import serve as serve_until_stopped
 
     return serve_until_stopped(config)
 

@@ -32,7 +32,12 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int, Meta(ge=0, le=65_535, description="TCP port to listen on; 0 takes a free one.")
     ] = 8080
     workers: Annotated[
-        int, Meta(description="Worker processes; this version runs exactly one.")
+        int,
+        Meta(
+            ge=1,
+            le=64,
+            description="Worker processes that share the products; 1 needs no supervisor.",
+        ),
     ] = 1
     body_max_bytes: Annotated[
         int,
@@ -189,10 +194,6 @@ def _check_choices(config: Config) -> None:
     # asyncio takes an empty host for "every interface", which nobody means by it.
     if not config.host:
         raise UsageError("--host must not be empty; 0.0.0.0 listens on every interface.")
-    if config.workers != 1:
-        raise UsageError(
-            f"--workers must be 1, not {config.workers}: this version runs one worker process."
-        )
     if config.log_level not in LOG_LEVELS:
         raise UsageError(
             f"--log-level must be one of {', '.join(LOG_LEVELS)}, not {config.log_level!r}."

@@ -40,11 +40,16 @@ class UnavailableError(AllocatorError):
         self.reason = reason
 
 
+class MovedError(UnavailableError):
+    """The shard is another worker's, or on its way to one: ask there."""
+
+
 class OverloadedError(UnavailableError):
     """As many messages wait for an answer as are allowed to."""
 
     def __init__(self, *, whose: str, limit: int) -> None:
         super().__init__(reason=f"{limit} messages of this {whose} already wait for an answer")
+        self.whose = whose
         self.limit = limit
 
 
@@ -71,6 +76,7 @@ class QuarantinedError(AllocatorError):
     def __init__(self, *, actor_id: int, why: str) -> None:
         super().__init__(f"actor {actor_id} is quarantined: {why}")
         self.actor_id = actor_id
+        self.why = why
 
 
 class BrokenRuleError(AllocatorError):
@@ -78,4 +84,5 @@ class BrokenRuleError(AllocatorError):
 
     def __init__(self, *, actor_id: int) -> None:
         super().__init__(f"a rule failed on actor {actor_id}; nothing was done")
+        self.actor_id = actor_id
         self.actor_id = actor_id

@@ -1,42 +1,40 @@
-"""Wires everything; the only module that knows all parts, and the only one that reads a clock."""
+"""Wires the parts of one worker; the only module that knows them all, and that reads a clock."""
 
 import asyncio
 import gc
 import os
-import signal
 import socket
 import sys
 import time
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final
 
 import msgspec
 import structlog
-import uvloop
 from aiohttp import web
 
+from allocator.actors.cluster import Cluster
+from allocator.actors.peering import Peering
 from allocator.actors.router import Router
+from allocator.actors.statistics import Figures, ForwardStatistics
+from allocator.actors.wire import Request, Response
 from allocator.actors.worker import Limits, Worker
 from allocator.config import Config
 from allocator.domain.ids import IdSeal
-from allocator.errors import AllocatorError, JournalError, UsageError
 from allocator.http.app import make_app
 from allocator.http.context import Context
-from allocator.http.statistics import HttpStatistics
-from allocator.logs import configure_logs
+from allocator.http.statistics import HttpStatistics, figures_of
+from allocator.peers.door import Door
+from allocator.peers.frames import Hello, Numbered
 from allocator.persistence.catalogue import PostgresCatalogue
 from allocator.persistence.connections import Pool, connect, open_pool
-from allocator.persistence.embedded import EmbeddedPostgres, default_data_dir
-from allocator.persistence.installation import (
-    Installation,
-    open_installation,
-    refuse_unsafe_storage,
-)
+from allocator.persistence.installation import Installation, open_installation
 from allocator.persistence.journal import PostgresJournal
-from allocator.persistence.migrate import migrate
 from allocator.persistence.ownership import Ownership
 from allocator.persistence.projection import Projection
 from allocator.persistence.readings import PostgresReadings
@@ -46,33 +44,13 @@ log = structlog.get_logger()
 _CONNECTIONS: Final = 8
 _LIST_CONNECTIONS: Final = 4
 """Of their own: lists may be slow, and neither an order nor a heartbeat is to wait behind them."""
-_BACKLOG: Final = 1024
+BACKLOG: Final = 1024
+_requests: Final = msgspec.msgpack.Decoder(Numbered[Request])
+_OUTSTANDING_MAX: Final = 20_000
+_FAREWELL_S: Final = 1.0
 _GC_THRESHOLDS: Final = (50_000, 20, 50)
 """Young, middle, old. Requests make garbage that reference counts free; collecting it as often as
 Python does by default only walks the living."""
-
-
-class _Database(msgspec.Struct, frozen=True, kw_only=True):
-    """Where PostgreSQL is, and how to have it run again.
-
-    Attributes:
-        dead_after_ms: Of other incarnations; 0 where no other process can be alive.
-    """
-
-    url: str
-    revive: Callable[[], Awaitable[None]]
-    dead_after_ms: int
-
-
-def serve(config: Config) -> int:
-    """Serve until SIGTERM or SIGINT; return the exit code.
-
-    Raises:
-        UsageError: It cannot start as configured.
-        JournalError: It cannot start because the database does not answer.
-    """
-    configure_logs(config.log_level)
-    return uvloop.run(_serve(config))
 
 
 def now_ms() -> int:
@@ -80,134 +58,175 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+class Crew(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of a worker process; without peers, the last two are missing."""
+
+    worker: Worker
+    context: Context
+    statistics: HttpStatistics
+    peering: Peering | None
+    door: Door[Request, Response] | None
+
+
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """A server that serves.
+    """A worker that serves.
 
     Attributes:
         url: Where.
-        context: Its parts.
         background: Tasks that end before the server only by a bug.
     """
 
     url: str
-    context: Context
+    crew: Crew
     background: list[asyncio.Task[None]]
 
 
+class Seat(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker is given when it starts.
+
+    Attributes:
+        revive: Has the database run again, if that is this process's business.
+        server: Names the server; its workers are each other's peers.
+        place: Number of the worker.
+        directory: Of the peers' sockets; None if there are no peers.
+        may_retire: Stops this process if nobody looks after it; returns whether it does.
+    """
+
+    listener: socket.socket
+    database_url: str
+    revive: Callable[[], Awaitable[None]]
+    server: str
+    place: int = 0
+    directory: Path | None = None
+    may_retire: Callable[[], bool] = bool
+
+
+class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The same for a process that has yet to be started, and can travel there."""
+
+    config: Config
+    listener_fd: int
+    server: str
+    directory: str
+    place: int = 0
+
+
 @asynccontextmanager
-async def running(config: Config) -> AsyncIterator[Running]:
-    """Serve while the context is open; leaving it drains and stops.
+async def seated(config: Config, seat: Seat) -> AsyncIterator[Running]:
+    """Serve while the context is open; leaving it drains, and gives the shards to others.
 
     Raises:
-        UsageError: It cannot start as configured.
         JournalError: The database does not answer.
     """
     async with AsyncExitStack() as stack:
-        listener = stack.enter_context(_listen(config))
-        database = await stack.enter_async_context(_open_database(config))
-        installation = await _prepare(database.url, trust_storage=config.trust_storage)
+        installation = await _installation(seat.database_url)
         timeout_s = config.database_timeout_ms / 1000
-        pool = await open_pool(database.url, size=_CONNECTIONS, timeout_s=timeout_s)
+        pool = await open_pool(seat.database_url, size=_CONNECTIONS, timeout_s=timeout_s)
         stack.callback(pool.terminate)
-        lists = await open_pool(database.url, size=_LIST_CONNECTIONS, timeout_s=timeout_s)
+        lists = await open_pool(seat.database_url, size=_LIST_CONNECTIONS, timeout_s=timeout_s)
         stack.callback(lists.terminate)
-        worker, context = _assemble(config, database, installation, pool, lists)
-        await worker.start()
-        background = [*worker.tasks, *_background(config, database.url, installation.era)]
-        runner = await _start_http(config, context, listener)
-        host, port = listener.getsockname()[:2]
+        crew = _assemble(config, seat, installation, pool, lists)
+        await crew.worker.start()
+        if crew.door is not None:
+            await crew.door.open()
+        background = [*crew.worker.tasks, *_background(config, seat.database_url, installation.era)]
+        if crew.peering is not None:
+            background.append(asyncio.create_task(crew.peering.run(), name="peering"))
+        runner = await _start_http(config, crew, seat.listener)
         try:
-            yield Running(url=f"http://{host}:{port}", context=context, background=background)
+            yield Running(url=url_of(seat.listener), crew=crew, background=background)
         finally:
-            await _stop(config, runner, worker, background)
+            await _stop(config, runner, crew, background)
 
 
-async def _serve(config: Config) -> int:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    started_ms = now_ms()
-    async with running(config) as server:
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*_GC_THRESHOLDS)
-        log.info("server.started", url=server.url, took_ms=now_ms() - started_ms)
-        failed = await _until_stopped(stop, server.background)
-        log.info("server.stopping")
-    log.info("server.stopped")
-    return 1 if failed else 0
-
-
-def _listen(config: Config) -> socket.socket:
-    """Bind first: whoever finds the port taken should not have started a database for it."""
-    try:
-        return socket.create_server(
-            (config.host, config.port),
-            family=socket.AF_INET6 if ":" in config.host else socket.AF_INET,
-            backlog=_BACKLOG,
-        )
-    except OSError as error:
-        where = f"{config.host} port {config.port}"
-        raise UsageError(f"cannot listen on {where}: {error.strerror or error}") from error
-
-
-@asynccontextmanager
-async def _open_database(config: Config) -> AsyncIterator[_Database]:
-    if config.database_url is not None:
-        yield _Database(
-            url=config.database_url, revive=_nothing, dead_after_ms=config.dead_after_ms
-        )
-        return
-    embedded = EmbeddedPostgres(config.data_dir or default_data_dir())
-
-    async def revive() -> None:
-        try:
-            await asyncio.to_thread(embedded.ensure_running)
-        except AllocatorError as error:
-            raise JournalError(f"the embedded PostgreSQL does not start: {error}") from error
-
-    await asyncio.to_thread(embedded.start)
-    try:
-        # The lock on the data directory proves that whoever served from it before is gone.
-        yield _Database(url=embedded.dsn, revive=revive, dead_after_ms=0)
-    finally:
-        await asyncio.to_thread(embedded.stop)
-
-
-async def _nothing() -> None:
-    """Revive nothing: the database is somebody else's."""
-
-
-async def _prepare(url: str, *, trust_storage: bool) -> Installation:
-    """Check the server, bring the schema up to date, and read what all servers share."""
+async def _installation(url: str) -> Installation:
     connection = await connect(url, application_name="allocator start")
     try:
-        if not trust_storage:
-            await refuse_unsafe_storage(connection)
-        for name in await migrate(connection):
-            log.info("database.migrated", migration=name)
         return await open_installation(connection)
     finally:
         connection.terminate()
 
 
 def _assemble(
-    config: Config, database: _Database, installation: Installation, pool: Pool, lists: Pool
-) -> tuple[Worker, Context]:
+    config: Config, seat: Seat, installation: Installation, pool: Pool, lists: Pool
+) -> Crew:
     name = f"{socket.gethostname()}:{os.getpid()}"
-    ownership = Ownership(
-        pool, name=name, server=name, address="", dead_after_ms=database.dead_after_ms
+    address = (
+        None if seat.directory is None else seat.directory / f"{seat.place}-{os.getpid()}.sock"
     )
-    era = installation.era
+    ownership = Ownership(
+        pool,
+        name=name,
+        server=seat.server,
+        address="" if address is None else str(address),
+        dead_after_ms=config.dead_after_ms,
+    )
     journal = PostgresJournal(
-        url=database.url,
+        url=seat.database_url,
         timeout_s=config.database_timeout_ms / 1000,
         pool=pool,
         ownership=ownership,
-        era=era,
-        revive=database.revive,
+        era=installation.era,
+        revive=seat.revive,
     )
-    limits = Limits(
+    worker = Worker(journal, clock=now_ms, limits=_limits(config))
+    statistics = HttpStatistics()
+    catalogue = PostgresCatalogue(pool, era=installation.era, clock=now_ms)
+    peering = cluster = door = None
+    if address is not None:
+        hello = Hello(name=str(seat.place), build=version("allocator"))
+        forwards = ForwardStatistics()
+        peering = Peering(
+            worker,
+            journal,
+            statistics=forwards,
+            hello=hello,
+            address=address,
+            every_ms=config.heartbeat_ms,
+        )
+        cluster = Cluster(
+            worker,
+            peering,
+            figures=lambda: msgspec.msgpack.encode(
+                figures_of(worker, statistics, forwards=forwards, hand_overs=worker.hand_overs)
+            ),
+            may_retire=seat.may_retire,
+        )
+        door = Door(
+            address,
+            hello=hello,
+            requests=_requests,
+            handle=cluster.handle,
+            outstanding_max=_OUTSTANDING_MAX,
+        )
+    context = Context(
+        asker=cluster or worker,
+        figures=partial(_figures, worker, statistics, cluster),
+        router=Router(catalogue),
+        catalogue=catalogue,
+        readings=PostgresReadings(lists, journal, era=installation.era),
+        ids=IdSeal(installation.id_secret),
+        version=version("allocator"),
+        server_version=installation.server_version,
+    )
+    return Crew(worker=worker, context=context, statistics=statistics, peering=peering, door=door)
+
+
+async def _figures(
+    worker: Worker, statistics: HttpStatistics, cluster: Cluster | None
+) -> dict[str, Figures | None]:
+    """Return what each worker of this server has counted, by its place; None if it is silent."""
+    if cluster is None:
+        return {"0": figures_of(worker, statistics, hand_overs=worker.hand_overs)}
+    told = await cluster.figures()
+    return {
+        name: None if said is None else msgspec.msgpack.decode(said, type=Figures)
+        for name, said in told.items()
+    }
+
+
+def _limits(config: Config) -> Limits:
+    return Limits(
         mailbox_max=config.mailbox_max,
         worker_max=config.worker_max,
         batch_max=config.batch_max,
@@ -215,18 +234,6 @@ def _assemble(
         idle_ms=config.idle_ms,
         heartbeat_ms=config.heartbeat_ms,
     )
-    worker = Worker(journal, clock=now_ms, limits=limits)
-    catalogue = PostgresCatalogue(pool, era=era, clock=now_ms)
-    context = Context(
-        worker=worker,
-        router=Router(catalogue),
-        catalogue=catalogue,
-        readings=PostgresReadings(lists, journal, era=era),
-        ids=IdSeal(installation.id_secret),
-        version=version("allocator"),
-        server_version=installation.server_version,
-    )
-    return worker, context
 
 
 def _background(config: Config, url: str, era: int) -> list[asyncio.Task[None]]:
@@ -260,20 +267,20 @@ async def _fold(config: Config, url: str) -> None:
         await asyncio.sleep(1)
 
 
-async def _start_http(config: Config, context: Context, listener: socket.socket) -> web.AppRunner:
+async def _start_http(config: Config, crew: Crew, listener: socket.socket) -> web.AppRunner:
     app = make_app(
-        context,
-        statistics=HttpStatistics(),
+        crew.context,
+        statistics=crew.statistics,
         body_max_bytes=config.body_max_bytes,
         slow_request_ms=config.slow_request_ms,
     )
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=config.drain_ms / 1000)
     await runner.setup()
-    await web.SockSite(runner, listener, backlog=_BACKLOG).start()
+    await web.SockSite(runner, listener, backlog=BACKLOG).start()
     return runner
 
 
-async def _until_stopped(stop: asyncio.Event, background: list[asyncio.Task[None]]) -> bool:
+async def until_stopped(stop: asyncio.Event, background: list[asyncio.Task[None]]) -> bool:
     """Wait for a signal; return True if something that never ends has ended instead."""
     signalled = asyncio.create_task(stop.wait())
     await asyncio.wait({signalled, *background}, return_when=asyncio.FIRST_COMPLETED)
@@ -285,13 +292,35 @@ async def _until_stopped(stop: asyncio.Event, background: list[asyncio.Task[None
 
 
 async def _stop(
-    config: Config, runner: web.AppRunner, worker: Worker, background: list[asyncio.Task[None]]
+    config: Config, runner: web.AppRunner, crew: Crew, background: list[asyncio.Task[None]]
 ) -> None:
-    """Stop accepting, finish what was accepted, give the shards back."""
+    """Stop accepting, finish what was accepted, give the shards back.
+
+    With peers the shards go first: what we have accepted and not finished, they decide.
+    """
     for site in list(runner.sites):
         await site.stop()
-    await worker.stop(drain_ms=config.drain_ms)
+    if crew.peering is not None:
+        await crew.peering.leave()
+        await runner.cleanup()
+        await crew.peering.close()
+    await crew.worker.stop(drain_ms=config.drain_ms)
+    if crew.door is not None:
+        await crew.door.close(drain_s=_FAREWELL_S)
     await runner.cleanup()
     for task in background:
         task.cancel()
     await asyncio.gather(*background, return_exceptions=True)
+
+
+def settle_memory() -> None:
+    """Keep the collector from walking what will live as long as the process."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+
+
+def url_of(listener: socket.socket) -> str:
+    """Return where a listening socket is reached."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{host}:{port}"

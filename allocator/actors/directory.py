@@ -71,6 +71,10 @@ class Directory:
         task.add_done_callback(self._recoveries.pop)
         return actor
 
+    def of(self, shards: frozenset[int]) -> list[Actor]:
+        """Return the actors in memory that these shards hold."""
+        return [a for a in self._actors.values() if a.actor_id & SHARD_MASK in shards]
+
     def fullest_mailbox(self) -> int:
         """Return the unanswered messages of the fullest mailbox among actors being recovered."""
         return max((actor.unanswered for actor in self._recoveries.values()), default=0)

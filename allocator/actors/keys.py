@@ -17,6 +17,7 @@ from allocator.actors.actor import Actor
 from allocator.actors.messages import Answer, Envelope, KeyReused, Outcome
 from allocator.actors.writer import JournalWriter
 from allocator.domain.codec import UnknownEventError, decode_event
+from allocator.domain.ids import SHARD_MASK
 from allocator.domain.messages import Command
 from allocator.domain.records import KeyName, Record
 from allocator.errors import AllocatorError
@@ -125,6 +126,12 @@ class Keys:
             entry = self._under_way[name] = _Entry(self, name, request, reply)
             self.lookups += 1
             self._writer.look_up(entry)
+
+    def any_under_way(self, shards: frozenset[int]) -> bool:
+        """Return whether a request for an actor of these shards has no answer yet."""
+        return any(
+            entry.request.actor_id & SHARD_MASK in shards for entry in self._under_way.values()
+        )
 
     def forget_unanswered(self, error: AllocatorError) -> None:
         """Give up on every request under way."""

@@ -6,7 +6,7 @@ on under a new one with the shards that are still ours, and let recovery read th
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 import msgspec
@@ -17,13 +17,16 @@ from allocator.actors.directory import Directory
 from allocator.actors.keys import KeyedRequest, Keys
 from allocator.actors.messages import Answer, Envelope, Read
 from allocator.actors.ports import Clock, Journal
+from allocator.actors.statistics import HandOverStatistics
 from allocator.actors.writer import JournalWriter
 from allocator.domain.ids import SHARD_MASK, SHARDS
 from allocator.domain.messages import Command, Wake
 from allocator.domain.pool import Pool
+from allocator.domain.queries import Query, View, look
 from allocator.errors import (
     AllocatorError,
     JournalError,
+    MovedError,
     OutcomeUnknownError,
     OverloadedError,
     UnavailableError,
@@ -39,6 +42,9 @@ _WAKES_MAX: Final = 1_000
 _WAKE_EVERY_MS: Final = 500
 _SWEEPS_PER_IDLE: Final = 10
 _SWEEP_MAX_MS: Final = 30_000
+_QUIETEN_MS: Final = 1_000
+"""So long may answers take when shards are given away; clients wait meanwhile."""
+_POLL_S: Final = 0.001
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,13 +71,17 @@ class Worker:
     """Serves the actors of the shards it owns.
 
     Attributes:
-        shards: Which those are; empty while another worker has them.
+        shards: Of which it accepts messages; empty while another worker has them all.
+        lives: How many incarnations it has had.
         tasks: What runs beside the requests; none of them ends before `stop` unless by a bug.
     """
 
     def __init__(self, journal: Journal, *, clock: Clock, limits: Limits) -> None:
         self.shards: frozenset[int] = frozenset()
         self.repairs = 0
+        self.hand_overs = HandOverStatistics()
+        self.lives = 0
+        self._owned = self.shards  # those that it is giving away as well
         self.writer = JournalWriter(journal, batch_max=limits.batch_max, repair=self._repair)
         self.directory = Directory(journal, make=self._make)
         self.keys = Keys(self.writer, self._find)
@@ -92,14 +102,19 @@ class Worker:
         """Whether every shard is served."""
         return self._closed is None and len(self.shards) == SHARDS
 
+    @property
+    def open(self) -> bool:
+        """Whether messages are accepted, for the shards that are ours."""
+        return self._closed is None
+
     async def start(self) -> None:
         """Open an incarnation, claim what is free, and begin to serve.
 
         Raises:
             JournalError: The database does not answer.
         """
-        self.shards = await self._journal.renew()
-        self.shards = await self._journal.claim()
+        await self._journal.renew()
+        self._own(await self._journal.claim())
         self._closed = None
         self.tasks = [
             asyncio.create_task(self.writer.run(), name="journal writer"),
@@ -126,6 +141,9 @@ class Worker:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         self._give_up(self.writer.abandon())
+        await self._resign()
+
+    async def _resign(self) -> None:
         try:
             await self._journal.resign()
         except JournalError as error:
@@ -138,16 +156,14 @@ class Worker:
             UnavailableError: Not accepted; nothing was done.
             QuarantinedError: The actor cannot be recovered.
         """
-        self._admit()
+        self._admit(actor_id)
         reply = self._new_reply()
         self._find(actor_id).tell(Envelope(command, reply))
         return reply
 
     def ask_once(self, request: KeyedRequest) -> asyncio.Future[Answer]:
         """Like `ask`, but a repeat of a request that succeeded gets the first answer again."""
-        self._admit()
-        if request.actor_id & SHARD_MASK not in self.shards:
-            raise UnavailableError(reason="another worker is taking this shard over")
+        self._admit(request.actor_id)
         reply = self._new_reply()
         self.keys.ask(request, reply)
         return reply
@@ -157,22 +173,103 @@ class Worker:
 
         Raises: as `ask`.
         """
-        self._admit()
+        self._admit(actor_id)
         reply = self._new_reply()
         seen: list[T] = []
         self._find(actor_id).tell(Envelope(Read(lambda pool: seen.append(view(pool))), reply))
         await reply
         return seen[0]
 
-    def _admit(self) -> None:
+    async def look(self, actor_id: int, query: Query) -> View:
+        """Answer a query about an actor's state.
+
+        Raises: as `ask`.
+        """
+        return await self.read(actor_id, lambda pool: look(pool, query))
+
+    async def claim(self, *, dead: Sequence[str] = ()) -> None:
+        """Take free shards up to the fair share.
+
+        Args:
+            dead: Incarnations whose process is known to have ended.
+
+        Raises:
+            JournalError: The database does not answer.
+        """
+        async with self._ownership:
+            if self._closed is not None:
+                return
+            claimed = await self._journal.claim(dead=dead)
+            if claimed > self.shards:
+                self.hand_overs.taken += len(claimed - self.shards)
+                log.info("worker.claimed", shards=len(claimed))
+            self._own(claimed)
+
+    async def give(self, shards: frozenset[int]) -> bool:
+        """Let other workers take some of our shards; what was accepted is answered before.
+
+        Returns:
+            Whether they are free now; if answers do not come in time, everything stays as it was.
+        """
+        async with self._ownership:
+            giving = shards & self.shards
+            keeping = self.shards - giving
+            self.shards = keeping
+            if not await self._quieten(giving):
+                self.shards = self._owned
+                return False
+            try:
+                async with self.writer.sending:
+                    self._own(await self._journal.renew(keeping))
+            except JournalError as error:
+                self.writer.doubt(error)  # the repair finds out whose they are
+                return False
+        moved = MovedError(reason="another worker is taking this shard over")
+        self.directory.keep_only(self.shards, because=moved)
+        self.hand_overs.given += len(giving)
+        log.info("worker.gave", shards=len(giving), kept=len(self.shards))
+        return True
+
+    async def retire(self) -> None:
+        """Give everything away for good, and beat no more; requests are to go elsewhere."""
+        self._stopping = True
+        async with self._ownership:
+            leaving, self.shards = self.shards, frozenset()
+            await self._quieten(leaving)  # if that fails, they are answered "unknown"
+            for task in self.tasks:
+                task.cancel()
+            await asyncio.gather(*self.tasks, return_exceptions=True)
+            self._closed = "the server is stopping"
+            self._give_up(self.writer.abandon())
+            await self._resign()
+
+    async def _quieten(self, shards: frozenset[int]) -> bool:
+        """Wait until nothing of these shards is under way; no new message is let in meanwhile."""
+        until_ms = self._clock() + _QUIETEN_MS
+        busy: list[Actor] = []
+        while True:
+            busy = [each for each in busy or self.directory.of(shards) if each.unanswered]
+            if not busy and not self.keys.any_under_way(shards):
+                return True
+            if self._clock() > until_ms:
+                return False
+            await asyncio.sleep(_POLL_S)
+
+    def _own(self, shards: frozenset[int]) -> None:
+        self.lives += 1
+        self.shards = self._owned = shards
+
+    def _admit(self, actor_id: int) -> None:
+        if actor_id & SHARD_MASK not in self.shards:
+            raise MovedError(reason=self._closed or "another worker is taking this shard over")
         if self._closed is not None:
             raise UnavailableError(reason=self._closed)
         if self.writer.unanswered >= self._limits.worker_max:
             raise OverloadedError(whose="server", limit=self._limits.worker_max)
 
     def _find(self, actor_id: int) -> Actor:
-        if actor_id & SHARD_MASK not in self.shards:
-            raise UnavailableError(reason="another worker is taking this shard over")
+        if actor_id & SHARD_MASK not in self._owned:
+            raise MovedError(reason="another worker is taking this shard over")
         return self.directory.get(actor_id)
 
     def _make(self, actor_id: int) -> Actor:
@@ -189,8 +286,8 @@ class Worker:
         self.repairs += 1
         self._give_up(unreleased)
         async with self._ownership:
-            self.shards = await self._renew()
-        moved = UnavailableError(reason="another worker has taken this shard over")
+            self._own(await self._renew())
+        moved = MovedError(reason="another worker has taken this shard over")
         self.directory.keep_only(self.shards, because=moved)
         if not self._stopping:
             self._closed = None
@@ -219,24 +316,17 @@ class Worker:
             await asyncio.sleep(self._limits.heartbeat_ms / 1000)
             if self._closed is not None and not self._stopping:
                 continue
-            repairs = self.repairs
+            lives = self.lives
             doubt: JournalError | None = None
             try:
                 if not await self._journal.beat():
                     doubt = JournalError("this incarnation has been fenced")
                 elif len(self.shards) < SHARDS and not self._stopping:
-                    await self._claim()
+                    await self.claim()
             except JournalError as error:
                 doubt = error
-            if doubt is not None and repairs == self.repairs:  # or it is of a former incarnation
+            if doubt is not None and lives == self.lives:  # or it is of a former incarnation
                 self.writer.doubt(doubt)
-
-    async def _claim(self) -> None:
-        async with self._ownership:
-            claimed = await self._journal.claim()
-            if claimed > self.shards:
-                log.info("worker.claimed", shards=len(claimed))
-            self.shards = claimed
 
     async def _wake(self) -> None:
         while True:

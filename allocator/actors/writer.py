@@ -76,6 +76,7 @@ class JournalWriter:
         self._idle = asyncio.Event()
         self._idle.set()
         self._doubt: JournalError | None = None
+        self.sending = asyncio.Lock()  # held while a turn is under way: take it to come between two
 
     def append(self, actor: Actor, outcome: Outcome, envelope: Envelope) -> None:
         """Journal an event that the actor's state already shows; then answer with it."""
@@ -153,7 +154,8 @@ class JournalWriter:
                 self._work.clear()
             self._idle.clear()
             try:
-                found = await self._send(turn)
+                async with self.sending:
+                    found = await self._send(turn)
             except JournalError as error:
                 self.statistics.failures += 1
                 self.statistics.fenced += isinstance(error, FencedError)

@@ -2,7 +2,8 @@
 
 Three closed sets of values. A **command** asks, an **event** is a fact that the journal keeps,
 a **refusal** says why nothing happened. The fields of events are the storage format (`codec`
-names their kinds): they are never renamed, and a changed meaning gets a new version.
+names their kinds): they are never renamed, and a changed meaning gets a new version. Commands and
+refusals are not stored; they carry a tag, because they travel between processes.
 
 A *seq* is the sequence number of an event in its pool, counted from 1. It also names what the
 event created: the order that `OrderPlaced` number 7 placed is order 7 of that pool.
@@ -29,7 +30,7 @@ class _Message(msgspec.Struct, frozen=True, gc=False):
 # Commands
 
 
-class ReceiveStock(_Message, frozen=True, kw_only=True):
+class ReceiveStock(_Message, frozen=True, tag=True, kw_only=True):
     """Take units in as one lot."""
 
     quantity: int
@@ -38,26 +39,26 @@ class ReceiveStock(_Message, frozen=True, kw_only=True):
     reference: str | None = None
 
 
-class PlaceOrder(_Message, frozen=True, kw_only=True):
+class PlaceOrder(_Message, frozen=True, tag=True, kw_only=True):
     """Reserve units for a customer, all or nothing."""
 
     quantity: int
     customer: str | None = None
 
 
-class DispatchOrder(_Message, frozen=True, kw_only=True):
+class DispatchOrder(_Message, frozen=True, tag=True, kw_only=True):
     """Let the units of an open order leave."""
 
     order: int
 
 
-class CancelOrder(_Message, frozen=True, kw_only=True):
+class CancelOrder(_Message, frozen=True, tag=True, kw_only=True):
     """Give the units of an open order back to the lots they came from."""
 
     order: int
 
 
-class Wake(_Message, frozen=True):
+class Wake(_Message, frozen=True, tag=True):
     """Do what has become due: today, expire lots."""
 
 
@@ -113,20 +114,20 @@ Event: TypeAlias = StockReceived | OrderPlaced | OrderDispatched | OrderCancelle
 # Refusals
 
 
-class InsufficientStock(_Message, frozen=True, kw_only=True):
+class InsufficientStock(_Message, frozen=True, tag=True, kw_only=True):
     """Fewer units are available than were asked for."""
 
     requested: int
     available: int
 
 
-class OrderNotOpen(_Message, frozen=True, kw_only=True):
+class OrderNotOpen(_Message, frozen=True, tag=True, kw_only=True):
     """The order was dispatched or cancelled before, or never was."""
 
     order: int
 
 
-class AlreadyExpired(_Message, frozen=True, kw_only=True):
+class AlreadyExpired(_Message, frozen=True, tag=True, kw_only=True):
     """Stock that is already past its date cannot be received as sellable."""
 
     expires_at_ms: int

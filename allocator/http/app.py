@@ -52,7 +52,7 @@ def make_app(
         *StockHandlers(context).routes(),
         *NameHandlers(context).routes(),
         *HistoryHandlers(context).routes(),
-        *HealthHandlers(context, statistics).routes(),
+        *HealthHandlers(context).routes(),
         *DocsHandlers(version=context.version).routes(),
     ]
     _register(app, routes, guard)

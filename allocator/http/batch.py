@@ -176,7 +176,7 @@ class BatchHandlers:
     def _ask(self, pool: PoolRef, body: BatchOrder, precedence: _Precedence) -> Waiting:
         command = PlaceOrder(quantity=body.quantity, customer=body.customer)
         if body.key is None:
-            return pool, self._context.worker.ask(pool.actor_id, command)
+            return pool, self._context.asker.ask(pool.actor_id, command)
         request = KeyedRequest(
             actor_id=pool.actor_id,
             command=command,
@@ -184,7 +184,7 @@ class BatchHandlers:
             key=body.key,
             request_digest=request_digest(pool.actor_id, command, scope=ORDER_SCOPE),
         )
-        precedence.keyed = self._context.worker.ask_once(request)
+        precedence.keyed = self._context.asker.ask_once(request)
         return pool, precedence.keyed
 
     async def _settle(self, placed: Sequence[Line]) -> bytes:

@@ -1,6 +1,7 @@
 """What handlers work with, and the two things that nearly all of them do: decode, and ask."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import blake2b
 from typing import Final, Protocol, TypeVar
 
@@ -8,12 +9,13 @@ import msgspec
 from aiohttp import web
 
 from allocator.actors.keys import KeyedRequest
-from allocator.actors.messages import Noted, Outcome
+from allocator.actors.messages import Answer, Noted, Outcome
 from allocator.actors.router import Router
-from allocator.actors.worker import Worker
+from allocator.actors.statistics import Figures
 from allocator.domain.catalogue import PoolRef, Product, Warehouse, is_code
 from allocator.domain.ids import IdSeal
 from allocator.domain.messages import Command
+from allocator.domain.queries import Query, View
 from allocator.domain.records import Record
 from allocator.domain.rows import (
     BalanceRow,
@@ -104,10 +106,35 @@ class Readings(Protocol):
         """Say how far the read models are behind."""
 
 
-class Context(msgspec.Struct, frozen=True, kw_only=True):
-    """One server's parts, as its handlers see them."""
+class Asker(Protocol):
+    """Whoever brings messages to actors: our worker, or all workers of the server.
 
-    worker: Worker
+    What these raise, at once or later, are `AllocatorError`s.
+    """
+
+    @property
+    def ready(self) -> bool:
+        """Whether every shard is served."""
+
+    def ask(self, actor_id: int, command: Command) -> asyncio.Future[Answer]:
+        """Have an actor decide; the answer comes when it is durable."""
+
+    def ask_once(self, request: KeyedRequest) -> asyncio.Future[Answer]:
+        """Likewise, but a repeat of a request that succeeded gets the first answer again."""
+
+    async def look(self, actor_id: int, query: Query) -> View:
+        """Answer a query about an actor's state, which is durable when this returns."""
+
+
+class Context(msgspec.Struct, frozen=True, kw_only=True):
+    """One worker's parts, as its handlers see them.
+
+    Attributes:
+        figures: Returns what each worker of the server has counted, by its place; None if it is silent.
+    """
+
+    asker: Asker
+    figures: Callable[[], Awaitable[dict[str, Figures | None]]]
     router: Router
     catalogue: Catalogue
     readings: Readings
@@ -153,9 +180,9 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
             AllocatorError: It could not be asked, or the outcome is unknown.
         """
         if key is None:
-            answer = await self.worker.ask(actor_id, command)
+            answer = await self.asker.ask(actor_id, command)
         else:
-            answer = await self.worker.ask_once(
+            answer = await self.asker.ask_once(
                 KeyedRequest(
                     actor_id=actor_id,
                     command=command,

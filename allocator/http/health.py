@@ -9,15 +9,13 @@ from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context
 from allocator.http.metrics import CONTENT_TYPE, metrics_text
 from allocator.http.shapes import Health
-from allocator.http.statistics import HttpStatistics, figures_of
 
 
 class HealthHandlers:
     """The routes /healthz, /readyz and /metrics."""
 
-    def __init__(self, context: Context, statistics: HttpStatistics) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self._statistics = statistics
 
     def routes(self) -> list[web.RouteDef]:
         """Return what to register."""
@@ -33,7 +31,7 @@ class HealthHandlers:
 
     async def ready(self, _request: web.Request) -> JsonAnswer:
         """Say whether requests are served: 503 while starting, repairing, waiting or stopping."""
-        if self._context.worker.ready:
+        if self._context.asker.ready:
             return json_answer(Health(status="ready"))
         return json_answer(
             Health(status="not ready"),
@@ -43,12 +41,11 @@ class HealthHandlers:
 
     async def metrics(self, _request: web.Request) -> web.Response:
         """Return Prometheus metrics; those of the read models only if the database answers."""
+        context = self._context
         try:
-            lag = await self._context.readings.lag()
+            lag = await context.readings.lag()
         except JournalError:
             lag = None
-        context = self._context
         versions = {"version": context.version, "postgresql": context.server_version}
-        figures = {"0": figures_of(context.worker, self._statistics)}
-        text = metrics_text(figures, lag=lag, versions=versions)
+        text = metrics_text(await context.figures(), lag=lag, versions=versions)
         return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})

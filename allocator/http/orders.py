@@ -15,6 +15,7 @@ from allocator.domain.messages import (
     OrderPlaced,
     PlaceOrder,
 )
+from allocator.domain.queries import OpenOrderQuery
 from allocator.domain.rows import OrderFilter, OrderRow, OrderStatus
 from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body, key_of
@@ -103,13 +104,13 @@ class OrderHandlers:
         return json_answer(closed_order(self._context, row, outcome))
 
     async def _row(self, pool: PoolRef, seq: int) -> OrderRow:
-        picks = await self._context.worker.read(pool.actor_id, lambda state: state.orders.get(seq))
+        seen = await self._context.asker.look(pool.actor_id, OpenOrderQuery(seq))
         readings = self._context.readings
         row = await readings.placed(pool, seq)
         if row is None:
             raise ProblemError(not_found("order"))
-        if picks is not None:
-            return msgspec.structs.replace(row, picks=picks)
+        if seen.picks is not None:
+            return msgspec.structs.replace(row, picks=seen.picks)
         return msgspec.structs.replace(row, status=await readings.closing(pool, seq))
 
 

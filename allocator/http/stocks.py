@@ -8,7 +8,8 @@ from aiohttp import web
 
 from allocator.domain.catalogue import PoolRef
 from allocator.domain.messages import ReceiveStock, StockReceived
-from allocator.domain.pool import Balance, Lot, Pool
+from allocator.domain.pool import Balance, Lot
+from allocator.domain.queries import BalanceQuery, LotQuery
 from allocator.domain.rows import StockRow
 from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body, key_of
@@ -74,9 +75,9 @@ class StockHandlers:
         """Return a stock as it stands; never stale. A used-up one stays readable."""
         no_query(request)
         pool, seq = await self._context.address(request.match_info["id"], what="stock")
-        lot = await self._context.worker.read(pool.actor_id, lambda state: _lot(state, seq))
-        if lot is not None:
-            return json_answer(stock_of(self._ids, _row_of(pool, lot)))
+        seen = await self._context.asker.look(pool.actor_id, LotQuery(seq))
+        if seen.lot is not None:
+            return json_answer(stock_of(self._ids, _row_of(pool, seen.lot)))
         row = await self._context.readings.received(pool, seq)
         if row is None:
             raise ProblemError(not_found("stock"))
@@ -107,7 +108,8 @@ class StockHandlers:
             await self._require_both(warehouse, product)
             balance = _NOTHING
         else:
-            balance = await self._context.worker.read(pool.actor_id, Pool.balance)
+            seen = await self._context.asker.look(pool.actor_id, BalanceQuery())
+            balance = seen.balance or _NOTHING
         return json_answer(
             balance_shape(warehouse, product, balance),
             headers={"ETag": f'"{balance.version}"'},
@@ -142,11 +144,6 @@ def _expiry_ms(at: datetime) -> int:
     if at_ms > TIME_MAX_MS:
         raise ProblemError(invalid("expires_at must lie before the year 10000 of UTC"))
     return at_ms
-
-
-def _lot(pool: Pool, seq: int) -> Lot | None:
-    lot = pool.lots.get(seq)
-    return None if lot is None else msgspec.structs.replace(lot)
 
 
 def _row_of(pool: PoolRef, lot: Lot) -> StockRow:

@@ -15,7 +15,8 @@ import msgspec
 from yarl import URL
 
 from allocator.config import Config
-from allocator.runtime import Running, running
+from allocator.runtime import Running
+from allocator.server import running
 from tests.integration.api_shapes import (
     Answer,
     Balance,

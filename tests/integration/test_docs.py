@@ -20,7 +20,7 @@ from allocator.http.reference.operation import KEY
 from allocator.http.reference.problem_types import PROBLEM_TYPES
 from allocator.http.reference.values import example_of, path_parameters
 from allocator.http.statistics import HttpStatistics
-from allocator.runtime import running
+from allocator.server import running
 from tests.integration.described import BY_NAME, Contract, Said, settled
 
 BODY_MAX = 1_024
@@ -93,7 +93,7 @@ async def test_every_route_is_described_and_every_described_route_is_served(
 ) -> None:
     async with running(Config(database_url=database_url, port=0)) as server:
         app = make_app(
-            server.context,
+            server.crew.context,
             statistics=HttpStatistics(),
             body_max_bytes=BODY_MAX,
             slow_request_ms=1_000,

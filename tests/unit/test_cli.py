@@ -58,7 +58,7 @@ def test_without_flags_serve_has_the_defaults_of_config() -> None:
     assert config_of() == Config()
 
 
-@pytest.mark.parametrize("field", [name for name in Config.__struct_fields__ if name != "workers"])
+@pytest.mark.parametrize("field", Config.__struct_fields__)
 def test_every_field_has_a_flag_and_a_variable_that_mean_the_same(
     field: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -141,7 +141,7 @@ def test_without_a_command_it_shows_the_commands() -> None:
         (["serve"], {"ALLOCATOR_PORT": "65536"}, "ALLOCATOR_PORT'): 65536 is not in the range"),
         (["serve"], {"ALLOCATOR_PROJECTION": "maybe"}, "'maybe' is not a valid boolean"),
         (["serve", "--log-level", "loud"], {}, "'loud' is not one of"),
-        (["serve", "--workers", "2"], {}, "--workers must be 1, not 2"),
+        (["serve", "--workers", "0"], {}, "0 is not in the range"),
         (["serve", "--data-dir", __file__], {}, "is a file"),
         (
             ["serve", "--database-url", "postgresql://db/stock"],
@@ -178,7 +178,7 @@ def test_a_wrong_database_url_does_not_show_its_password() -> None:
 def test_a_variable_of_another_command_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALLOCATOR_CLIENTS", "8")
 
-    stopped = run("serve", "--workers", "2")
+    stopped = run("serve", "--workers", "65")
 
     assert "--workers" in stopped.stderr
 

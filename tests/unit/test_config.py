@@ -23,11 +23,11 @@ def test_every_field_says_what_it_means() -> None:
     assert [name for name, meta in fields.items() if not meta.description] == []
 
 
-def test_every_number_but_workers_has_both_bounds() -> None:
+def test_every_number_has_both_bounds() -> None:
     numbers = {
         name: meta
         for name, meta in described_fields().items()
-        if type(getattr(Config(), name)) is int and name != "workers"
+        if type(getattr(Config(), name)) is int
     }
 
     assert len(numbers) >= 12
@@ -74,12 +74,6 @@ def test_the_bounds_themselves_are_allowed(field: str, value: int) -> None:
     config = Config(**{field: value})  # type: ignore[arg-type]
 
     assert getattr(config, field) == value
-
-
-@pytest.mark.parametrize("workers", [0, 2, 64])
-def test_more_or_fewer_than_one_worker_is_refused(workers: int) -> None:
-    with pytest.raises(UsageError, match=f"^--workers must be 1, not {workers}: "):
-        Config(workers=workers)
 
 
 def test_a_data_directory_and_a_database_url_exclude_each_other() -> None:

@@ -1,0 +1,225 @@
+"""Who owns which shard, and the lines to them; takes over from the dead and makes room for the new.
+
+The database says who owns what. It is asked again every heartbeat, whenever a peer says that
+something changed, and whenever a request found nobody. A peer whose line broke and whose socket
+nobody listens on any more is dead: its shards are taken at once, without waiting for its
+heartbeat to grow old. Should it live after all, it is fenced and loses nothing but its shards.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import msgspec
+import structlog
+
+from allocator.actors.ports import Journal
+from allocator.actors.statistics import ForwardStatistics
+from allocator.actors.wire import Notice, Request, Response
+from allocator.actors.worker import Worker
+from allocator.domain.shares import Survey, surplus, wants
+from allocator.errors import AllocatorError, JournalError
+from allocator.peers.frames import Hello, Numbered
+from allocator.peers.link import Link
+
+log = structlog.get_logger()
+
+PeerLink: TypeAlias = Link[Request, Response]
+
+_TIMEOUT_S: Final = 3.0
+_IN_FLIGHT_MAX: Final = 20_000
+_PAUSE_S: Final = 0.01
+"""Between two looks, however many ask for one."""
+_CONNECT_S: Final = 1.0
+
+_responses: Final = msgspec.msgpack.Decoder(Numbered[Response])
+
+
+class Peering:
+    """The other workers of this server.
+
+    Args:
+        worker: Ours.
+        hello: What this process says of itself.
+        address: Of our own door.
+        every_ms: How often the owners are looked up when nothing happens.
+
+    Attributes:
+        changed: Called after every look, also one that failed.
+        closed: Whether nobody will be found any more.
+    """
+
+    def __init__(  # noqa: PLR0913 (what it is made of)
+        self,
+        worker: Worker,
+        journal: Journal,
+        *,
+        statistics: ForwardStatistics,
+        hello: Hello,
+        address: Path,
+        every_ms: int,
+    ) -> None:
+        self.statistics = statistics
+        self.changed: Callable[[], None] = _nothing
+        self.closed = False
+        self._worker = worker
+        self._journal = journal
+        self._hello = hello
+        self._address = str(address)
+        self._every_s = every_ms / 1000
+        self._links: dict[str, PeerLink] = {}
+        self._owners: list[PeerLink | None] = []
+        self._survey: Survey | None = None
+        self._suspects: set[str] = set()
+        self._asked = asyncio.Event()
+
+    @property
+    def name(self) -> str:
+        """Of this process."""
+        return self._hello.name
+
+    @property
+    def complete(self) -> bool:
+        """Whether every shard has a living owner, as far as is known."""
+        survey = self._survey
+        return survey is not None and not self._suspects and all(survey.owners)
+
+    def owner_of(self, shard: int) -> PeerLink | None:
+        """Return the line to a shard's owner; None if it is unknown, or ourselves."""
+        return self._owners[shard] if self._owners else None
+
+    def call_all(self, request: Request) -> dict[str, asyncio.Future[Response]]:
+        """Ask every peer; those that cannot be asked are left out."""
+        calls = {}
+        for link in self._links.values():
+            try:
+                calls[link.peer] = link.call(request)
+            except AllocatorError as error:
+                log.debug("peering.cannot_ask", peer=link.peer, error=str(error))
+        return calls
+
+    def suspect(self, link: PeerLink) -> None:
+        """Have it found out whether the process at the other end is dead."""
+        self._suspects.update(path for path, other in self._links.items() if other is link)
+        self.look_around()
+
+    def look_around(self) -> None:
+        """Look the owners up soon."""
+        self._asked.set()
+
+    def notify(self) -> None:
+        """Have all peers look."""
+        for call in self.call_all(Notice()).values():
+            call.add_done_callback(_ignore)
+
+    async def run(self) -> None:
+        """Keep looking for ever; cancel to stop."""
+        self.look_around()
+        while True:
+            try:
+                async with asyncio.timeout(self._every_s):
+                    await self._asked.wait()
+            except TimeoutError:
+                pass
+            self._asked.clear()
+            try:
+                await self._look()
+            except JournalError as error:
+                log.warning("peering.cannot_look", error=str(error))
+            self.changed()
+            await asyncio.sleep(_PAUSE_S)
+
+    async def leave(self) -> None:
+        """Give our shards to the others for good."""
+        await self._worker.retire()
+        self.notify()
+
+    async def close(self) -> None:
+        """Give up every call, and fail what waits for an owner."""
+        self.closed = True
+        self.changed()
+        links, self._links, self._owners = list(self._links.values()), {}, []
+        await asyncio.gather(*(link.close() for link in links))
+
+    async def _look(self) -> None:
+        survey = await self._journal.survey()
+        await self._learn(survey)
+        worker = self._worker
+        if not worker.open:
+            return
+        if dead := await self._dead(survey):
+            log.warning("peering.taking_over", dead=dead)
+            await worker.claim(dead=dead)
+        elif wants(survey, worker.shards):
+            await worker.claim()
+        elif excess := surplus(survey, worker.shards):
+            await worker.give(excess)
+            self.notify()
+        else:
+            return
+        await self._learn(await self._journal.survey())
+
+    async def _learn(self, survey: Survey) -> None:
+        addresses = {peer.incarnation: peer.address for peer in survey.peers}
+        gone = self._links.keys() - addresses.values()
+        for path in gone:
+            await self._links.pop(path).close()
+        self._suspects &= self._links.keys()
+        fresh = [
+            peer
+            for peer in survey.peers
+            if peer.address != self._address and peer.address not in self._links
+        ]
+        for peer in fresh:
+            self._links[peer.address] = self._line_to(peer.address, peer.name)
+        if fresh:
+            self.notify()  # and with that connect: the loss of a line tells of a death
+        self._survey = survey
+        self._owners = [
+            self._links.get(addresses.get(owner, "")) if owner else None for owner in survey.owners
+        ]
+
+    def _line_to(self, path: str, name: str) -> PeerLink:
+        def lost(_name: str) -> None:
+            self._suspects.add(path)
+            self.look_around()
+
+        return Link(
+            Path(path),
+            hello=self._hello,
+            peer=name,
+            responses=_responses,
+            timeout_s=_TIMEOUT_S,
+            in_flight_max=_IN_FLIGHT_MAX,
+            connect_s=_CONNECT_S,
+            on_lost=lost,
+        )
+
+    async def _dead(self, survey: Survey) -> list[str]:
+        """Return the incarnations of the suspects that nobody answers for."""
+        dead = {path for path in self._suspects if not await _listens(path)}
+        self._suspects = set(dead)
+        return [peer.incarnation for peer in survey.peers if peer.address in dead]
+
+
+async def _listens(path: str) -> bool:
+    """Whether a process has this socket open; one that is merely slow does."""
+    try:
+        async with asyncio.timeout(_CONNECT_S):
+            _, writer = await asyncio.open_unix_connection(path)
+    except (ConnectionRefusedError, FileNotFoundError):
+        return False
+    except (OSError, TimeoutError):
+        return True
+    writer.close()
+    return True
+
+
+def _ignore(call: asyncio.Future[Response]) -> None:
+    if not call.cancelled():
+        call.exception()
+
+
+def _nothing() -> None:
+    """Nobody wants to know yet."""

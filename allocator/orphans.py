@@ -1,0 +1,68 @@
+"""Workers that outlived their supervisor: they serve on, and make room for a new server.
+
+A supervisor that is killed cannot stop its workers, and there is no reason why clients should
+notice. Whoever is started next on the same port finds their sockets, asks them to leave, and
+waits until they have.
+"""
+
+import asyncio
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+from allocator.actors.wire import Heard, Request, Response, Retire
+from allocator.errors import AllocatorError
+from allocator.peers.frames import Hello, Numbered
+from allocator.peers.link import Link
+
+log = structlog.get_logger()
+
+_ANSWER_S: Final = 2.0
+_GRACE_S: Final = 1.0
+_POLL_S: Final = 0.02
+
+_responses: Final = msgspec.msgpack.Decoder(Numbered[Response])
+
+
+async def retire_orphans(directory: Path, *, within_ms: int) -> bool:
+    """Have the workers whose sockets are in a directory leave, if nobody looks after them.
+
+    Args:
+        directory: Of the sockets of one server.
+        within_ms: So long they may take to finish what they have accepted.
+
+    Returns:
+        Whether there were some, and all are gone.
+    """
+    paths = sorted(directory.glob("*.sock"))
+    leaving = [path for path in paths if await _retires(path)]
+    if not leaving:
+        return False
+    log.info("server.retiring_orphans", workers=len(leaving))
+    try:
+        async with asyncio.timeout(within_ms / 1000 + _GRACE_S):
+            while any(path.exists() for path in leaving):
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def _retires(path: Path) -> bool:
+    link: Link[Request, Response] = Link(
+        path,
+        hello=Hello(name="server", build=version("allocator")),
+        peer=path.stem,
+        responses=_responses,
+        timeout_s=_ANSWER_S,
+        in_flight_max=1,
+    )
+    try:
+        return isinstance(await link.call(Retire()), Heard)
+    except AllocatorError:
+        return False  # a dead worker's socket, or one that cannot be asked
+    finally:
+        await link.close()
