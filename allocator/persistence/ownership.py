@@ -145,7 +145,7 @@ class Ownership:
 
     async def _survey(self, connection: Borrowed, *, dead_after_ms: int | None) -> Survey:
         row = await connection.fetchrow(
-            statement("survey"), self._mine[-1], self._server, dead_after_ms
+            statement("survey"), self._mine[-1] if self._mine else None, self._server, dead_after_ms
         )
         assert row is not None, "an aggregate has a row"
         columns = zip(row["incarnations"], row["names"], row["addresses"], strict=True)
