@@ -1,0 +1,231 @@
+"""A server that is made to suffer: found by process id, killed, started again, and cleaned up."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import msgspec
+
+from allocator.persistence.embedded import EmbeddedPostgres
+from bench.databases import DatabaseError
+from bench.messages import WAREHOUSE
+from bench.processes import ServerError, start, stop
+
+_POLL_S = 0.05
+_START_AGAIN_WITHIN_S = 60.0
+_GONE_WITHIN_S = 10.0
+_ASK_WITHIN_S = 5.0
+_UNEXPLAINED_MAX = 3
+_PROC = Path("/proc")
+_NOT_WORKERS = b"allocator.persistence.folding"
+
+_END_SESSIONS = """
+SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+WHERE pid <> pg_backend_pid() AND backend_type = 'client backend' AND random() < $1
+"""
+
+_PRODUCTS_OF = """
+SELECT product FROM pools
+JOIN shards ON shards.id = pools.actor_id & 255 JOIN workers USING (incarnation)
+WHERE warehouse = $1 AND name LIKE '%:' || $2
+"""
+
+
+class Process(msgspec.Struct, frozen=True):
+    """A process that no other can be mistaken for: numbers are reused, their start is not."""
+
+    pid: int
+    started: int
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it still runs."""
+        return process_of(self.pid) == self
+
+    def signal(self, number: signal.Signals) -> bool:
+        """Signal it and no other; return whether it was there."""
+        try:
+            handle = os.pidfd_open(self.pid)
+        except ProcessLookupError:
+            return False
+        try:
+            if not self.is_alive:
+                return False
+            signal.pidfd_send_signal(handle, number)
+        except ProcessLookupError:
+            return False
+        finally:
+            os.close(handle)
+        return True
+
+
+def process_of(pid: int) -> Process | None:
+    """Return the living process of a number (proc(5), stat's fields 3 and 22)."""
+    fields = _stat(pid)
+    return None if not fields or fields[0] in {"Z", "X"} else Process(pid, int(fields[19]))
+
+
+def children_of(pid: int) -> list[Process]:
+    """Return the living children of a process, by number."""
+    pids = sorted(int(path.name) for path in _PROC.iterdir() if path.name.isdecimal())
+    found = [process_of(each) for each in pids if _stat(each)[1:2] == [str(pid)]]
+    return [each for each in found if each is not None]
+
+
+def _stat(pid: int) -> list[str]:
+    """Return the fields after the name, which may itself hold spaces and parentheses."""
+    try:
+        return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+class Victim:
+    """`allocator serve` with an embedded PostgreSQL, in a directory of its own.
+
+    Attributes:
+        unexplained_ends: Ends that nobody had caused.
+        starts_repeated: Starts that had to wait for what a killed one had left.
+    """
+
+    def __init__(self, directory: Path, *, port: int, workers: int) -> None:
+        self.port = port
+        self.unexplained_ends: list[str] = []
+        self.starts_repeated = 0
+        self.log = directory / "server.log"
+        self._data_dir = directory / "data"
+        self._url = EmbeddedPostgres(self._data_dir).dsn
+        self._arguments = [
+            *("allocator", "serve", "--host", "127.0.0.1", "--port", str(port)),
+            *("--data-dir", str(self._data_dir), "--workers", str(workers)),
+        ]
+        self._many = workers > 1
+        self._known: set[Process] = set()
+        self._killed_at_s = float("-inf")
+        self.child: subprocess.Popen[bytes] = start(self._arguments, log=self.log)
+
+    @property
+    def url(self) -> str:
+        """The database."""
+        return self._url
+
+    async def keep_up(self) -> None:
+        """Start it again whenever it has ended, as an operator's supervisor would.
+
+        Raises:
+            ServerError: It does not come back.
+        """
+        while True:
+            await asyncio.sleep(_POLL_S)
+            self.workers()  # so that none is forgotten when their parent is gone
+            if self.child.poll() is not None:
+                self._note_end()
+                self.child = start(self._arguments, log=self.log)
+
+    def workers(self) -> list[Process]:
+        """Return the processes that serve: children of the server, or the only one itself."""
+        if not self._many:
+            alone = process_of(self.child.pid) if self.child.poll() is None else None
+            return [] if alone is None else [alone]
+        found = [each for each in children_of(self.child.pid) if _is_worker(each.pid)]
+        self._known.update(found)
+        return found
+
+    def kill(self) -> None:
+        """Kill the server itself."""
+        self._killed_at_s = time.monotonic()
+        self.child.kill()
+
+    def postmaster(self) -> Process | None:
+        """Return the PostgreSQL that works in our directory, if one does."""
+        try:
+            lines = (self._data_dir / "cluster" / "postmaster.pid").read_text().splitlines()
+            pid = int(lines[0])
+            name = (_PROC / str(pid) / "comm").read_text().strip()
+        except (OSError, ValueError, IndexError):
+            return None
+        return process_of(pid) if name == "postgres" else None
+
+    async def end_sessions(self, share: float) -> int:
+        """End about this share of all sessions and return how many.
+
+        Raises:
+            DatabaseError: PostgreSQL is not there.
+        """
+        return int(str((await self._ask(_END_SESSIONS, share))[0][0]))
+
+    async def products_of(self, worker: Process) -> list[str]:
+        """Return the products whose pools a worker serves.
+
+        Raises:
+            DatabaseError: PostgreSQL is not there.
+        """
+        rows = await self._ask(_PRODUCTS_OF, WAREHOUSE, str(worker.pid))
+        return [str(row["product"]) for row in rows]
+
+    def close(self) -> None:
+        """Leave nothing behind, whatever state it is in."""
+        self.workers()
+        for each in self._known:
+            each.signal(signal.SIGCONT)
+        self.child.send_signal(signal.SIGCONT)
+        stop(self.child)
+        deadline = time.monotonic() + _GONE_WITHIN_S
+        while (left := [each for each in self._known if each.is_alive]) and (
+            time.monotonic() < deadline
+        ):
+            time.sleep(_POLL_S)
+        for each in left:
+            each.signal(signal.SIGKILL)
+        if self.child.returncode or self.postmaster() is not None:
+            # A PostgreSQL that outlived its server, or the remains of one, is taken over.
+            with EmbeddedPostgres(self._data_dir):
+                pass
+
+    def _note_end(self) -> None:
+        code = self.child.returncode
+        since_s = time.monotonic() - self._killed_at_s
+        if code == -signal.SIGKILL and since_s < _START_AGAIN_WITHIN_S:
+            return
+        if since_s < _START_AGAIN_WITHIN_S:
+            self.starts_repeated += 1
+            return
+        self.unexplained_ends.append(f"the server ended with exit code {code}")
+        self._killed_at_s = time.monotonic()
+        if len(self.unexplained_ends) > _UNEXPLAINED_MAX:
+            raise ServerError(f"the server does not stay up: see {self.log}")
+
+    async def _ask(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
+        try:
+            connection = await asyncpg.connect(self._url, timeout=_ASK_WITHIN_S)
+            try:
+                return list(await connection.fetch(sql, *arguments, timeout=_ASK_WITHIN_S))
+            finally:
+                connection.terminate()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise DatabaseError(f"PostgreSQL does not answer: {error!r}") from error
+
+
+@contextlib.contextmanager
+def suffering(directory: Path, *, port: int, workers: int) -> Iterator[Victim]:
+    """Run a server inside the block; after it nothing is left of it but its files."""
+    victim = Victim(directory, port=port, workers=workers)
+    try:
+        yield victim
+    finally:
+        victim.close()
+
+
+def _is_worker(pid: int) -> bool:
+    try:
+        command = (_PROC / str(pid) / "cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    program = command.partition(b"\0")[0].rpartition(b"/")[2]
+    return program.startswith(b"python") and _NOT_WORKERS not in command
