@@ -1,6 +1,7 @@
 """Logs: one JSON object a line on standard error, ours and the libraries' alike."""
 
 import logging
+import os
 import sys
 from typing import Final
 
@@ -40,6 +41,15 @@ def configure_logs(level: str) -> None:
     )
     handler.addFilter(_shorten_bad_requests)
     logging.basicConfig(handlers=[handler], level=_LIBRARIES, force=True)
+
+
+def bind_worker(place: int) -> None:
+    """Have every line of this process say which worker of a server it is.
+
+    To be called before the event loop runs: what runs in it inherits what was bound before. The
+    database has the incarnations of a process under its host and pid, as `workers.name`.
+    """
+    structlog.contextvars.bind_contextvars(worker=place, pid=os.getpid())
 
 
 def _shorten_bad_requests(record: logging.LogRecord) -> bool:

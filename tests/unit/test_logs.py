@@ -89,3 +89,50 @@ def test_a_client_that_does_not_speak_http_costs_one_short_line(lines: list[Line
     for line in lines[2:4]:
         assert (line.event, line.level) == ("Error handling request from somebody", "warning")
         assert line.exception is None
+
+
+WORKER_SCRIPT = """
+import asyncio, logging, os
+import structlog
+from allocator.logs import bind_worker, configure_logs
+
+configure_logs("info")
+log = structlog.get_logger()
+log.info("before")
+bind_worker(3)
+
+async def serve():
+    log.info("in.the.loop")
+    await asyncio.create_task(later())
+    await asyncio.to_thread(log.info, "in.a.thread")
+    asyncio.get_running_loop().call_soon(logging.getLogger("asyncpg").warning, "of.a.library")
+    await asyncio.sleep(0)
+    log.info("with.its.own", worker=1)
+
+async def later():
+    log.info("in.a.task")
+
+asyncio.run(serve())
+print(os.getpid())
+"""
+
+
+def test_every_line_of_a_worker_says_whose_it_is() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WORKER_SCRIPT],
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = [msgspec.json.decode(line, type=dict[str, object]) for line in done.stderr.splitlines()]
+    pid = int(done.stdout)
+
+    assert {str(line["event"]): (line.get("worker"), line.get("pid")) for line in lines} == {
+        "before": (None, None),
+        "in.the.loop": (3, pid),
+        "in.a.task": (3, pid),
+        "in.a.thread": (3, pid),
+        "of.a.library": (3, pid),
+        "with.its.own": (1, pid),
+    }
