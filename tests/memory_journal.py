@@ -217,7 +217,7 @@ class MemoryJournal:
         mine = self.incarnation
         assert mine is not None
         await self._call("beat", lambda: self.database.beat(mine))
-        return not self.database.fenced[mine]
+        return self.incarnation != mine or not self.database.fenced[mine]
 
     async def resign(self) -> None:
         """Fence the present incarnation for good."""

@@ -121,9 +121,15 @@ class Ownership:
             return await self._survey(connection, dead_after_ms=self._dead_after_ms)
 
     async def beat(self) -> bool:
-        """Say that we live; return whether we may still write."""
+        """Say that we live; return whether we may still write.
+
+        While a renewal is under way nothing is said against it: its incarnation may be about to
+        be, and the former is fenced on purpose.
+        """
+        mine = self._mine
         async with borrowed(self._pool) as connection:
-            return bool(await connection.fetchval(statement("beat"), self._mine[-1]))
+            alive = bool(await connection.fetchval(statement("beat"), mine[-1]))
+        return alive or len(mine) > 1 or self._mine is not mine
 
     async def resign(self) -> None:
         """Fence the present incarnation; whoever claims next has its shards."""
