@@ -6,7 +6,9 @@ above it, and stores the result.
 
 It is run as `python -m allocator.persistence.folding EVENTS LOG_LEVEL`, is told the database's URL
 in the first line of its standard input (a command line can be read by other users), and ends when
-that input does: it never outlives the server that started it.
+that input does: it never outlives the server that started it. Of all such processes on a database
+one folds and the others wait. Should one that lost its lock fold a little longer, both make the
+same snapshots.
 """
 
 import asyncio
@@ -25,7 +27,8 @@ from allocator.domain.snapshots import dump_pool, load_pool
 from allocator.errors import JournalError
 from allocator.logs import configure_logs
 from allocator.persistence.connections import Pool as ConnectionPool
-from allocator.persistence.connections import borrowed, open_pool
+from allocator.persistence.connections import borrowed, connect, open_pool
+from allocator.persistence.leadership import Role, lead
 from allocator.persistence.reader import JournalReader
 from allocator.persistence.statements import statement
 
@@ -87,16 +90,27 @@ async def _run(url: str, *, snapshot_events: int) -> None:
     damaged: set[int] = set()
     while True:
         try:
-            pool = await open_pool(url, size=1)
-            try:
-                while True:
-                    await fold_due(pool, snapshot_events=snapshot_events, damaged=damaged)
-                    await asyncio.sleep(_EVERY_S)
-            finally:
-                pool.terminate()
+            await _lead_and_fold(url, snapshot_events=snapshot_events, damaged=damaged)
         except JournalError as error:
             log.warning("folding.interrupted", error=str(error))
         await asyncio.sleep(_EVERY_S)
+
+
+async def _lead_and_fold(url: str, *, snapshot_events: int, damaged: set[int]) -> None:
+    session = await connect(url, application_name="allocator folding")
+    try:
+        await lead(session, Role.FOLDING)
+        log.info("folding.leading")
+        pool = await open_pool(url, size=1)
+        try:
+            while not session.is_closed():
+                await fold_due(pool, snapshot_events=snapshot_events, damaged=damaged)
+                await asyncio.sleep(_EVERY_S)
+        finally:
+            pool.terminate()
+    finally:
+        session.terminate()
+    raise JournalError("the session that held the lock has ended")
 
 
 async def _until_input_ends(url: str, *, snapshot_events: int) -> None:

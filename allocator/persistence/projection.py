@@ -4,6 +4,9 @@ It reads the tail in commit order, whole transactions below the oldest one still
 applies them set by set in SQL: the numbers never pass through Python, so a hot product costs the
 serving process nothing. Rows and position change in one transaction, so every event is applied
 once. An actor whose rows the tables refuse is quarantined; the others go on.
+
+Of all processes on a database one does this; were it two, each batch would only be waited for
+twice.
 """
 
 import asyncio
@@ -22,6 +25,7 @@ from allocator.persistence.connections import (
     borrowed,
     connect,
 )
+from allocator.persistence.leadership import Role, lead
 from allocator.persistence.statements import statement
 
 log = structlog.get_logger()
@@ -63,11 +67,13 @@ class Projection:
         self._pause_s = pause_s
 
     async def run(self) -> None:
-        """Keep the read models up to date for ever; cancel to stop."""
+        """Keep the read models up to date for ever, while no other does; cancel to stop."""
         while True:
             try:
                 connection = await self._open()
                 try:
+                    await lead(connection, Role.PROJECTION)
+                    log.info("projection.leading")
                     await self._follow(connection)
                 finally:
                     connection.terminate()
@@ -76,7 +82,7 @@ class Projection:
             await asyncio.sleep(_RETRY_S)
 
     async def catch_up(self) -> int:
-        """Apply everything that is settled now; return how many events that was.
+        """Apply everything that is settled now, whoever leads; return how many events that was.
 
         Raises:
             JournalError: The database does not answer.

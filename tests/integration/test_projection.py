@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest_asyncio
 
+from allocator.persistence.leadership import Role, lead
 from allocator.persistence.projection import Projection
 from allocator.persistence.statements import statement
 from tests.integration.api_shapes import Balance, Order, Stock
@@ -21,6 +23,20 @@ WAITING = """
 SELECT count(*) FROM pg_stat_activity
 WHERE wait_event_type = 'Lock' AND application_name = 'allocator projection'
   AND datname = current_database()
+"""
+LEADERS = """
+SELECT pid FROM pg_locks JOIN pg_stat_activity USING (pid)
+WHERE locktype = 'advisory' AND granted AND application_name = 'allocator projection'
+  AND datname = current_database()
+"""
+ASKED = """
+SELECT query_start FROM pg_stat_activity
+WHERE application_name = 'allocator projection' AND datname = current_database()
+  AND query LIKE '%pg_try_advisory_lock%'
+"""
+SESSIONS = """
+SELECT count(*) FROM pg_stat_activity
+WHERE application_name = 'allocator projection' AND datname = current_database()
 """
 
 
@@ -166,3 +182,74 @@ async def test_numbers_that_do_not_fit_stop_the_lists_of_that_actor_alone(
     await projection.catch_up()
     assert await shop.metric(QUARANTINED) == 0
     assert await listed(shop) == [await shop.balance()]
+
+
+@asynccontextmanager
+async def running(database_url: str, *, projections: int) -> AsyncIterator[None]:
+    """So many projections, which follow the journal until the context is left."""
+    tasks = [
+        asyncio.create_task(Projection(url=database_url, era=ERA, pause_s=0.01).run())
+        for _ in range(projections)
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(each, asyncio.CancelledError) for each in ended), ended
+
+
+async def test_of_several_projections_one_works_and_another_takes_over_when_it_ends(
+    shop: Shop, database_url: str
+) -> None:
+    """N16: and the read models are what the journal says, each event applied once."""
+    async with database(database_url) as looking, running(database_url, projections=3):
+
+        async def all_there() -> bool:
+            return bool(await looking.fetchval(SESSIONS) == 3)
+
+        async def led_by_another() -> bool:
+            return bool({row["pid"] for row in await looking.fetch(LEADERS)} - led)
+
+        led: set[int] = set()
+        for _ in range(3):
+            await until(all_there)
+            await until(led_by_another)
+            [leader] = await looking.fetch(LEADERS)
+            await trade(shop)
+            await shop.projected()
+            led = {leader["pid"]}
+            await looking.execute("SELECT pg_terminate_backend($1)", leader["pid"])
+            await trade(shop)
+            await shop.projected()
+
+        assert await listed(shop) == [await shop.balance()]
+        assert await shop.metric(QUARANTINED) == 0
+        applied = "SELECT events FROM projections WHERE name = 'read models'"
+        assert await looking.fetchval(applied) == 6 * EVENTS
+    before = await contents(database_url)
+
+    await execute(database_url, statement("project_forget"))
+    assert await Projection(url=database_url, era=ERA).catch_up() == 6 * EVENTS
+    assert await contents(database_url) == before
+
+
+async def test_a_projection_that_waits_projects_nothing(shop: Shop, database_url: str) -> None:
+    async with database(database_url) as leading, database(database_url) as looking:
+        await lead(leading, Role.PROJECTION)
+        await trade(shop)
+        async with running(database_url, projections=1):
+
+            async def has_asked_and_asks_again() -> bool:
+                asked = await looking.fetch(ASKED)
+                times.update(row["query_start"] for row in asked)
+                return len(times) > 1
+
+            times: set[object] = set()
+            await until(has_asked_and_asks_again)
+            assert await listed(shop) == []
+
+            await leading.execute("SELECT pg_advisory_unlock_all()")
+            await shop.projected()
+            assert await listed(shop) == [await shop.balance()]

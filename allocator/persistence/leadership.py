@@ -1,0 +1,38 @@
+"""Of all processes that could do a thing, one does it, and another when that one dies.
+
+Whoever leads holds an advisory lock with the session of its connection. PostgreSQL lets the lock
+go in the moment in which that session ends, however it ends; so nobody leads twice, and nothing
+has to be found out about the dead. What two must never do at once is done on that very
+connection: then the work ends with the right to do it.
+"""
+
+import asyncio
+from enum import IntEnum
+from typing import Final
+
+from allocator.errors import JournalError
+from allocator.persistence.connections import FAILURES, Connection
+
+_TRY_EVERY_S: Final = 0.5
+
+
+class Role(IntEnum):
+    """What one process of all does, as the number of its lock."""
+
+    PROJECTION = 0x70726F6A
+    FOLDING = 0x666F6C64
+
+
+async def lead(connection: Connection, role: Role) -> None:
+    """Return when the role is ours; it is until `connection` ends.
+
+    Raises:
+        JournalError: The database does not answer.
+    """
+    try:
+        while True:
+            if await connection.fetchval("SELECT pg_try_advisory_lock($1)", role):
+                return
+            await asyncio.sleep(_TRY_EVERY_S)
+    except FAILURES as error:
+        raise JournalError(f"{role.name.lower()}: {type(error).__name__}: {error}") from error
