@@ -90,11 +90,17 @@ class Peering:
         return self._owners[shard] if self._owners else None
 
     def call_all(self, request: Request) -> dict[str, asyncio.Future[Response]]:
-        """Ask every peer; those that cannot be asked are left out."""
-        calls = {}
-        for link in self._links.values():
+        """Ask every peer; those that cannot be asked are left out.
+
+        Returns:
+            Their answers to come, by their names; while workers are exchanged two have one name,
+            and the second goes by that of its socket.
+        """
+        calls: dict[str, asyncio.Future[Response]] = {}
+        for path, link in self._links.items():
+            name = link.peer if link.peer not in {*calls, self.name} else Path(path).stem
             try:
-                calls[link.peer] = link.call(request)
+                calls[name] = link.call(request)
             except AllocatorError as error:
                 log.debug("peering.cannot_ask", peer=link.peer, error=str(error))
         return calls
