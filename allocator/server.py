@@ -108,6 +108,8 @@ async def _supervise(config: Config) -> int:
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(_peers_directory(config))
         listener = stack.enter_context(await _listen_after_orphans(config, directory))
+        for stale in directory.glob("*.sock"):  # of the dead: the port is ours alone
+            stale.unlink()
         database = await stack.enter_async_context(_open_database(config))
         name = str(uuid4())
         settings = WorkerSettings(

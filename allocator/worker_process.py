@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -56,12 +57,17 @@ async def _serve(settings: WorkerSettings) -> int:
     )
     async with seated(settings.config, seat) as worker:
         settle_memory()
-        print('{"ready": true}', flush=True)  # noqa: T201 (what the supervisor waits for)
+        _say_ready()
         log.info("worker.started", pid=os.getpid())
         failed = await until_stopped(stop, worker.background)
         log.info("worker.stopping")
     orphaned.cancel()
     return _EXIT_FAILED if failed else 0
+
+
+def _say_ready() -> None:
+    with suppress(BrokenPipeError):  # nobody supervises us any more: no reason not to serve
+        os.write(sys.stdout.fileno(), b'{"ready": true}\n')
 
 
 def _retire(orphaned: asyncio.Task[None], stop: asyncio.Event) -> bool:
