@@ -128,10 +128,10 @@ class ForwardStatistics:
     """Counters of what workers ask each other, which only grow.
 
     Attributes:
-        sent: Requests that were forwarded to another worker, each once however often it is tried.
+        sent: Requests that went to another worker, each attempt.
         received: Requests that came from other workers.
-        failed: Of those sent, those without an answer: their clients heard 503.
-        retried: Times that one was sent again, because the shard had moved or a worker was gone.
+        failed: Of those, the ones without an answer: their clients heard 503.
+        retried: Times that one waited for another owner: its shard moved, or the worker was gone.
     """
 
     __slots__ = ("failed", "received", "retried", "sent")

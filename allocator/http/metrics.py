@@ -40,7 +40,7 @@ _COUNTERS: Final = {
     "forwards_sent": "Requests that one worker asked another",
     "forwards_received": "Requests that one worker had from another",
     "forwards_failed": "Requests to another worker that were not answered",
-    "forwards_retried": "Times that a request to another worker was sent again",
+    "forwards_retried": "Times that such a request waited for a new owner of its shard",
     "shards_given": "Shards that a worker gave away",
     "shards_taken": "Shards that a worker took",
 }

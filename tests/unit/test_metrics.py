@@ -1,0 +1,208 @@
+"""What a scraper reads: totals of all workers, and per worker what tells them apart."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, get_args
+
+import msgspec
+import pytest
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from allocator.actors.statistics import REASONS, ROWS_BUCKETS, SECONDS_BUCKETS, Figures
+from allocator.domain.codec import KINDS
+from allocator.domain.messages import Refusal
+from allocator.domain.rows import Lag
+from allocator.http.metrics import metrics_text
+
+DOCS: Final = Path(__file__).parents[2] / "docs"
+LAG: Final = Lag(events=30, held_back=20, quarantined=1)
+QUIET: Final = Lag(events=0, held_back=0, quarantined=0)
+
+_TABLE_ROW: Final = re.compile(r"^\| `(allocator_\w+)`", re.MULTILINE)
+_NAME: Final = re.compile(r"\ballocator_\w+")
+
+
+def families(
+    figures: Mapping[str, Figures | None] | None = None, *, lag: Lag | None = QUIET
+) -> dict[str, Metric]:
+    text = metrics_text(
+        {"0": Figures()} if figures is None else figures, lag=lag, versions={"version": "1.2.3"}
+    )
+    return {family.name: family for family in text_string_to_metric_families(text.decode())}
+
+
+def values(family: Metric) -> dict[tuple[str, ...], float]:
+    """Every sample by the values of its labels; only of families with one sample name."""
+    return {tuple(sample.labels.values()): sample.value for sample in family.samples}
+
+
+def test_figures_of_all_workers_are_one_number() -> None:
+    shown = families(
+        {
+            "0": Figures(requests={"201": 5, "409": 1}, shards=100, append_rows_max=7),
+            "1": Figures(requests={"201": 2}, shards=156, append_rows_max=9),
+        }
+    )
+
+    assert values(shown["allocator_requests"]) == {("201",): 7, ("409",): 1}
+    assert values(shown["allocator_shards"]) == {(): 256}
+    assert values(shown["allocator_unowned_shards"]) == {(): 0}
+    assert values(shown["allocator_append_rows_max"]) == {(): 9}
+
+
+def test_what_tells_workers_apart_has_their_label() -> None:
+    shown = families(
+        {
+            "0": Figures(shards=100, unanswered_messages=3, repairs=1),
+            "1": Figures(shards=120, unanswered_messages=4, repairs=2),
+        }
+    )
+
+    assert values(shown["allocator_worker_up"]) == {("0",): 1, ("1",): 1}
+    assert values(shown["allocator_worker_shards"]) == {("0",): 100, ("1",): 120}
+    assert values(shown["allocator_worker_unanswered_messages"]) == {("0",): 3, ("1",): 4}
+    assert values(shown["allocator_worker_repairs"]) == {("0",): 1, ("1",): 2}
+    assert values(shown["allocator_unowned_shards"]) == {(): 36}
+
+
+def test_a_worker_that_does_not_answer_is_down_and_its_shards_count_as_nobodys() -> None:
+    shown = families({"0": Figures(shards=128), "1": None})
+
+    assert values(shown["allocator_worker_up"]) == {("0",): 1, ("1",): 0}
+    assert values(shown["allocator_worker_shards"]) == {("0",): 128}
+    assert values(shown["allocator_unowned_shards"]) == {(): 128}
+
+
+def test_a_server_of_one_worker_shows_the_same_names_as_one_of_several() -> None:
+    assert families().keys() == families({"0": Figures(), "1": Figures(), "2": None}).keys()
+
+
+def test_every_metric_is_there_before_anything_has_happened() -> None:
+    """A rate can be taken of the first event only if there was a zero before."""
+    empty = [name for name, family in families().items() if not family.samples]
+
+    assert empty == ["allocator_requests"]  # whose labels are whatever clients get to see
+
+
+def test_what_became_of_orders_and_of_stocks_is_told_with_the_reason() -> None:
+    shown = families(
+        {
+            "0": Figures(
+                events={
+                    "order_placed": 9,
+                    "order_dispatched": 5,
+                    "order_cancelled": 3,
+                    "stock_received": 2,
+                    "lot_expired": 1,
+                },
+                refusals={
+                    "insufficient_stock": 40,
+                    "order_not_open": 30,
+                    "already_expired": 20,
+                    "key_reused": 10,
+                },
+            )
+        }
+    )
+
+    assert values(shown["allocator_orders"]) == {
+        ("placed", ""): 9,
+        ("dispatched", ""): 5,
+        ("cancelled", ""): 3,
+        ("refused", "insufficient_stock"): 40,
+        ("refused", "order_not_open"): 30,
+    }
+    assert values(shown["allocator_stocks"]) == {
+        ("received", ""): 2,
+        ("expired", ""): 1,
+        ("refused", "already_expired"): 20,
+    }
+    assert values(shown["allocator_key_conflicts"]) == {(): 10}
+
+
+@pytest.mark.parametrize("kind", KINDS.values())
+def test_every_event_is_told(kind: str) -> None:
+    assert families({"0": Figures(events={kind: 1})}) != families()
+
+
+@pytest.mark.parametrize("refusal", get_args(Refusal))
+def test_every_refusal_is_told(refusal: type[Refusal]) -> None:
+    assert families({"0": Figures(refusals={REASONS[refusal]: 1})}) != families()
+
+
+@pytest.mark.parametrize("name", Figures.__struct_fields__)
+def test_every_figure_is_told(name: str) -> None:
+    some = {
+        "requests": {"200": 1},
+        "events": {"order_placed": 1},
+        "refusals": {"key_reused": 1},
+        "requests_by_time": [1],
+        "appends_by_time": [1],
+        "appends_by_rows": [1],
+    }
+    figures = msgspec.convert({name: some.get(name, 1)}, Figures)
+
+    assert families({"0": figures}) != families()
+
+
+@pytest.mark.parametrize(
+    ("family", "field", "buckets", "unit"),
+    [
+        ("allocator_request_seconds", "requests_by_time", SECONDS_BUCKETS, 1e-6),
+        ("allocator_commit_seconds", "appends_by_time", SECONDS_BUCKETS, 1e-6),
+        ("allocator_commit_rows", "appends_by_rows", ROWS_BUCKETS, 1),
+    ],
+)
+def test_a_histogram_counts_what_is_at_most_its_bound(
+    family: str, field: str, buckets: int, unit: float
+) -> None:
+    figures = msgspec.convert({field: list(range(buckets))}, Figures)
+    bounds = {
+        float(sample.labels["le"]): sample.value
+        for sample in families({"0": figures})[family].samples
+        if sample.name.endswith("_bucket")
+    }
+
+    assert len(bounds) == buckets
+    for number, (bound, count) in enumerate(bounds.items()):
+        last = number == buckets - 1
+        assert bound == (float("inf") if last else pytest.approx(2**number * unit))
+        assert count == sum(range(number + 1))
+
+
+def test_what_is_not_known_of_the_read_models_is_not_told() -> None:
+    known, unknown = families(lag=LAG), families(lag=None)
+
+    assert known.keys() - unknown.keys() == {
+        "allocator_projection_lag_events",
+        "allocator_projection_held_back_events",
+        "allocator_quarantined_projections",
+    }
+    assert values(known["allocator_projection_lag_events"]) == {(): 30}
+    assert values(known["allocator_projection_held_back_events"]) == {(): 20}
+    assert values(known["allocator_quarantined_projections"]) == {(): 1}
+
+
+def test_every_metric_says_what_it_means() -> None:
+    assert [name for name, family in families().items() if not family.documentation] == []
+
+
+def test_the_handbook_explains_every_metric_and_no_other() -> None:
+    handbook = (DOCS / "operations.md").read_text("utf-8")
+    table = handbook.partition("\n## Every metric\n")[2].partition("\n## ")[0]
+    shown = {
+        f"{family.name}_total" if family.type == "counter" else family.name
+        for family in families().values()
+    }
+
+    assert sorted(_TABLE_ROW.findall(table)) == sorted(shown)
+
+
+def test_the_handbook_names_no_metric_that_is_not_served() -> None:
+    handbook = (DOCS / "operations.md").read_text("utf-8")
+    some = families({"0": Figures(requests={"200": 1})}).values()
+    known = {family.name for family in some} | {one.name for each in some for one in each.samples}
+
+    assert set(_NAME.findall(handbook)) - known == set()
