@@ -35,8 +35,8 @@ class Kind(enum.Enum):
         return self not in {Kind.SEE_BALANCE, Kind.SEE_ORDER}
 
 
-class _Answer(msgspec.Struct, frozen=True, gc=False):
-    """A value."""
+class _Answer(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """A value; its tag is for those who read kept histories."""
 
 
 class Done(_Answer, frozen=True):
