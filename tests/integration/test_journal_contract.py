@@ -4,9 +4,7 @@ Every test runs against both. So what is proved over `MemoryJournal`, breakdowns
 proved over something that promises what PostgreSQL promises.
 """
 
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
 from functools import partial
 
 import pytest
@@ -17,76 +15,26 @@ from allocator.domain.ids import SHARDS
 from allocator.domain.messages import Event, OrderPlaced, StockReceived
 from allocator.domain.records import GENESIS, Batch, Record, StoredSnapshot
 from allocator.errors import JournalError
-from allocator.persistence.connections import connect, open_pool
-from allocator.persistence.installation import open_installation
-from allocator.persistence.journal import PostgresJournal
-from allocator.persistence.migrate import migrate
-from allocator.persistence.ownership import Ownership
 from tests.builders import ACTOR, NOW_MS, records_of
-from tests.memory_database import MemoryDatabase
-from tests.memory_journal import MemoryJournal
+from tests.integration.journals import Journals, MemoryJournals, in_postgres
 
 OTHER = ACTOR + 256
-TIMEOUT_S = 10.0
 EVENTS: list[tuple[int, Event]] = [
     (NOW_MS, StockReceived(quantity=5)),
     (NOW_MS + 1, OrderPlaced(quantity=1, picks=((1, 1),), customer='Žofie "Ω"\n😀')),
     (NOW_MS + 1, OrderPlaced(quantity=1, picks=((1, 1),))),
 ]
 
-MakeJournal = Callable[[], Awaitable[Journal]]
-"""Returns the journal of one more worker, its first incarnation open, that sees no life."""
-
 
 @pytest_asyncio.fixture(params=["memory", "postgres"])
-async def make_journal(request: pytest.FixtureRequest) -> AsyncIterator[MakeJournal]:
-    async with AsyncExitStack() as stack:
-        if request.param == "memory":
-            yield _in_memory()
-        else:
-            yield await _in_postgres(request.getfixturevalue("database_url"), stack)
-
-
-def _in_memory() -> MakeJournal:
-    database = MemoryDatabase(clock=lambda: time.time_ns() // 1_000_000, dead_after_ms=0)
-
-    async def make() -> Journal:
-        journal = MemoryJournal(database)
-        await journal.renew()
-        return journal
-
-    return make
-
-
-async def _in_postgres(url: str, stack: AsyncExitStack) -> MakeJournal:
-    connection = await connect(url, application_name="contract", timeout_s=TIMEOUT_S)
-    await migrate(connection)
-    installation = await open_installation(connection)
-    for actor_id in (ACTOR, OTHER):
-        await connection.execute(
-            "INSERT INTO actors (id, kind, key) VALUES ($1, 'pool', $2)", actor_id, str(actor_id)
-        )
-    connection.terminate()
-
-    async def revive() -> None:
-        """Nothing ever has to be started again."""
-
-    async def make() -> Journal:
-        pool = await open_pool(url, size=3)
-        stack.callback(pool.terminate)
-        journal = PostgresJournal(
-            url=url,
-            timeout_s=TIMEOUT_S,
-            pool=pool,
-            ownership=Ownership(pool, name="contract", server="", address="", dead_after_ms=0),
-            era=installation.era,
-            revive=revive,
-        )
-        await journal.renew()
-        stack.push_async_callback(journal.resign)
-        return journal
-
-    return make
+async def journals(request: pytest.FixtureRequest) -> AsyncIterator[Journals]:
+    """Of workers that see no life in any other."""
+    if request.param == "memory":
+        yield MemoryJournals(dead_after_ms=0)
+        return
+    url = request.getfixturevalue("database_url")
+    async with in_postgres(url, ACTOR, OTHER, dead_after_ms=0) as opened:
+        yield opened
 
 
 def batch_of(records: Sequence[Record], *, wakes: dict[int, int | None] | None = None) -> Batch:
@@ -129,15 +77,15 @@ async def stored(journal: Journal, *, actor_id: int = ACTOR, after_seq: int = 0)
     return [record for chunk in chunks for record in chunk]
 
 
-async def test_whoever_claims_first_owns_every_shard(make_journal: MakeJournal) -> None:
-    journal = await make_journal()
+async def test_whoever_claims_first_owns_every_shard(journals: Journals) -> None:
+    journal = await journals.open()
 
     assert await journal.claim() == frozenset(range(SHARDS))
     assert await journal.beat()
 
 
-async def test_appended_rows_are_read_back_as_they_were(make_journal: MakeJournal) -> None:
-    journal = await make_journal()
+async def test_appended_rows_are_read_back_as_they_were(journals: Journals) -> None:
+    journal = await journals.open()
     records = records_of(EVENTS)
     await journal.append(batch_of(records[:2]))
     await journal.append(batch_of(records[2:]))
@@ -148,9 +96,9 @@ async def test_appended_rows_are_read_back_as_they_were(make_journal: MakeJourna
     assert await stored(journal, after_seq=3) == []
 
 
-async def test_an_append_is_stored_whole_or_not_at_all(make_journal: MakeJournal) -> None:
+async def test_an_append_is_stored_whole_or_not_at_all(journals: Journals) -> None:
     """The key is (actor, seq): of two who believe they own an actor, one appends seq n+1."""
-    journal = await make_journal()
+    journal = await journals.open()
     records = records_of(EVENTS)
     await journal.append(batch_of(records[:1]))
     both = [*records_of(EVENTS[:1], actor_id=OTHER), *records[:2]]
@@ -163,9 +111,9 @@ async def test_an_append_is_stored_whole_or_not_at_all(make_journal: MakeJournal
     assert await journal.due_wakes(now_ms=NOW_MS, limit=9) == []
 
 
-async def test_the_key_alone_accepts_a_gap(make_journal: MakeJournal) -> None:
+async def test_the_key_alone_accepts_a_gap(journals: Journals) -> None:
     """So it is the worker that must not send a row after one that failed."""
-    journal = await make_journal()
+    journal = await journals.open()
     records = records_of(EVENTS)
     await journal.append(batch_of(records[2:]))
 
@@ -173,12 +121,12 @@ async def test_the_key_alone_accepts_a_gap(make_journal: MakeJournal) -> None:
 
 
 async def test_a_fenced_incarnation_can_neither_append_nor_confirm(
-    make_journal: MakeJournal,
+    journals: Journals,
 ) -> None:
-    deposed = await make_journal()
+    deposed = await journals.open()
     await deposed.claim()
     await deposed.confirm()
-    heir = await make_journal()
+    heir = await journals.open()
 
     assert await heir.claim() == frozenset(range(SHARDS))
     assert not await deposed.beat()
@@ -191,8 +139,8 @@ async def test_a_fenced_incarnation_can_neither_append_nor_confirm(
     assert await deposed.claim() == frozenset()
 
 
-async def test_a_renewal_keeps_the_shards_and_may_write_again(make_journal: MakeJournal) -> None:
-    journal = await make_journal()
+async def test_a_renewal_keeps_the_shards_and_may_write_again(journals: Journals) -> None:
+    journal = await journals.open()
     claimed = await journal.claim()
     with pytest.raises(JournalError):
         await journal.append(batch_of([*records_of(EVENTS), *records_of(EVENTS)]))
@@ -204,25 +152,25 @@ async def test_a_renewal_keeps_the_shards_and_may_write_again(make_journal: Make
     assert len(await stored(journal)) == 3
 
 
-async def test_a_deposed_worker_renews_to_nothing(make_journal: MakeJournal) -> None:
-    deposed = await make_journal()
+async def test_a_deposed_worker_renews_to_nothing(journals: Journals) -> None:
+    deposed = await journals.open()
     await deposed.claim()
-    await (await make_journal()).claim()
+    await (await journals.open()).claim()
 
     assert await deposed.renew() == frozenset()
     assert await deposed.beat()
 
 
-async def test_what_is_resigned_is_free_at_once(make_journal: MakeJournal) -> None:
-    first = await make_journal()
+async def test_what_is_resigned_is_free_at_once(journals: Journals) -> None:
+    first = await journals.open()
     await first.claim()
     await first.resign()
 
-    assert len(await (await make_journal()).claim()) == SHARDS
+    assert len(await (await journals.open()).claim()) == SHARDS
 
 
-async def test_rows_are_found_by_principal_and_key(make_journal: MakeJournal) -> None:
-    journal = await make_journal()
+async def test_rows_are_found_by_principal_and_key(journals: Journals) -> None:
+    journal = await journals.open()
     names = [("", "k"), ("ada", "k"), ("", "l")]
     rows = [
         keyed_row(record, principal=principal, key=key)
@@ -238,8 +186,8 @@ async def test_rows_are_found_by_principal_and_key(make_journal: MakeJournal) ->
         assert sorted(found, key=lambda row: row.seq) == rows[:2]
 
 
-async def test_rows_with_and_without_keys_travel_together(make_journal: MakeJournal) -> None:
-    journal = await make_journal()
+async def test_rows_with_and_without_keys_travel_together(journals: Journals) -> None:
+    journal = await journals.open()
     plain = records_of(EVENTS)
     rows = [plain[0], keyed_row(plain[1], principal="", key=" ~"), plain[2]]
     rows += [keyed_row(row, principal="ada", key="l") for row in records_of(EVENTS, actor_id=OTHER)]
@@ -250,8 +198,8 @@ async def test_rows_with_and_without_keys_travel_together(make_journal: MakeJour
     assert await stored(journal) == plain
 
 
-async def test_wake_ups_are_stored_with_the_rows(make_journal: MakeJournal) -> None:
-    journal = await make_journal()
+async def test_wake_ups_are_stored_with_the_rows(journals: Journals) -> None:
+    journal = await journals.open()
     mine, others = records_of(EVENTS), records_of(EVENTS, actor_id=OTHER)
     wakes: dict[int, int | None] = {ACTOR: NOW_MS + 2, OTHER: NOW_MS + 1}
     await journal.append(batch_of([mine[0], others[0]], wakes=wakes))
@@ -268,8 +216,8 @@ async def test_wake_ups_are_stored_with_the_rows(make_journal: MakeJournal) -> N
     assert (await journal.origin(OTHER)).wake_at_ms is None
 
 
-async def test_a_recovery_starts_from_the_newest_snapshot(make_journal: MakeJournal) -> None:
-    journal = await make_journal()
+async def test_a_recovery_starts_from_the_newest_snapshot(journals: Journals) -> None:
+    journal = await journals.open()
     records = records_of(EVENTS)
     await journal.append(batch_of(records))
     fresh = await journal.origin(ACTOR)
@@ -284,8 +232,8 @@ async def test_a_recovery_starts_from_the_newest_snapshot(make_journal: MakeJour
     assert origin.head == records[2].digest
 
 
-async def test_a_snapshot_of_the_same_seq_replaces_the_former(make_journal: MakeJournal) -> None:
-    journal = await make_journal()
+async def test_a_snapshot_of_the_same_seq_replaces_the_former(journals: Journals) -> None:
+    journal = await journals.open()
     await journal.append(batch_of(records_of(EVENTS)))
     for state in (b"first", b"second"):
         await journal.save_snapshot(ACTOR, StoredSnapshot(seq=3, state=state))
@@ -293,8 +241,8 @@ async def test_a_snapshot_of_the_same_seq_replaces_the_former(make_journal: Make
     assert (await journal.origin(ACTOR)).snapshot == StoredSnapshot(seq=3, state=b"second")
 
 
-async def test_an_actor_that_was_never_used_has_no_origin(make_journal: MakeJournal) -> None:
-    journal = await make_journal()
+async def test_an_actor_that_was_never_used_has_no_origin(journals: Journals) -> None:
+    journal = await journals.open()
     origin = await journal.origin(OTHER)
 
     assert (origin.snapshot, origin.head, origin.wake_at_ms) == (None, GENESIS, None)
