@@ -71,7 +71,7 @@ class JournalWriter:
         self._batch_max = batch_max
         self._repair = repair
         self._turns: deque[_Turn] = deque([_Turn()])
-        self._in_flight: _Turn | None = None
+        self._in_flight: _Turn | None = None  # or released already
         self._work = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -217,7 +217,6 @@ class JournalWriter:
         return found
 
     def _release(self, turn: _Turn) -> None:
-        self._in_flight = None
         self.unanswered -= len(turn.answers)
         for actor, reply, answer in turn.answers:
             if actor is not None:

@@ -13,13 +13,12 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def scraped(shop: Shop) -> dict[tuple[str, str], float]:
-    """Every sample, by its name and its only label or nothing."""
+    """Every sample, by its name and its labels; those that are empty say nothing."""
     text = (await shop.get("/metrics")).body.decode()
     return {
-        (sample.name, next(iter(sample.labels.values()), "")): sample.value
+        (sample.name, " ".join(filter(None, sample.labels.values()))): sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
-        if len(sample.labels) <= 1
     }
 
 
@@ -127,12 +126,19 @@ async def test_metrics_count_what_happened(shop: Shop) -> None:
     assert grown("allocator_requests_total", "200") == 3  # the first scrape is one of them
     for status in ("400", "404", "409", "422"):
         assert grown("allocator_requests_total", status) == 1
+    assert grown("allocator_orders_total", "placed") == 1
+    assert grown("allocator_orders_total", "dispatched") == 1
+    assert grown("allocator_orders_total", "refused insufficient_stock") == 1
+    assert grown("allocator_stocks_total", "received") == 1
+    assert grown("allocator_commit_rows_count") == grown("allocator_commit_seconds_count") == 3
     assert grown("allocator_appended_rows_total") == 3
     assert grown("allocator_appends_total") == 3
     assert grown("allocator_recoveries_total") == 1
     assert grown("allocator_actors") == 1
     assert grown("allocator_confirms_total") >= 2
-    assert after["allocator_shards", ""] == 256
+    assert after["allocator_shards", ""] == after["allocator_worker_shards", "0"] == 256
+    assert after["allocator_unowned_shards", ""] == 0
+    assert after["allocator_worker_up", "0"] == 1
     assert after["allocator_unanswered_messages", ""] == 0
     assert after["allocator_quarantined_actors", ""] == 0
     assert after["allocator_quarantined_projections", ""] == 0

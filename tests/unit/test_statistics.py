@@ -14,6 +14,8 @@ from allocator.actors.statistics import (
     SECONDS_BUCKETS,
     Durations,
     Figures,
+    ForwardStatistics,
+    HandOverStatistics,
     WriterStatistics,
     merged,
 )
@@ -142,6 +144,7 @@ async def test_the_fullest_mailbox_is_seen_while_a_commit_takes_its_time() -> No
         appending = scene.journal.hold("append")
         orders = [scene.ask(place(1))]
         await appending.reached()
+        alone = figures(scene)
         orders += [scene.ask(place(1)) for _ in range(2)]
         orders += [scene.ask(place(1), actor_id=OTHER)]
         during = figures(scene)
@@ -149,6 +152,7 @@ async def test_the_fullest_mailbox_is_seen_while_a_commit_takes_its_time() -> No
         await soon(asyncio.gather(*orders))
         after = figures(scene)
 
+    assert (alone.unanswered_messages, alone.mailbox_messages_max) == (1, 1)
     assert (during.unanswered_messages, during.mailbox_messages_max) == (4, 3)
     assert (after.unanswered_messages, after.mailbox_messages_max) == (0, 0)
 
@@ -197,6 +201,27 @@ async def test_how_it_is_now_is_told_beside_what_was_counted() -> None:
     assert (counted.appends, counted.appended_rows, counted.confirms) == (1, 1, 1)
     assert sum(counted.appends_by_time) == sum(counted.appends_by_rows) == 1
     assert counted.append_seconds > 0
+
+
+@virtual_time
+async def test_what_other_parts_count_is_told_under_its_name() -> None:
+    requests, forwards, hand_overs = HttpStatistics(), ForwardStatistics(), HandOverStatistics()
+    requests.count(201, 0.5)
+    requests.count(201, 1.0)
+    requests.count(409, 0.25)
+    forwards.sent, forwards.received, forwards.failed, forwards.retried = 1, 2, 3, 4
+    hand_overs.given, hand_overs.taken = 5, 6
+    async with serving() as scene:
+        directory = scene.worker.directory.statistics
+        directory.recoveries, directory.replayed, directory.passivations = 7, 8, 9
+        told = figures_of(scene.worker, requests, forwards=forwards, hand_overs=hand_overs)
+
+    assert told.requests == {"201": 2, "409": 1}
+    assert (sum(told.requests_by_time), told.request_seconds) == (3, 1.75)
+    assert (told.forwards_sent, told.forwards_received) == (1, 2)
+    assert (told.forwards_failed, told.forwards_retried) == (3, 4)
+    assert (told.shards_given, told.shards_taken) == (5, 6)
+    assert (told.recoveries, told.replayed_events, told.passivations) == (7, 8, 9)
 
 
 @pytest.mark.parametrize(
