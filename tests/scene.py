@@ -33,10 +33,12 @@ class Scene:
         logs: What was logged, oldest first.
     """
 
-    def __init__(self, database: MemoryDatabase, limits: Limits, clock: Clock) -> None:
+    def __init__(
+        self, database: MemoryDatabase, limits: Limits, clock: Clock, *, server: str = ""
+    ) -> None:
         self.database = database
         self.logs: Sequence[MutableMapping[str, object]] = []
-        self.journal = MemoryJournal(database)
+        self.journal = MemoryJournal(database, server=server)
         self.worker = Worker(self.journal, clock=clock, limits=limits)
 
     def ask(self, command: Command, *, actor_id: int = ACTOR) -> asyncio.Future[Answer]:
@@ -124,10 +126,14 @@ async def serving(
     *,
     limits: Limits | None = None,
     clock: Clock = now_ms,
+    server: str = "",
 ) -> AsyncIterator[Scene]:
-    """Run a worker; afterwards everything is answered, counted down, and in order."""
+    """Run a worker; afterwards everything is answered, counted down, and in order.
+
+    Workers of one named server share the shards; without a name each is of its own.
+    """
     database = database or MemoryDatabase(clock=now_ms)
-    scene = Scene(database, limits or Limits(), clock)
+    scene = Scene(database, limits or Limits(), clock, server=server)
     with capture_logs() as scene.logs:
         await scene.worker.start()
 

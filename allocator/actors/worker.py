@@ -94,6 +94,7 @@ class Worker:
         )
         self._closed: str | None = "the server is starting"
         self._stopping = False
+        self._retired = False
         self._ownership = asyncio.Lock()  # a claim that overlaps a renewal would be of neither
         self.tasks: list[asyncio.Task[None]] = []
 
@@ -106,6 +107,11 @@ class Worker:
     def open(self) -> bool:
         """Whether messages are accepted, for the shards that are ours."""
         return self._closed is None
+
+    @property
+    def retired(self) -> bool:
+        """Whether our shards are given up for good."""
+        return self._retired
 
     async def start(self) -> None:
         """Open an incarnation, claim what is free, and begin to serve.
@@ -218,11 +224,7 @@ class Worker:
             if not await self._quieten(giving):
                 self.shards = self._owned
                 return False
-            try:
-                async with self.writer.sending:
-                    self._own(await self._journal.renew(keeping))
-            except JournalError as error:
-                self.writer.doubt(error)  # the repair finds out whose they are
+            if not await self._renew_for(keeping):
                 return False
         moved = MovedError(reason="another worker is taking this shard over")
         self.directory.keep_only(self.shards, because=moved)
@@ -230,28 +232,48 @@ class Worker:
         log.info("worker.gave", shards=len(giving), kept=len(self.shards))
         return True
 
+    async def _renew_for(self, keeping: frozenset[int]) -> bool:
+        """Go on with these shards alone; return whether they are still ours."""
+        try:
+            async with self.writer.sending:
+                self._own(await self._journal.renew(keeping))
+                if self.shards == keeping:
+                    return True
+                # We had been deposed. What is decided was decided on memory of that life, and
+                # must not leave under this one, which may write.
+                self.writer.doubt(JournalError("another worker has taken the shards"))
+        except JournalError as error:
+            self.writer.doubt(error)  # the repair finds out whose they are
+        return False
+
     async def retire(self) -> None:
         """Give everything away for good, and beat no more; requests are to go elsewhere."""
         self._stopping = True
-        async with self._ownership:
-            leaving, self.shards = self.shards, frozenset()
-            await self._quieten(leaving)  # if that fails, they are answered "unknown"
-            for task in self.tasks:
-                task.cancel()
-            await asyncio.gather(*self.tasks, return_exceptions=True)
-            self._closed = "the server is stopping"
-            self._give_up(self.writer.abandon())
-            await self._resign()
+        if self._closed is None:  # a repair may take for ever, and has answered everybody
+            async with self._ownership:
+                leaving, self.shards = self.shards, frozenset()
+                await self._quieten(leaving)  # if that fails, they are answered "unknown"
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.shards = frozenset()
+        self._closed = "the server is stopping"
+        self._give_up(self.writer.abandon())
+        await self._resign()
 
     async def _quieten(self, shards: frozenset[int]) -> bool:
-        """Wait until nothing of these shards is under way; no new message is let in meanwhile."""
+        """Wait until nothing of these shards is under way; no new message is let in meanwhile.
+
+        Returns:
+            False if it takes too long, or if a repair has begun, which waits for us.
+        """
         until_ms = self._clock() + _QUIETEN_MS
         busy: list[Actor] = []
         while True:
             busy = [each for each in busy or self.directory.of(shards) if each.unanswered]
             if not busy and not self.keys.any_under_way(shards):
                 return True
-            if self._clock() > until_ms:
+            if self._closed is not None or self._clock() > until_ms:
                 return False
             await asyncio.sleep(_POLL_S)
 
