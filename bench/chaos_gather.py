@@ -1,6 +1,7 @@
 """The evidence of a round, gathered from a server that is left in peace and from its database."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from http import HTTPStatus
@@ -25,7 +26,6 @@ _PAGE = 200
 _AT_ONCE = 8
 _REPEATED_MAX = 500
 _ANSWER_WITHIN_S = 10.0
-_ASK_AGAIN_MAX = 3
 _QUIET_WITHIN_S = 60.0
 _QUIET_S = 0.5
 _POLL_S = 0.05
@@ -52,7 +52,7 @@ async def until_quiet(victim: Victim) -> None:
     """
     try:
         async with asyncio.timeout(_QUIET_WITHIN_S):
-            await _until_ready(victim.port)
+            await _until_ready(victim)
             before, now = -1, 0
             while before != now:
                 await asyncio.sleep(_QUIET_S)
@@ -63,9 +63,9 @@ async def until_quiet(victim: Victim) -> None:
         ) from error
 
 
-async def _until_ready(port: int) -> None:
+async def _until_ready(victim: Victim) -> None:
     while True:
-        if await asyncio.to_thread(is_ready, port):
+        if victim.is_whole and await asyncio.to_thread(is_ready, victim.port):
             return
         await asyncio.sleep(_POLL_S)
 
@@ -166,14 +166,15 @@ async def _repeat(caller: Caller, operation: Operation) -> str:
 
 
 async def _ask(caller: Caller, request: bytes) -> Answer:
-    """Ask a few times: a connection of before may be a dead one."""
-    for _ in range(_ASK_AGAIN_MAX):
-        try:
-            answer = await caller.ask(request, within_s=_ANSWER_WITHIN_S)
-        except (OSError, asyncio.IncompleteReadError):
-            continue
-        if answer.status != HTTPStatus.SERVICE_UNAVAILABLE:
-            return answer
-        await asyncio.sleep(answer.retry_after_s)
+    """Ask until there is an answer: a worker that is leaving closes its connections."""
     line = request.partition(b"\r")[0].decode()
-    raise GatherError(f"no answer to {line}")
+    try:
+        async with asyncio.timeout(_QUIET_WITHIN_S):
+            while True:
+                with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+                    answer = await caller.ask(request, within_s=_ANSWER_WITHIN_S)
+                    if answer.status != HTTPStatus.SERVICE_UNAVAILABLE:
+                        return answer
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError as error:
+        raise GatherError(f"no answer to {line} in {_QUIET_WITHIN_S:.0f} s") from error

@@ -126,21 +126,23 @@ class Book:
     """One pool's units, lot by lot.
 
     Attributes:
-        available: Units for sale; `ordered` and `gone` likewise.
+        available: Units for sale; `ordered` likewise.
         statuses: What has become of each order, by the key it was placed with.
         wrong: What cannot be, each in a sentence.
     """
 
     def __init__(self, rows: Sequence[Row]) -> None:
-        self.received = self.available = self.ordered = self.gone = 0
+        self.available = self.ordered = 0
         self.statuses: dict[str, str] = {}
         self.wrong: list[str] = []
         self._lots: dict[int, int] = {}
-        self._picks: dict[int, dict[int, int]] = {}  # by order, as seq
+        self._picks: dict[int, dict[int, int]] = {}  # by open order, as seq
         self._keys: dict[int, str] = {}
+        # The same sums, from the lots and from what orders picked.
+        self._in_lots = self._in_orders = 0
         for row in rows:
             self._enter(row, body_of(row))
-            if self.received != self.available + self.ordered + self.gone:
+            if (self.available, self.ordered) != (self._in_lots, self._in_orders):
                 self.wrong.append(f"seq {row.seq} loses units, or makes some")
 
     def effect(self, row: Row) -> Effect:
@@ -158,14 +160,15 @@ class Book:
     def _enter(self, row: Row, body: Body) -> None:
         match row.kind:
             case "stock_received":
-                self.received += body.quantity
                 self.available += body.quantity
-                self._lots[row.seq] = body.quantity
+                self._move(row, {row.seq: body.quantity}, +1)
             case "order_placed":
                 self._keys[row.seq] = row.idempotency_key or ""
                 self.statuses[self._keys[row.seq]] = "new"
                 self._picks[row.seq] = dict(body.picks)
-                self._move(row, body, -1)
+                self._in_orders += sum(units for _, units in body.picks)
+                self._move(row, dict(body.picks), -1)
+                self.available -= body.quantity
                 self.ordered += body.quantity
             case "order_dispatched" | "order_cancelled":
                 self._close(row, body)
@@ -181,16 +184,14 @@ class Book:
             self.wrong.append(f"seq {row.seq} closes with units that the order did not have")
         self.statuses[self._keys[body.order or 0]] = row.kind.removeprefix("order_")
         self.ordered -= body.quantity
+        self._in_orders -= sum(picks.values())
         if row.kind == "order_cancelled":
-            self._move(row, body, +1)
-        else:
-            self.gone += body.quantity
+            self.available += body.quantity
+            self._move(row, dict(body.picks), +1)
 
-    def _move(self, row: Row, body: Body, sign: int) -> None:
-        if sum(units for _, units in body.picks) != body.quantity:
-            self.wrong.append(f"seq {row.seq} has picks of another sum")
-        self.available += sign * body.quantity
-        for lot, units in body.picks:
+    def _move(self, row: Row, picks: dict[int, int], sign: int) -> None:
+        for lot, units in picks.items():
+            self._in_lots += sign * units
             self._lots[lot] = self._lots.get(lot, 0) + sign * units
             if self._lots[lot] < 0:
                 self.wrong.append(f"seq {row.seq} sells units of lot {lot} twice")

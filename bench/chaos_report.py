@@ -46,9 +46,9 @@ class Verdicts:
         """Print each claim with yes or no, and what contradicts it."""
         for claim in map(_in_words, (claim.__name__ for claim in CLAIMS)):
             contradiction = self.contradictions.get(claim)
-            mark = "yes" if contradiction is None else "[red]NO[/]"
+            mark = "yes" if contradiction is None else "[red] NO[/]"
             end = "" if contradiction is None else f": {escape(contradiction)}"
-            console.print(f"  {mark:>4}  {claim}{end}", highlight=False)
+            console.print(f"   {mark}  {claim}{end}", highlight=False)
         console.print(
             f"{self.events} events of {self.pools} pools, {self.searched} of them searched"
         )

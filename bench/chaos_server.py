@@ -105,7 +105,7 @@ class Victim:
             *("allocator", "serve", "--host", "127.0.0.1", "--port", str(port)),
             *("--data-dir", str(self._data_dir), "--workers", str(workers)),
         ]
-        self._many = workers > 1
+        self._count = workers
         self._known: set[Process] = set()
         self._killed_at_s = float("-inf")
         self.child: subprocess.Popen[bytes] = start(self._arguments, log=self.log)
@@ -130,12 +130,17 @@ class Victim:
 
     def workers(self) -> list[Process]:
         """Return the processes that serve: children of the server, or the only one itself."""
-        if not self._many:
+        if self._count == 1:
             alone = process_of(self.child.pid) if self.child.poll() is None else None
             return [] if alone is None else [alone]
         found = [each for each in children_of(self.child.pid) if _is_worker(each.pid)]
         self._known.update(found)
         return found
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has as many workers of its own as it should; orphans serve, and leave."""
+        return len(self.workers()) >= self._count
 
     def kill(self) -> None:
         """Kill the server itself."""
@@ -176,6 +181,8 @@ class Victim:
             each.signal(signal.SIGCONT)
         self.child.send_signal(signal.SIGCONT)
         stop(self.child)
+        for each in self._known:
+            each.signal(signal.SIGTERM)  # an orphan serves on until it is told
         deadline = time.monotonic() + _GONE_WITHIN_S
         while (left := [each for each in self._known if each.is_alive]) and (
             time.monotonic() < deadline

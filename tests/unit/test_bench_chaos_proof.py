@@ -247,7 +247,10 @@ def test_a_close_that_was_told_of_another_order_is_seen() -> None:
     ("event", "what"),
     [
         (("order_placed", "bob", '{"quantity":2,"picks":[[1,2]]}'), "seq 3 sells units of lot 1"),
-        (("order_placed", "bob", '{"quantity":1,"picks":[[1,2]]}'), "seq 3 has picks of another"),
+        (("order_placed", "bob", '{"quantity":1,"picks":[[1,2]]}'), "seq 3 loses units"),
+        (("order_placed", "bob", '{"quantity":2,"picks":[[1,1]]}'), "seq 3 loses units"),
+        (("order_cancelled", "bob", '{"order":2,"quantity":1,"picks":[[1,2]]}'), "3 loses units"),
+        (("order_dispatched", "bob", '{"order":2,"quantity":1,"picks":[[1,2]]}'), "3 loses units"),
         (("order_cancelled", "bob", '{"order":9,"quantity":1,"picks":[]}'), "which is not open"),
         (
             ("order_cancelled", "bob", '{"order":2,"quantity":1,"picks":[[1,1]]}'),
