@@ -37,18 +37,21 @@ async def retire_orphans(directory: Path, *, within_ms: int) -> bool:
     Returns:
         Whether there were some, and all are gone.
     """
-    paths = sorted(directory.glob("*.sock"))
-    leaving = [path for path in paths if await _retires(path)]
+    leaving = [path for path in _sockets_in(directory) if await _retires(path)]
     if not leaving:
         return False
     log.info("server.retiring_orphans", workers=len(leaving))
     try:
         async with asyncio.timeout(within_ms / 1000 + _GRACE_S):
-            while any(path.exists() for path in leaving):
-                await asyncio.sleep(_POLL_S)
+            while set(leaving) & set(_sockets_in(directory)):  # noqa: ASYNC110
+                await asyncio.sleep(_POLL_S)  # another process's end is nobody's event
     except TimeoutError:
         return False
     return True
+
+
+def _sockets_in(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.sock"))
 
 
 async def _retires(path: Path) -> bool:

@@ -136,6 +136,7 @@ async def seated(config: Config, seat: Seat) -> AsyncIterator[Running]:
         try:
             yield Running(url=url_of(seat.listener), crew=crew, background=background)
         finally:
+            seat.listener.close()  # the loop has its own; whoever waits for the port need not
             await _stop(config, runner, crew, background)
 
 
@@ -294,20 +295,22 @@ async def until_stopped(stop: asyncio.Event, background: list[asyncio.Task[None]
 async def _stop(
     config: Config, runner: web.AppRunner, crew: Crew, background: list[asyncio.Task[None]]
 ) -> None:
-    """Stop accepting, finish what was accepted, give the shards back.
+    """Stop accepting, finish what was accepted, then give the shards back.
 
-    With peers the shards go first: what we have accepted and not finished, they decide.
+    In this order also among peers: as long as one of them has requests to finish, the shards
+    have owners.
     """
     for site in list(runner.sites):
         await site.stop()
+    if crew.peering is None:  # our own requests are all there are
+        await crew.worker.stop(drain_ms=config.drain_ms)
+    await runner.cleanup()
     if crew.peering is not None:
         await crew.peering.leave()
-        await runner.cleanup()
         await crew.peering.close()
-    await crew.worker.stop(drain_ms=config.drain_ms)
+        await crew.worker.stop(drain_ms=0)
     if crew.door is not None:
         await crew.door.close(drain_s=_FAREWELL_S)
-    await runner.cleanup()
     for task in background:
         task.cancel()
     await asyncio.gather(*background, return_exceptions=True)

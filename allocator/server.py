@@ -44,6 +44,8 @@ from allocator.supervision.supervisor import Supervisor
 log = structlog.get_logger()
 
 _KEEP_EVERY_S: Final = 0.5
+_BIND_EVERY_S: Final = 0.02
+_BIND_TRIES: Final = 250
 
 
 class _Database(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,10 +178,17 @@ async def _listen_after_orphans(config: Config, directory: Path) -> socket.socke
     """Bind; workers that outlived their supervisor leave the port to us first."""
     try:
         return _listen(config)
-    except UsageError:
+    except UsageError as taken:
         if not await retire_orphans(directory, within_ms=config.drain_ms):
             raise
-    return _listen(config)
+        in_use = taken
+    for _ in range(_BIND_TRIES):  # their processes have yet to end
+        try:
+            return _listen(config)
+        except UsageError as taken:
+            in_use = taken
+            await asyncio.sleep(_BIND_EVERY_S)
+    raise in_use
 
 
 def _listen(config: Config) -> socket.socket:

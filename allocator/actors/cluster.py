@@ -270,13 +270,14 @@ class Cluster:
 
     def _keep(self, forwarded: _Forwarded) -> None:
         """Try again when the owners are known anew."""
-        if self._loop.time() > forwarded.deadline_s or self._peering.closed:
-            self._peering.statistics.failed += 1
+        peering = self._peering
+        if self._loop.time() > forwarded.deadline_s or peering.closed or peering.alone:
+            peering.statistics.failed += 1
             forwarded.fail(UnavailableError(reason="no worker serves this shard"))
             return
-        self._peering.statistics.retried += 1
+        peering.statistics.retried += 1
         self._waiting.append(forwarded)
-        self._peering.look_around()
+        peering.look_around()
 
     def _try_again(self) -> None:
         waiting, self._waiting = self._waiting, []

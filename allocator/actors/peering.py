@@ -85,6 +85,11 @@ class Peering:
         survey = self._survey
         return survey is not None and not self._suspects and all(survey.owners)
 
+    @property
+    def alone(self) -> bool:
+        """Whether we are leaving and nobody is left who could take what we had."""
+        return self._worker.retired and self._survey is not None and not self._survey.peers
+
     def owner_of(self, shard: int) -> PeerLink | None:
         """Return the line to a shard's owner; None if it is unknown, or ourselves."""
         return self._owners[shard] if self._owners else None

@@ -130,7 +130,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """One worker's parts, as its handlers see them.
 
     Attributes:
-        figures: Returns what each worker of the server has counted, by its place; None if it is silent.
+        figures: Returns what each worker of the server has counted, by its place; None for one
+            that is silent.
     """
 
     asker: Asker
