@@ -35,7 +35,7 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         int,
         Meta(
             ge=1,
-            le=64,
+            le=32,
             description="Worker processes that share the products; 1 needs no supervisor.",
         ),
     ] = 1

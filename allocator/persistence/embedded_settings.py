@@ -15,7 +15,7 @@ _DEFAULTS: Final[Mapping[str, tuple[str, str]]] = {
     "synchronous_commit": ("on", "replies are released by the commit, not before it"),
     # Memory
     "shared_buffers": ("256MB", "the journal's hot end and its key; the rest is the kernel's"),
-    "max_connections": ("64", "workers hold a few each; room for psql and a backup"),
+    "max_connections": ("600", "32 workers hold up to 16 each; room for psql and a backup"),
     # WAL: few checkpoints, spread out, because each one makes every page's first change dear.
     "max_wal_size": ("4GB", "about ten minutes of full load between checkpoints"),
     "checkpoint_timeout": ("15min", "bounds recovery after a crash when there is little load"),
