@@ -1,15 +1,17 @@
 # Every target makes what it needs: from a fresh clone, `make run` is enough.
-# ARGS passes more: `make run ARGS="--port 9000"`, `make test ARGS="-k dispatch -x"`.
+# ARGS passes more: `make run ARGS="--port 9000"`, `make test ARGS="-k dispatch -x"`,
+# `make chaos SECONDS=600 ARGS="--workers 4 --seed 1"`.
 
 PYTHON = python3
 VENV = .venv
 ARGS =
+SECONDS = 60
 
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: install run test check bench db image help
+.PHONY: install run test check bench chaos db image help
 
 install: $(INSTALLED) ## set up .venv with everything (PYTHON=python3.12 picks the interpreter)
 
@@ -40,6 +42,9 @@ check: install ## lint, format, types, and which part may import which
 
 bench: install ## run the benchmarks (ARGS=--smoke for the small size)
 	$(BIN)/python -m bench.run $(ARGS)
+
+chaos: install ## kill everything at random for SECONDS, and prove that nothing was lost
+	$(BIN)/python -m bench.chaos --seconds $(SECONDS) $(ARGS)
 
 db: install ## start the embedded PostgreSQL alone, for psql, until Ctrl-C
 	$(BIN)/python -m allocator db $(ARGS)

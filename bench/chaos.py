@@ -45,6 +45,7 @@ _ROUND_S = 60.0
 _SMOKE_S = 10.0
 _HOT, _HOT_UNITS = 4, 30
 _COLD, _COLD_UNITS = 40, 20
+_WORKERS = 2
 _CLIENTS = 24
 _FINISH_WITHIN_S = 120.0
 
@@ -105,7 +106,7 @@ def prove_chaos(bench: Bench) -> list[Figure]:
         ChaosError: One of them does not hold.
     """
     seconds = _SMOKE_S if bench.size.name == "smoke" else _ROUND_S
-    soak = Soak(seed=bench.seed, seconds=seconds, workers=1, clients=_CLIENTS)
+    soak = Soak(seed=bench.seed, seconds=seconds, workers=_WORKERS, clients=_CLIENTS)
     directory = bench.directory / "chaos"
     directory.mkdir()
     if not hold_soak(soak, directory=directory, console=Console(stderr=True, soft_wrap=True)):
@@ -200,7 +201,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="kill everything and prove that nothing was lost")
     parser.add_argument("--seed", type=int, default=None, help="drawn and printed unless given")
     parser.add_argument("--seconds", type=at_least_one, default=60)
-    parser.add_argument("--workers", type=at_least_one, default=1)
+    parser.add_argument("--workers", type=at_least_one, default=_WORKERS)
     parser.add_argument("--clients", type=at_least_one, default=_CLIENTS)
     parser.add_argument("--keep", type=Path, help="directory for the evidence of a failed round")
     return parser.parse_args()
