@@ -8,6 +8,7 @@ import msgspec
 
 from bench.api import Api
 from bench.client import hammer
+from bench.forwards import hammer_forwarded, wait_shared
 from bench.load import Crowd, Load
 from bench.messages import PLENTY_UNITS, WAREHOUSE
 from bench.mixes import Mix
@@ -18,12 +19,15 @@ ROWLOCK_UPDATE = "rowlock_update"
 ROWLOCK_FOR_UPDATE = "rowlock_for_update"
 HOT = "hot"
 HELD_BACK = "held_back"
+HOT_TWO = "hot_two_workers"
 SPREAD = "spread"
+SPREAD_TWO = "spread_two_workers"
 KEYED = "keyed"
 BATCH = "batch"
 BATCH_HELD_BACK = "batch_held_back"
 
 _PREPARERS = 8
+_TWO = 2
 _BATCH_ORDERS_MAX = 10_000_000
 
 PLACED = "SELECT count(*) FROM journal WHERE kind = 'order_placed'"
@@ -65,8 +69,10 @@ def contenders() -> list[Contender]:
         _rowlock(ROWLOCK_UPDATE, title="row lock: UPDATE … RETURNING", mode="update"),
         _rowlock(ROWLOCK_FOR_UPDATE, title="row lock: SELECT … FOR UPDATE", mode="for-update"),
         _ours(HOT, title="one product"),
+        _two_workers(HOT_TWO, title="one product, two workers"),
         _ours(HELD_BACK, title="one product, projection held back", projection=False),
         _ours(SPREAD, title="1,000 products", mix=Mix.SPREAD),
+        _two_workers(SPREAD_TWO, title="1,000 products, two workers", mix=Mix.SPREAD),
         _ours(KEYED, title="one product, Idempotency-Key on each", mix=Mix.KEYED),
         _ours(BATCH, title="one product, NDJSON batch", load=_batches),
         _ours(
@@ -120,6 +126,25 @@ def _ours(
         sold=(PLACED, PLACED_KEYS) if mix is Mix.KEYED else (PLACED,),
         projected=PROJECTED if projection else None,
     )
+
+
+def _two_workers(name: str, *, title: str, mix: Mix = Mix.HOT) -> Contender:
+    """Return ours with two workers: whichever holds a connection, the other owns half of it all."""
+    return Contender(
+        name=name,
+        title=title,
+        arguments=lambda port, url: serve_arguments(port, url, "--workers", str(_TWO)),
+        prepare=_share_products,
+        load=hammer_forwarded,
+        mix=mix,
+        sold=(PLACED,),
+        projected=PROJECTED,
+    )
+
+
+def _share_products(api: Api, mix: Mix) -> None:
+    wait_shared(api, workers=_TWO)
+    stock_products(api, mix)
 
 
 def _rowlock(name: str, *, title: str, mode: str) -> Contender:

@@ -34,9 +34,7 @@ def paced_load(pace: Pace) -> Load:
     Raises:
         LoadError: a connection could not be opened.
     """
-    # select() takes its time-out in microseconds; epoll and uvloop round to milliseconds,
-    # which would be a good part of the latency that is to be measured.
-    with asyncio.Runner(loop_factory=_precise_loop) as runner:
+    with asyncio.Runner(loop_factory=precise_loop) as runner:
         return runner.run(open_loop(pace))
 
 
@@ -45,7 +43,12 @@ async def open_loop(pace: Pace) -> Load:
     return await _OpenLoop(pace).run()
 
 
-def _precise_loop() -> asyncio.AbstractEventLoop:
+def precise_loop() -> asyncio.AbstractEventLoop:
+    """Return a loop for up to a thousand connections whose timers are true to microseconds.
+
+    select() takes its time-out in microseconds; epoll and uvloop round to milliseconds, which
+    would be a good part of the latency that is to be measured.
+    """
     return asyncio.SelectorEventLoop(selectors.SelectSelector())
 
 

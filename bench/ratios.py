@@ -3,6 +3,7 @@
 from statistics import median
 
 from bench import contenders as who
+from bench.forwards import ForwardedLoad
 from bench.latency import Percentiles
 from bench.targets import (
     BATCH_PER_S,
@@ -11,6 +12,7 @@ from bench.targets import (
     HOT_TO_FLOOR,
     HOT_TO_ROWLOCK,
     KEYED_TO_HOT,
+    TWO_WORKERS_TO_ONE,
     Figure,
 )
 from bench.turns import Turn
@@ -76,6 +78,12 @@ class Rounds:
         """Return what a client knows of a failed request; empty if it knows nothing."""
         return next((each for turn in self.of(contender) if (each := turn.load.first_failure)), "")
 
+    def forwarded_share(self, contender: str) -> float | None:
+        """Return the median share of requests that were forwarded; None if nobody counted."""
+        loads = (turn.load for turn in self.of(contender))
+        shares = [load.forwarded_share for load in loads if isinstance(load, ForwardedLoad)]
+        return median(shares) if shares else None
+
     def _best(self, names: tuple[str, ...], *, number: int) -> float:
         turns = (self._turns.get((name, number)) for name in names)
         return max((turn.load.per_second for turn in turns if turn), default=0.0)
@@ -88,18 +96,30 @@ def round_figures(rounds: Rounds) -> list[Figure]:
         HELD_BACK_TO_FLOOR: (who.HELD_BACK, who.FLOOR),
         HOT_TO_ROWLOCK: (who.HOT, *ROWLOCKS),
         KEYED_TO_HOT: (who.KEYED, who.HOT),
+        TWO_WORKERS_TO_ONE: (who.SPREAD_TWO, who.SPREAD),
     }
     figures = []
     for name, (contender, *base) in ratios.items():
         value = rounds.ratio(contender, *base)
         if value is not None:
             spoiled = _spoiled(rounds, contender)
-            figures.append(Figure(name=name, value=value, spoiled=spoiled))
+            details = _forwarding(rounds) if name == TWO_WORKERS_TO_ONE else {}
+            figures.append(Figure(name=name, value=value, spoiled=spoiled, details=details))
     if rounds.of(who.BATCH):
         value = rounds.per_second(who.BATCH)
         spoiled = _spoiled(rounds, who.BATCH, catches_up=False)
         figures.append(Figure(name=BATCH_PER_S, value=value, spoiled=spoiled))
     return figures
+
+
+def _forwarding(rounds: Rounds) -> dict[str, float]:
+    """Return how much was forwarded, and what became of the same ratio on one product."""
+    known = {
+        "forwarded_share": rounds.forwarded_share(who.SPREAD_TWO),
+        "one_product": rounds.ratio(who.HOT_TWO, who.HOT),
+        "one_product_forwarded_share": rounds.forwarded_share(who.HOT_TWO),
+    }
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def _spoiled(rounds: Rounds, contender: str, *, catches_up: bool = True) -> str:

@@ -18,8 +18,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_ceiling(self) -> bool:
-        """Whether less is better."""
-        return self.aim < self.at_least
+        """Whether less is better; of what may not be at all, too."""
+        return self.aim < self.at_least or not self.at_least
 
     def verdict(self, value: float | None, *, spoiled: str = "") -> str:
         """Say in one word how far a value got, or why it does not count."""
@@ -68,6 +68,10 @@ FULL_POOL_P99 = "full_pool_p99_ratio"
 OPEN_ORDER_BYTES = "open_order_bytes"
 REPLAY_PER_S = "replay_events_per_s"
 RESTART_S = "restart_s"
+TWO_WORKERS_TO_ONE = "two_workers_to_one"
+FORWARDED_EXTRA_MS = "forwarded_extra_p50_ms"
+WORKER_DEATH_S = "worker_death_s"
+ROLL_LOST = "roll_lost"
 
 CATCH_UP_MAX_S = 5.0
 
@@ -148,6 +152,34 @@ TARGETS = (
         at_least=5,
         aim=2,
         unit="s",
+    ),
+    Target(
+        name=TWO_WORKERS_TO_ONE,
+        title="two workers, half forwarded ÷ one worker",
+        at_least=0.85,
+        aim=1.1,
+    ),
+    Target(
+        name=FORWARDED_EXTRA_MS,
+        title="extra p50 of a forwarded request at 1,000/s",
+        at_least=1,
+        aim=0.3,
+        unit="ms",
+    ),
+    Target(
+        name=WORKER_DEATH_S,
+        title="dead worker's shards answering again after kill -9",
+        at_least=2,
+        aim=0.5,
+        unit="s",
+    ),
+    Target(
+        name=ROLL_LOST,
+        title="requests lost or failed in a rolling restart at 1,000/s",
+        at_least=0,
+        aim=0,
+        unit="requests",
+        decimals=0,
     ),
 )
 
