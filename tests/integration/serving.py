@@ -7,16 +7,19 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from inspect import isawaitable
 from pathlib import Path
 
 import aiohttp
 import msgspec
 
+from tests.integration.embedded_support import children_of
+
 CHECKOUT = Path(__file__).parents[2]
 
 JSON = {"Content-Type": "application/json"}
+NDJSON = {"Content-Type": "application/x-ndjson"}
 
 HANG_S = 30.0
 """An answer that takes longer is a hang: no time-out of the server is as long."""
@@ -69,13 +72,19 @@ class Problem(msgspec.Struct):
 
 
 class Server:
-    """`allocator serve`, started, killed and started again with the same arguments."""
+    """`allocator serve`, started, killed and started again with the same arguments.
 
-    def __init__(self, *arguments: str, log: Path) -> None:
+    Args:
+        keep_alive: Whether a connection is used more than once; if not, any worker may be asked.
+    """
+
+    def __init__(self, *arguments: str, log: Path, keep_alive: bool = True) -> None:
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""
+        self.orphans: list[int] = []
         self._arguments = arguments
         self._log = log
+        self._keep_alive = keep_alive
         self._session: aiohttp.ClientSession | None = None
 
     @property
@@ -102,10 +111,25 @@ class Server:
         await until(self.is_ready)
 
     def crash(self) -> None:
-        """Die as if the machine had: no handler runs, nothing is flushed."""
+        """Die as if the machine had, workers and all: no handler runs, nothing is flushed."""
         if self.process is not None:
-            self.process.send_signal(signal.SIGKILL)
-            self.process.wait()
+            self.process.send_signal(signal.SIGSTOP)  # it would replace those that die first
+            self.crash_supervisor()
+        for pid in self.orphans:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.orphans = []
+
+    def crash_supervisor(self) -> None:
+        """Die, and leave the workers behind."""
+        assert self.process is not None
+        self.orphans += self.workers()
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def workers(self) -> list[int]:
+        """Return the worker processes that its supervisor looks after; none without one."""
+        return [pid for pid in children_of(self.pid) if b"worker_process" in _command_of(pid)]
 
     async def terminate(self) -> int:
         """Ask it to stop, and return its exit code."""
@@ -168,6 +192,13 @@ class Server:
         body = {"product": sku, "warehouse": "main", "quantity": quantity, "customer": customer}
         return await self.ask("POST", "/orders", body, key=key)
 
+    async def batch(self, *lines: object) -> list[bytes]:
+        """Send orders as one batch, and return the lines of its answer."""
+        body = b"\n".join(msgspec.json.encode(line) for line in lines)
+        async with self._client.post(f"{self.url}/orders/batch", data=body, headers=NDJSON) as each:
+            assert each.status == 200, each
+            return (await each.read()).splitlines()
+
     async def placed(self, sku: str, quantity: int = 1, **how: str) -> Order:
         """Place an order that succeeds."""
         answer = await self.order(sku, quantity, **how)
@@ -227,7 +258,7 @@ class Server:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 timeout=aiohttp.ClientTimeout(total=HANG_S),
-                connector=aiohttp.TCPConnector(limit=0),
+                connector=aiohttp.TCPConnector(limit=0, force_close=not self._keep_alive),
             )
         return self._session
 
@@ -241,6 +272,12 @@ async def serving(*arguments: str, log: Path) -> AsyncIterator[Server]:
         yield server
     finally:
         await server.close()
+
+
+def _command_of(pid: int) -> bytes:
+    with suppress(OSError):  # it may just have ended
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b""
 
 
 def order_of(answer: Answer) -> Order:
