@@ -7,7 +7,7 @@ Load shape: 64 connections on the same machine as server and PostgreSQL. In each
     figures are medians over rounds, ratios are taken within rounds. After each turn the orders
     in the database have to be those that the clients saw.
 Expected: see bench/targets.py; the second table says what was reached.
-Non-goals: more than one worker, other machines' network, a PostgreSQL on another disk.
+Non-goals: more workers than two, other machines' network, a PostgreSQL on another disk.
 
 Run `python -m bench.run`, or `--smoke` for a minute's worth that proves only that it works.
 """
@@ -25,6 +25,7 @@ from bench.arguments import at_least_one
 from bench.bench_full_pool import full_pool_figures
 from bench.bench_paced import paced_figure
 from bench.bench_restart import restart_figure
+from bench.bench_workers import forwarded_figure, roll_figure, worker_death_figure
 from bench.chaos import prove_chaos
 from bench.contenders import Contender, contenders
 from bench.databases import open_databases, scratch_directory
@@ -69,6 +70,9 @@ FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "full_pool": full_pool_figures,
     "restart": lambda bench: [restart_figure(bench)],
     "flash_sale": prove_flash_sale,
+    "forwarded": lambda bench: [forwarded_figure(bench)],
+    "worker_death": lambda bench: [worker_death_figure(bench)],
+    "roll": lambda bench: [roll_figure(bench)],
     "chaos": prove_chaos,
 }
 """Measurements beside the rounds; each has servers of its own."""
