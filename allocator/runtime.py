@@ -126,9 +126,11 @@ async def seated(config: Config, seat: Seat) -> AsyncIterator[Running]:
         lists = await open_pool(seat.database_url, size=_LIST_CONNECTIONS, timeout_s=timeout_s)
         stack.callback(lists.terminate)
         crew = _assemble(config, seat, installation, pool, lists)
-        await crew.worker.start()
         if crew.door is not None:
+            # First: whoever is known and does not listen at its address counts as dead.
             await crew.door.open()
+            stack.push_async_callback(crew.door.close)
+        await crew.worker.start()
         background = [*crew.worker.tasks, *_background(config, seat.database_url, installation.era)]
         if crew.peering is not None:
             background.append(asyncio.create_task(crew.peering.run(), name="peering"))
@@ -136,8 +138,7 @@ async def seated(config: Config, seat: Seat) -> AsyncIterator[Running]:
         try:
             yield Running(url=url_of(seat.listener), crew=crew, background=background)
         finally:
-            seat.listener.close()  # the loop has its own; whoever waits for the port need not
-            await _stop(config, runner, crew, background)
+            await _stop(config, seat, crew, runner, background)
 
 
 async def _installation(url: str) -> Installation:
@@ -293,7 +294,11 @@ async def until_stopped(stop: asyncio.Event, background: list[asyncio.Task[None]
 
 
 async def _stop(
-    config: Config, runner: web.AppRunner, crew: Crew, background: list[asyncio.Task[None]]
+    config: Config,
+    seat: Seat,
+    crew: Crew,
+    runner: web.AppRunner,
+    background: list[asyncio.Task[None]],
 ) -> None:
     """Stop accepting, finish what was accepted, then give the shards back.
 
@@ -302,6 +307,7 @@ async def _stop(
     """
     for site in list(runner.sites):
         await site.stop()
+    seat.listener.close()  # uvloop only lets go of its own; whoever waits for the port need not
     if crew.peering is None:  # our own requests are all there are
         await crew.worker.stop(drain_ms=config.drain_ms)
     await runner.cleanup()

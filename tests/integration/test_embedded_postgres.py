@@ -172,7 +172,7 @@ def test_a_socket_directory_that_somebody_else_has_made_is_refused(reachable_dir
         ("shared_buffers", "256MB"),
         ("max_wal_size", "4GB"),
         ("checkpoint_timeout", "15min"),
-        ("max_connections", "64"),
+        ("max_connections", "600"),
         ("listen_addresses", ""),
         ("log_truncate_on_rotation", "on"),
     ],
