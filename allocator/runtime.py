@@ -19,6 +19,7 @@ import structlog
 from aiohttp import web
 
 from allocator.actors.cluster import Cluster
+from allocator.actors.lives import Lives
 from allocator.actors.peering import Peering
 from allocator.actors.router import Router
 from allocator.actors.statistics import Figures, ForwardStatistics
@@ -28,6 +29,7 @@ from allocator.config import Config
 from allocator.domain.ids import IdSeal
 from allocator.http.app import make_app
 from allocator.http.context import Context
+from allocator.http.metrics import FORMER
 from allocator.http.statistics import HttpStatistics, figures_of
 from allocator.peers.door import Door
 from allocator.peers.frames import Hello, Numbered
@@ -174,8 +176,9 @@ def _assemble(
     worker = Worker(journal, clock=now_ms, limits=_limits(config))
     statistics = HttpStatistics()
     catalogue = PostgresCatalogue(pool, era=installation.era, clock=now_ms)
-    peering = cluster = door = None
+    peering = cluster = lives = door = None
     if address is not None:
+        lives = Lives(address.parent, life=address.stem)
         hello = Hello(name=str(seat.place), build=version("allocator"))
         forwards = ForwardStatistics()
         peering = Peering(
@@ -189,9 +192,7 @@ def _assemble(
         cluster = Cluster(
             worker,
             peering,
-            figures=lambda: msgspec.msgpack.encode(
-                figures_of(worker, statistics, forwards=forwards, hand_overs=worker.hand_overs)
-            ),
+            figures=partial(_encoded, worker, statistics, forwards, lives),
             may_retire=seat.may_retire,
         )
         door = Door(
@@ -203,7 +204,7 @@ def _assemble(
         )
     context = Context(
         asker=cluster or worker,
-        figures=partial(_figures, worker, statistics, cluster),
+        figures=partial(_figures, worker, statistics, cluster, lives),
         router=Router(catalogue),
         catalogue=catalogue,
         readings=PostgresReadings(lists, journal, era=installation.era),
@@ -214,17 +215,25 @@ def _assemble(
     return Crew(worker=worker, context=context, statistics=statistics, peering=peering, door=door)
 
 
+def _encoded(
+    worker: Worker, statistics: HttpStatistics, forwards: ForwardStatistics, lives: Lives
+) -> bytes:
+    figures = figures_of(worker, statistics, forwards=forwards, hand_overs=worker.hand_overs)
+    return msgspec.msgpack.encode(lives.keep(figures))
+
+
 async def _figures(
-    worker: Worker, statistics: HttpStatistics, cluster: Cluster | None
+    worker: Worker, statistics: HttpStatistics, cluster: Cluster | None, lives: Lives | None
 ) -> dict[str, Figures | None]:
     """Return what each worker of this server has counted, by its place; None if it is silent."""
-    if cluster is None:
+    if cluster is None or lives is None:
         return {"0": figures_of(worker, statistics, hand_overs=worker.hand_overs)}
     told = await cluster.figures()
-    return {
+    figures = {
         name: None if said is None else msgspec.msgpack.decode(said, type=Figures)
         for name, said in told.items()
     }
+    return figures | {FORMER: lives.former([each for each in figures.values() if each is not None])}
 
 
 def _limits(config: Config) -> Limits:

@@ -17,6 +17,7 @@ import msgspec
 import structlog
 import uvloop
 
+from allocator.actors.lives import SUFFIX as LIVES_SUFFIX
 from allocator.config import Config
 from allocator.errors import AllocatorError, JournalError, UsageError
 from allocator.logs import configure_logs
@@ -110,8 +111,9 @@ async def _supervise(config: Config) -> int:
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(_peers_directory(config))
         listener = stack.enter_context(await _listen_after_orphans(config, directory))
-        for stale in directory.glob("*.sock"):  # of the dead: the port is ours alone
-            stale.unlink()
+        for suffix in (".sock", LIVES_SUFFIX):
+            for stale in directory.glob(f"*{suffix}"):  # of the dead: the port is ours alone
+                stale.unlink()
         database = await stack.enter_async_context(_open_database(config))
         name = str(uuid4())
         settings = WorkerSettings(

@@ -164,6 +164,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     Everything has a default: while a server is rolled, workers of two releases ask each other.
 
     Attributes:
+        life: Names the worker's process among all that the server ever has; "" for several.
         requests: Answers by HTTP status.
         requests_by_time: Answers by the time they took, see `SECONDS_BUCKETS`.
         events: Committed rows by kind.
@@ -171,6 +172,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
         appends_by_time, appends_by_rows: Commits, see `SECONDS_BUCKETS` and `ROWS_BUCKETS`.
     """
 
+    life: str = ""
     requests: dict[str, int] = {}
     requests_by_time: list[int] = []
     request_seconds: float = 0.0
@@ -215,6 +217,7 @@ def merged(figures: Sequence[Figures]) -> Figures:
     together = {
         name: _together(name, [getattr(each, name) for each in figures])
         for name in (Figures.__struct_fields__ if figures else ())
+        if name != "life"
     }
     return msgspec.convert(together, Figures)
 

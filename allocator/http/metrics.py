@@ -21,6 +21,9 @@ from allocator.actors.statistics import Figures, merged
 from allocator.domain.ids import SHARDS
 from allocator.domain.rows import Lag
 
+FORMER: Final = ""
+"""In place of a worker's: what others have counted that are no more, or do not answer."""
+
 CONTENT_TYPE: Final = "text/plain; version=1.0.0; charset=utf-8"
 
 _COUNTERS: Final = {
@@ -74,7 +77,7 @@ def metrics_text(
     """Return all metrics of a server.
 
     Args:
-        figures_by_worker: By the worker's place; None for one that did not answer.
+        figures_by_worker: By the worker's place; None for one that did not answer. And `FORMER`.
         lag: Of the read models; None, and without its metrics, if it is not known.
         versions: Of what runs, by name.
     """
@@ -189,7 +192,8 @@ def _of_workers(figures_by_worker: Mapping[str, Figures | None]) -> Iterator[Met
     repairs = CounterMetricFamily(
         "allocator_worker_repairs", "Times that it replaced its incarnation", labels=["worker"]
     )
-    for worker, figures in sorted(figures_by_worker.items()):
+    for worker in sorted(figures_by_worker.keys() - {FORMER}):
+        figures = figures_by_worker[worker]
         up.add_metric([worker], 0 if figures is None else 1)
         if figures is not None:
             shards.add_metric([worker], figures.shards)

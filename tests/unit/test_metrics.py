@@ -14,7 +14,7 @@ from allocator.actors.statistics import REASONS, ROWS_BUCKETS, SECONDS_BUCKETS, 
 from allocator.domain.codec import KINDS
 from allocator.domain.messages import Refusal
 from allocator.domain.rows import Lag
-from allocator.http.metrics import metrics_text
+from allocator.http.metrics import FORMER, metrics_text
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
 LAG: Final = Lag(events=30, held_back=20, quarantined=1)
@@ -75,6 +75,14 @@ def test_a_worker_that_does_not_answer_is_down_and_its_shards_count_as_nobodys()
     assert values(shown["allocator_unowned_shards"]) == {(): 128}
 
 
+def test_what_former_workers_have_counted_is_in_the_totals_and_no_worker() -> None:
+    shown = families({"0": Figures(appends=5, repairs=1), FORMER: Figures(appends=7, repairs=2)})
+
+    assert values(shown["allocator_appends"]) == {(): 12}
+    assert values(shown["allocator_worker_up"]) == {("0",): 1}
+    assert values(shown["allocator_worker_repairs"]) == {("0",): 1}
+
+
 def test_a_server_of_one_worker_shows_the_same_names_as_one_of_several() -> None:
     assert families().keys() == families({"0": Figures(), "1": Figures(), "2": None}).keys()
 
@@ -132,7 +140,7 @@ def test_every_refusal_is_told(refusal: type[Refusal]) -> None:
     assert families({"0": Figures(refusals={REASONS[refusal]: 1})}) != families()
 
 
-@pytest.mark.parametrize("name", Figures.__struct_fields__)
+@pytest.mark.parametrize("name", [name for name in Figures.__struct_fields__ if name != "life"])
 def test_every_figure_is_told(name: str) -> None:
     some = {
         "requests": {"200": 1},
