@@ -66,8 +66,8 @@ async def values(pool: Pool, sql: str) -> list[object]:
     return [row[0] for row in await pool.fetch(sql)]
 
 
-async def waits_for_a_lock(pool: Pool) -> bool:
-    return bool(await pool.fetchval(WAITING))
+async def waits_for_a_lock(pool: Pool, *, how_many: int = 1) -> bool:
+    return bool(await pool.fetchval(WAITING) >= how_many)
 
 
 async def test_a_process_that_freezes_in_a_claim_does_not_stop_the_others(
@@ -134,6 +134,36 @@ async def test_a_claim_passes_over_shards_that_a_renewal_is_moving(
 
     assert await ours.claim() == ALL
     assert await values(pool, OWNERS) == [incarnation]
+
+
+async def test_of_servers_that_claim_at_once_one_gets_something(
+    pool: Pool, database_url: str
+) -> None:
+    workers = {server: [ownership_on(pool, server=server) for _ in range(2)] for server in "ab"}
+    everyone = [each for peers in workers.values() for each in peers]
+    for each in everyone:
+        await each.renew()
+    async with database(database_url) as blocking, blocking.transaction():
+        await blocking.execute("LOCK TABLE workers IN SHARE MODE")
+        claiming = asyncio.gather(*(each.claim() for each in everyone))
+        await until(lambda: waits_for_a_lock(pool, how_many=len(everyone)))
+    await claiming
+    shares = {
+        server: frozenset().union(*[await each.claim() for each in peers])
+        for server, peers in workers.items()
+    }
+
+    assert sorted(map(len, shares.values())) == [0, SHARDS]
+
+
+async def test_whoever_resigns_owns_nothing_any_more(pool: Pool) -> None:
+    ours = ownership_on(pool)
+    await ours.renew()
+    await ours.claim()
+    await ours.resign()
+
+    assert await values(pool, OWNERS) == [None]
+    assert await values(pool, UNFENCED) == []
 
 
 async def test_incarnations_long_gone_are_forgotten_a_few_at_a_time(pool: Pool) -> None:
