@@ -180,6 +180,7 @@ class _Round:
             raise ChaosError(f"no answer for {_FINISH_WITHIN_S:.0f} s after the end") from error
         finally:
             shopping.cancel()
+            await asyncio.gather(shopping, return_exceptions=True)
         await until_quiet(self._victim)
         return await gather_evidence(
             self._victim,

@@ -13,7 +13,8 @@ from time import perf_counter_ns
 import msgspec
 
 from bench.chaos_caller import get_bytes
-from bench.chaos_server import Process, Victim
+from bench.chaos_processes import Process
+from bench.chaos_server import Victim
 from bench.databases import DatabaseError
 from bench.messages import WAREHOUSE
 from bench.sale_caller import Caller

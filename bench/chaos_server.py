@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import asyncpg
-import msgspec
 
 from allocator.persistence.embedded import EmbeddedPostgres
+from bench.chaos_processes import PROC, Process, children_of, process_of
 from bench.databases import DatabaseError
 from bench.messages import WAREHOUSE
 from bench.processes import ServerError, start, stop
@@ -22,7 +22,6 @@ _START_AGAIN_WITHIN_S = 60.0
 _GONE_WITHIN_S = 10.0
 _ASK_WITHIN_S = 5.0
 _UNEXPLAINED_MAX = 3
-_PROC = Path("/proc")
 _NOT_WORKERS = b"allocator.persistence.folding"
 
 _END_SESSIONS = """
@@ -35,55 +34,6 @@ SELECT product FROM pools
 JOIN shards ON shards.id = pools.actor_id & 255 JOIN workers USING (incarnation)
 WHERE warehouse = $1 AND name LIKE '%:' || $2
 """
-
-
-class Process(msgspec.Struct, frozen=True):
-    """A process that no other can be mistaken for: numbers are reused, their start is not."""
-
-    pid: int
-    started: int
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether it still runs."""
-        return process_of(self.pid) == self
-
-    def signal(self, number: signal.Signals) -> bool:
-        """Signal it and no other; return whether it was there."""
-        try:
-            handle = os.pidfd_open(self.pid)
-        except ProcessLookupError:
-            return False
-        try:
-            if not self.is_alive:
-                return False
-            signal.pidfd_send_signal(handle, number)
-        except ProcessLookupError:
-            return False
-        finally:
-            os.close(handle)
-        return True
-
-
-def process_of(pid: int) -> Process | None:
-    """Return the living process of a number (proc(5), stat's fields 3 and 22)."""
-    fields = _stat(pid)
-    return None if not fields or fields[0] in {"Z", "X"} else Process(pid, int(fields[19]))
-
-
-def children_of(pid: int) -> list[Process]:
-    """Return the living children of a process, by number."""
-    pids = sorted(int(path.name) for path in _PROC.iterdir() if path.name.isdecimal())
-    found = [process_of(each) for each in pids if _stat(each)[1:2] == [str(pid)]]
-    return [each for each in found if each is not None]
-
-
-def _stat(pid: int) -> list[str]:
-    """Return the fields after the name, which may itself hold spaces and parentheses."""
-    try:
-        return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
 
 
 class Victim:
@@ -152,7 +102,7 @@ class Victim:
         try:
             lines = (self._data_dir / "cluster" / "postmaster.pid").read_text().splitlines()
             pid = int(lines[0])
-            name = (_PROC / str(pid) / "comm").read_text().strip()
+            name = (PROC / str(pid) / "comm").read_text().strip()
         except (OSError, ValueError, IndexError):
             return None
         return process_of(pid) if name == "postgres" else None
@@ -222,16 +172,30 @@ class Victim:
 @contextlib.contextmanager
 def suffering(directory: Path, *, port: int, workers: int) -> Iterator[Victim]:
     """Run a server inside the block; after it nothing is left of it but its files."""
-    victim = Victim(directory, port=port, workers=workers)
+    with _temporary_files_in(directory):
+        victim = Victim(directory, port=port, workers=workers)
+        try:
+            yield victim
+        finally:
+            victim.close()
+
+
+@contextlib.contextmanager
+def _temporary_files_in(directory: Path) -> Iterator[None]:
+    """Have our children keep theirs there: a killed one cannot remove its workers' sockets."""
+    former = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = str(directory)
     try:
-        yield victim
+        yield
     finally:
-        victim.close()
+        del os.environ["TMPDIR"]
+        if former is not None:
+            os.environ["TMPDIR"] = former
 
 
 def _is_worker(pid: int) -> bool:
     try:
-        command = (_PROC / str(pid) / "cmdline").read_bytes()
+        command = (PROC / str(pid) / "cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return False
     program = command.partition(b"\0")[0].rpartition(b"/")[2]

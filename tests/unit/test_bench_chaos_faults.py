@@ -15,8 +15,8 @@ from bench.chaos_crowd import Tally
 from bench.chaos_evidence import Evidence, PoolEvidence
 from bench.chaos_faults import Fault, Inflicted, Planned, plan
 from bench.chaos_history import Numbers
+from bench.chaos_processes import Process, children_of, process_of
 from bench.chaos_report import Verdicts, keep, longest_gaps_s, print_course
-from bench.chaos_server import Process, children_of, process_of
 
 S = 1_000_000_000
 HARMLESS = "import sys; print(); sys.stdout.flush(); sys.stdin.read()"
