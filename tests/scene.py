@@ -34,11 +34,17 @@ class Scene:
     """
 
     def __init__(
-        self, database: MemoryDatabase, limits: Limits, clock: Clock, *, server: str = ""
+        self,
+        database: MemoryDatabase,
+        limits: Limits,
+        clock: Clock,
+        *,
+        server: str = "",
+        address: str = "",
     ) -> None:
         self.database = database
         self.logs: Sequence[MutableMapping[str, object]] = []
-        self.journal = MemoryJournal(database, server=server)
+        self.journal = MemoryJournal(database, server=server, address=address)
         self.worker = Worker(self.journal, clock=clock, limits=limits)
 
     def ask(self, command: Command, *, actor_id: int = ACTOR) -> asyncio.Future[Answer]:
@@ -127,13 +133,14 @@ async def serving(
     limits: Limits | None = None,
     clock: Clock = now_ms,
     server: str = "",
+    address: str = "",
 ) -> AsyncIterator[Scene]:
     """Run a worker; afterwards everything is answered, counted down, and in order.
 
     Workers of one named server share the shards; without a name each is of its own.
     """
     database = database or MemoryDatabase(clock=now_ms)
-    scene = Scene(database, limits or Limits(), clock, server=server)
+    scene = Scene(database, limits or Limits(), clock, server=server, address=address)
     with capture_logs() as scene.logs:
         await scene.worker.start()
 

@@ -48,6 +48,7 @@ log = structlog.get_logger()
 T = TypeVar("T")
 
 _MEASURE_S: Final = 1.0
+_EXPIRE_EVERY_S: Final = 0.1
 
 PATIENCE_S: Final = 5.0
 """So long a request waits for somebody who owns its shard."""
@@ -58,9 +59,10 @@ class _Forwarded:
 
     Attributes:
         repeatable: Whether it may be sent again though it may have been carried out.
+        doubtful: Whether it was, and may have been.
     """
 
-    __slots__ = ("deadline_s", "fail", "hear", "repeatable", "request", "shard")
+    __slots__ = ("_fail", "deadline_s", "doubtful", "hear", "repeatable", "request", "shard")
 
     def __init__(
         self,
@@ -73,9 +75,15 @@ class _Forwarded:
         self.request = request
         self.shard = request.actor_id & SHARD_MASK
         self.repeatable = isinstance(request, Look) or request.key is not None
+        self.doubtful = False
         self.deadline_s = deadline_s
         self.hear = hear
-        self.fail = fail
+        self._fail = fail
+
+    def fail(self, error: BaseException) -> None:
+        """Tell who asked; that nothing was done is only said if it is true of every attempt."""
+        is_denial = isinstance(error, UnavailableError)
+        self._fail(OutcomeUnknownError() if self.doubtful and is_denial else error)
 
 
 class Cluster:
@@ -102,6 +110,7 @@ class Cluster:
         self._may_retire = may_retire
         self._loop = asyncio.get_running_loop()
         self._waiting: list[_Forwarded] = []
+        self._impatience: asyncio.TimerHandle | None = None
         peering.changed = self._try_again
 
     @property
@@ -252,9 +261,10 @@ class Cluster:
         error = call.exception()
         if error is None:
             self._settle(forwarded, call.result())
-        elif isinstance(error, PeerUnreachableError) or (
-            forwarded.repeatable and isinstance(error, OutcomeUnknownError)
-        ):
+        elif isinstance(error, PeerUnreachableError):
+            self._keep(forwarded)
+        elif forwarded.repeatable and isinstance(error, OutcomeUnknownError):
+            forwarded.doubtful = isinstance(forwarded.request, Ask)
             self._keep(forwarded)
         else:
             self._peering.statistics.failed += 1
@@ -271,18 +281,38 @@ class Cluster:
     def _keep(self, forwarded: _Forwarded) -> None:
         """Try again when the owners are known anew."""
         peering = self._peering
-        if self._loop.time() > forwarded.deadline_s or peering.closed or peering.alone:
-            peering.statistics.failed += 1
-            forwarded.fail(UnavailableError(reason="no worker serves this shard"))
+        if self._loop.time() >= forwarded.deadline_s or peering.closed or peering.alone:
+            self._give_up(forwarded)
             return
         peering.statistics.retried += 1
         self._waiting.append(forwarded)
         peering.look_around()
+        if self._impatience is None:
+            self._impatience = self._loop.call_at(forwarded.deadline_s, self._expire)
+
+    def _expire(self) -> None:
+        """Keep nobody waiting for too long, should looking around take for ever."""
+        self._impatience = None
+        now_s = self._loop.time()
+        waiting, self._waiting = self._waiting, []
+        for forwarded in waiting:
+            if now_s >= forwarded.deadline_s:
+                self._give_up(forwarded)
+            else:
+                self._waiting.append(forwarded)
+        if self._waiting:
+            self._impatience = self._loop.call_later(_EXPIRE_EVERY_S, self._expire)
+
+    def _give_up(self, forwarded: _Forwarded) -> None:
+        self._peering.statistics.failed += 1
+        forwarded.fail(UnavailableError(reason="no worker serves this shard"))
 
     def _try_again(self) -> None:
         waiting, self._waiting = self._waiting, []
         for forwarded in waiting:
-            if forwarded.shard in self._worker.shards:
+            if self._peering.closed:
+                self._give_up(forwarded)
+            elif forwarded.shard in self._worker.shards:
                 self._handle(forwarded.request, partial(self._settle, forwarded))  # it came to us
             else:
                 self._send(forwarded)
