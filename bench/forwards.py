@@ -1,12 +1,14 @@
 """Load on a server of several workers, and how much of it one worker had to ask another."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
 from allocator.domain.ids import SHARDS
 from bench.api import Api, ApiError
 from bench.client import hammer
+from bench.holders import connections_by_process
 from bench.load import Crowd, Load
 
 _SENT = "allocator_forwards_sent_total"
@@ -20,9 +22,12 @@ class ForwardedLoad(Load, frozen=True, kw_only=True):
 
     Attributes:
         forwarded: Requests that went from one worker to another, by the server's own count.
+        busiest_share: Share of the connections, in the middle of the load, that the worker with
+            the most of them held: one may accept a whole rush.
     """
 
     forwarded: int
+    busiest_share: float
 
     @property
     def forwarded_share(self) -> float:
@@ -34,9 +39,13 @@ def hammer_forwarded(crowd: Crowd) -> Load:
     """Let a crowd loose, and have the server say how much it forwarded meanwhile."""
     with Api(port=crowd.port) as api:
         before = forwards_sent(_metrics(api))
-        load = hammer(crowd)
+        with ThreadPoolExecutor(1) as looking:
+            busiest = looking.submit(_busiest_share, port=crowd.port, after_s=crowd.seconds / 2)
+            load = hammer(crowd)
         forwarded = forwards_sent(_metrics(api)) - before
-    return ForwardedLoad(**msgspec.structs.asdict(load), forwarded=forwarded)
+    return ForwardedLoad(
+        **msgspec.structs.asdict(load), forwarded=forwarded, busiest_share=busiest.result()
+    )
 
 
 def wait_shared(api: Api, *, workers: int) -> None:
@@ -72,6 +81,12 @@ def shards_by_worker(metrics: str) -> list[int]:
         for line in metrics.splitlines()
         if line.startswith(_SHARES)
     ]
+
+
+def _busiest_share(*, port: int, after_s: float) -> float:
+    time.sleep(after_s)
+    counts = connections_by_process(port)
+    return max(counts.values(), default=0) / max(1, counts.total())
 
 
 def _metrics(api: Api) -> str:

@@ -6,6 +6,7 @@ the inodes of its sockets (proc(5), /proc/net/tcp and /proc/[pid]/fd).
 
 import re
 import time
+from collections import Counter
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -48,7 +49,7 @@ def holders(*, port: int, clients: Collection[int], pids: Collection[int]) -> di
     """
     deadline = time.monotonic() + _ACCEPTED_WITHIN_S
     while True:
-        inodes = inodes_by_client((_PROC / "net" / "tcp").read_text(), port=port)
+        inodes = inodes_by_client(_table(), port=port)
         pid_of = {inode: pid for pid in pids for inode in socket_inodes(_links(pid))}
         held = {
             client: pid_of[inode]
@@ -62,15 +63,27 @@ def holders(*, port: int, clients: Collection[int], pids: Collection[int]) -> di
         time.sleep(_POLL_S)
 
 
+def connections_by_process(port: int) -> Counter[int]:
+    """Return how many accepted connections of a port each process holds, of those we may see."""
+    inodes = set(inodes_by_client(_table(), port=port).values())
+    pids = (int(path.name) for path in _PROC.iterdir() if path.name.isdecimal())
+    held = {pid: len(inodes & socket_inodes(_links(pid))) for pid in pids}
+    return Counter({pid: count for pid, count in held.items() if count})
+
+
+def _table() -> str:
+    return (_PROC / "net" / "tcp").read_text()
+
+
 def _port(address: str) -> int:
     return int(address.rpartition(":")[2], 16)
 
 
 def _links(pid: int) -> list[str]:
-    """Return what a process's descriptors point to; one that is closed meanwhile is left out."""
+    """Return what a process's descriptors point to; what is gone or not ours to see is left out."""
     links = []
-    with suppress(FileNotFoundError):
+    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
         for path in (_PROC / str(pid) / "fd").iterdir():
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, ProcessLookupError):
                 links.append(str(path.readlink()))
     return links

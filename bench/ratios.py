@@ -84,6 +84,12 @@ class Rounds:
         shares = [load.forwarded_share for load in loads if isinstance(load, ForwardedLoad)]
         return median(shares) if shares else None
 
+    def busiest_share(self, contender: str) -> float | None:
+        """Return the largest share of connections that one worker held; None if nobody looked."""
+        loads = (turn.load for turn in self.of(contender))
+        shares = [load.busiest_share for load in loads if isinstance(load, ForwardedLoad)]
+        return max(shares, default=None)
+
     def _best(self, names: tuple[str, ...], *, number: int) -> float:
         turns = (self._turns.get((name, number)) for name in names)
         return max((turn.load.per_second for turn in turns if turn), default=0.0)
@@ -116,8 +122,10 @@ def _forwarding(rounds: Rounds) -> dict[str, float]:
     """Return how much was forwarded, and what became of the same ratio on one product."""
     known = {
         "forwarded_share": rounds.forwarded_share(who.SPREAD_TWO),
+        "busiest_worker_connections_max": rounds.busiest_share(who.SPREAD_TWO),
         "one_product": rounds.ratio(who.HOT_TWO, who.HOT),
         "one_product_forwarded_share": rounds.forwarded_share(who.HOT_TWO),
+        "one_product_busiest_worker_connections_max": rounds.busiest_share(who.HOT_TWO),
     }
     return {name: value for name, value in known.items() if value is not None}
 
