@@ -98,20 +98,19 @@ class MemoryDatabase:
         for incarnation in self.fenced:
             if incarnation != mine and (incarnation in dead or self._is_stale(incarnation)):
                 self.fence(incarnation)
-        survey, owned = self.survey(mine), self.shards_of(mine)
+        survey, owned = self.survey(mine, server=self.lives[mine].server), self.shards_of(mine)
         if wants(survey, owned):
             free = [shard for shard, owner in self.shards.items() if owner is None]
             for shard in free[: room(survey, owned)]:
                 self.shards[shard] = mine
 
-    def survey(self, mine: int) -> Survey:
-        """Return who serves what, as the worker of this incarnation sees it."""
+    def survey(self, mine: int | None, *, server: str) -> Survey:
+        """Return who serves what, as the worker of this incarnation sees it; it may have none."""
         living = [
             each
             for each, fenced in self.fenced.items()
             if not fenced and (each == mine or not self._is_stale(each))
         ]
-        server = self.lives[mine].server
         peers = {each: self.lives[each] for each in living if self.lives[each].server == server}
         strangers = set(living).difference(peers)
         return Survey(

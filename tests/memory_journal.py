@@ -206,10 +206,9 @@ class MemoryJournal:
 
     async def survey(self) -> Survey:
         """Return who serves what."""
-        mine = self.incarnation
-        assert mine is not None
+        mine, server = self.incarnation, self.life.server
         found: list[Survey] = []
-        await self._call("survey", lambda: found.append(self.database.survey(mine)))
+        await self._call("survey", lambda: found.append(self.database.survey(mine, server=server)))
         return found[0]
 
     async def beat(self) -> bool:

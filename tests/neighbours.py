@@ -112,6 +112,7 @@ class Town:
         self._neighbours: dict[str, Neighbour] = {}
         self._troubles: deque[Trouble] = deque()
         self._sockets: dict[str, socket.socket] = {}
+        self._looking: dict[str, asyncio.Task[None]] = {}
 
     @property
     def neighbours(self) -> list[Neighbour]:
@@ -138,24 +139,29 @@ class Town:
         opening = serving(self.database, server="one", address=str(address))
         scene = await self._stack.enter_async_context(opening)
         neighbour = self._neighbours[str(address)] = Neighbour(self, scene, address)
-        looking = asyncio.create_task(neighbour.run())
-        self._stack.push_async_callback(_end, looking)
+        self._looking[str(address)] = asyncio.create_task(neighbour.run())
         return neighbour
 
     async def close(self) -> None:
         """End all."""
+        for looking in self._looking.values():
+            await _end(looking)
         await self._stack.aclose()
 
     def trouble(self, *troubles: Trouble) -> None:
         """Have these become of the next requests."""
         self._troubles.extend(troubles)
 
-    async def kill(self, neighbour: Neighbour) -> None:
-        """Let a worker die as by `kill -9`: its lines break, and nobody listens any more."""
+    async def kill(self, neighbour: Neighbour, *, silently: bool = False) -> None:
+        """Let a worker die as by `kill -9`: nobody listens any more, and its lines break.
+
+        If it dies silently, there was no line to it.
+        """
         self._sockets[neighbour.address].close()
         await neighbour.scene.crash()
-        neighbour.scene.worker.shards = frozenset()
-        self.cut(neighbour)
+        await _end(self._looking.pop(neighbour.address))
+        if not silently:
+            self.cut(neighbour)
 
     def cut(self, neighbour: Neighbour) -> None:
         """Break the lines to a worker."""

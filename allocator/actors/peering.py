@@ -157,7 +157,7 @@ class Peering:
         survey = await self._journal.survey()
         await self._learn(survey)
         worker = self._worker
-        if not worker.open:
+        if self.closed or not worker.open:
             return
         if dead := await self._dead(survey):
             log.warning("peering.taking_over", dead=dead)
@@ -172,10 +172,12 @@ class Peering:
         await self._learn(await self._journal.survey())
 
     async def _learn(self, survey: Survey) -> None:
+        if self.closed:
+            return
         addresses = {peer.incarnation: peer.address for peer in survey.peers}
         gone = self._links.keys() - addresses.values()
-        for path in gone:
-            await self._links.pop(path).close()
+        for link in [self._links.pop(path) for path in gone]:
+            await link.close()
         self._suspects &= self._links.keys()
         fresh = [
             peer
@@ -209,8 +211,9 @@ class Peering:
 
     async def _dead(self, survey: Survey) -> list[str]:
         """Return the incarnations of the suspects that nobody answers for."""
-        dead = {path for path in self._suspects if not await _listens(path)}
-        self._suspects = set(dead)
+        suspects = sorted(self._suspects)  # more may come while these are asked
+        dead = [path for path in suspects if not await _listens(path)]
+        self._suspects.difference_update(set(suspects).difference(dead))
         return [peer.incarnation for peer in survey.peers if peer.address in dead]
 
 
