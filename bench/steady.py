@@ -9,16 +9,16 @@ import contextlib
 import enum
 from collections import deque
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from time import perf_counter_ns
 from typing import TypeAlias
 
 import msgspec
 
 from bench.client import GRACE_S, Answers, Connection, close_all
+from bench.line import Line, connect
 from bench.load import NS_PER_S, Load, LoadError
 from bench.paced import Pace
-
-_CONNECTS_MAX = 10
 
 
 class Loss(enum.Enum):
@@ -70,13 +70,14 @@ class SteadyLoad:
         self._orders = orders
         self._judge = judge
         self._answers = Answers()
+        self._failure = ""
         self._total = round(pace.per_second * pace.seconds)
         self._interval_ns = NS_PER_S // pace.per_second
         self._started_ns = 0
         self._due = 0
         self._settled = 0
         self._waiting: deque[Order] = deque()
-        self._idle: deque[_Line] = deque()
+        self._idle: deque[Line] = deque()
         self._busy: dict[Connection, Order] = {}
         self._opening: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -113,7 +114,8 @@ class SteadyLoad:
                 task.cancel()
             await asyncio.gather(*self._opening, return_exceptions=True)
         unanswered = self._total - self._settled
-        return self._answers.load(started_ns=self._started_ns, unanswered=unanswered)
+        load = self._answers.load(started_ns=self._started_ns, unanswered=unanswered)
+        return msgspec.structs.replace(load, first_failure=self._failure or load.first_failure)
 
     def stop(self) -> None:
         """Offer nothing more; what was due is still answered."""
@@ -140,7 +142,7 @@ class SteadyLoad:
         while self._waiting and self._idle:
             self._send(self._idle.popleft(), self._waiting.popleft())
 
-    def _send(self, line: "_Line", order: Order) -> None:
+    def _send(self, line: Line, order: Order) -> None:
         self._busy[line] = order
         order.sent_ns = perf_counter_ns()
         order.times += 1
@@ -148,19 +150,21 @@ class SteadyLoad:
         line.send(order.request, since_ns=order.due_ns)
 
     def _answered(self, line: Connection, status: int) -> None:
-        assert isinstance(line, _Line)
+        assert isinstance(line, Line)
         order = self._busy.pop(line)
         self._idle.append(line)
         delay_s = self._judge(order, status)
         if delay_s is None:
             self._answers.count(status, since_ns=order.due_ns)
+            if status != HTTPStatus.CREATED:
+                self._failure = self._failure or line.answer_text
             self._settle_one()
         else:
             asyncio.get_running_loop().call_later(delay_s, self._send_again, order)
         self._send_waiting()
 
     def _lost(self, line: Connection) -> None:
-        assert isinstance(line, _Line)
+        assert isinstance(line, Line)
         order = self._busy.pop(line, None)
         if order is None:
             if line in self._idle:  # else it was lost before it was ours, and is not used
@@ -195,19 +199,8 @@ class SteadyLoad:
         else:
             self._send(line, order)
 
-    async def _connect(self) -> "_Line":
-        port = self._pace.port
-        try:
-            for _ in range(_CONNECTS_MAX):
-                transport, line = await asyncio.get_running_loop().create_connection(
-                    lambda: _Line(on_answer=self._answered, on_lost=self._lost), "127.0.0.1", port
-                )
-                line.client_port = transport.get_extra_info("sockname")[1]
-                if not line.was_lost:
-                    return line
-        except OSError as error:
-            raise LoadError(f"port {port} accepts no connection: {error}") from error
-        raise LoadError(f"port {port} closed {_CONNECTS_MAX} connections at once")
+    async def _connect(self) -> Line:
+        return await connect(self._pace.port, on_answer=self._answered, on_lost=self._lost)
 
     def _send_again(self, order: Order) -> None:
         self._waiting.appendleft(order)
@@ -220,25 +213,3 @@ class SteadyLoad:
     def _end_if_settled(self) -> None:
         if self._settled == self._total and not self._ended.done():
             self._ended.set_result(None)
-
-
-class _Line(Connection):
-    """A connection that knows its own end.
-
-    Attributes:
-        client_port: Ours; 0 until it is open.
-        was_lost: Whether it is of no use any more.
-    """
-
-    client_port = 0
-    was_lost = False
-
-    def connection_lost(self, error: Exception | None) -> None:
-        """Remember it, and tell the owner."""
-        self.was_lost = True
-        super().connection_lost(error)
-
-    @property
-    def is_amid_answer(self) -> bool:
-        """Whether a part of an answer has come and the rest has not."""
-        return bool(self._received)

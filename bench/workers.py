@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from allocator.domain.ids import SHARDS
-from bench.chaos_server import Process, children_of
+from bench.chaos_processes import Process, children_of
 from bench.contenders import serve_arguments
 from bench.databases import fetch_text
 from bench.messages import WAREHOUSE
