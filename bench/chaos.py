@@ -47,6 +47,7 @@ _HOT, _HOT_UNITS = 4, 30
 _COLD, _COLD_UNITS = 40, 20
 _WORKERS = 2
 _CLIENTS = 24
+_LOOKOUTS = 24
 _FINISH_WITHIN_S = 120.0
 
 
@@ -171,7 +172,11 @@ class _Round:
             await clients[0].receive(product, _COLD_UNITS)
         self._tally.resume()
         planned = plan(seed=self._seed, seconds=seconds, workers=self._soak.workers)
-        shopping = asyncio.gather(*(client.shop(called_off) for client in clients))
+        lookouts = [self._client(len(clients) + number) for number in range(_LOOKOUTS)]
+        shopping = asyncio.gather(
+            *(client.shop(called_off) for client in clients),
+            *(client.look_out(called_off) for client in lookouts),
+        )
         try:
             await asyncio.gather(self._injector.run(planned), asyncio.sleep(seconds))
             called_off.set()

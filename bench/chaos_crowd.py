@@ -5,6 +5,7 @@ a client does is drawn from a seeded die; what the server makes of it is for the
 """
 
 import asyncio
+import contextlib
 import enum
 import itertools
 import random
@@ -18,6 +19,9 @@ from bench.chaos_history import Attempt, Kind, NotNow, Operation
 from bench.sale_caller import Caller
 
 _PATIENCE_S = (1.0, 5.0)
+_LONG_PATIENCE_S = (8.0, 10.0)
+_LONG_THOUGHT_S = (0.2, 8.0)
+_RECONNECTS = 0.3
 _IMPATIENCE_MAX_S = 0.02
 _THOUGHT_MAX_S = 0.04
 _PAUSE_S = 0.05
@@ -112,6 +116,7 @@ class Client:
         self._tally = tally
         self._dice = dice
         self._caller = Caller(host="127.0.0.1", port=shop.port)
+        self._patience_s = _PATIENCE_S
 
     async def shop(self, called_off: asyncio.Event) -> None:
         """Ask until called off, and finish what was begun."""
@@ -119,6 +124,26 @@ class Client:
             while not called_off.is_set():
                 await self._do_something()
                 await asyncio.sleep(self._dice.uniform(0, _THOUGHT_MAX_S))
+        finally:
+            self._caller.hang_up()
+
+    async def look_out(self, called_off: asyncio.Event) -> None:
+        """Read a balance now and then over a connection that is mostly idle, and wait long.
+
+        Whoever asks all the time hangs on a worker from the moment it is stopped. This one asks
+        it when others have taken its pools over, and hears what it says when it wakes up.
+        """
+        self._patience_s = _LONG_PATIENCE_S
+        try:
+            while not called_off.is_set():
+                product = self._dice.choice(self._shop.hot)
+                look = Operation(key=next(self._names), product=product, kind=Kind.SEE_BALANCE)
+                await self._pursue(look, mischief_left=0)
+                if self._dice.random() < _RECONNECTS:  # or all hang on whoever was up first
+                    self._caller.hang_up()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(self._dice.uniform(*_LONG_THOUGHT_S)):
+                        await called_off.wait()
         finally:
             self._caller.hang_up()
 
@@ -189,7 +214,7 @@ class Client:
                 await self._caller.send_and_leave(request[:end], rudely=self._dice.random() < 1 / 2)
                 tally.outcomes["left"] += 1
                 return True
-            patience = (0, _IMPATIENCE_MAX_S) if mood is Mood.IMPATIENT else _PATIENCE_S
+            patience = (0, _IMPATIENCE_MAX_S) if mood is Mood.IMPATIENT else self._patience_s
             answer = await self._caller.ask(request, within_s=self._dice.uniform(*patience))
             attempt.answer = answer_of(operation, answer)
             attempt.answered_ns = perf_counter_ns()

@@ -22,7 +22,7 @@ from bench.sale_caller import Caller
 _FIRST_AFTER_S = (0.5, 1.5)
 _GAP_S = (1.0, 4.0)
 _QUIET_END_S = 1.0
-_PAUSE_S = (2.5, 4.5)
+_PAUSE_S = (3.0, 6.5)
 _KILLS_MAX = 8
 _KILLS_WINDOW_S = 60.0
 _PROBED_MAX = 4
@@ -49,7 +49,7 @@ _WEIGHTS = {
     Fault.KILL_WORKER: 5,
     Fault.KILL_SEVERAL: 2,
     Fault.KILL_SERVER: 2,
-    Fault.PAUSE_WORKER: 3,
+    Fault.PAUSE_WORKER: 5,
     Fault.END_SESSIONS: 3,
     Fault.KILL_POSTGRES: 2,
     Fault.ROLL: 1,
@@ -134,7 +134,9 @@ class Injector:
     async def _inflict(self, planned: Planned, tasks: asyncio.TaskGroup) -> None:
         dice = random.Random(planned.dice)
         fault, victim = planned.fault, self._victim
-        workers = victim.workers()
+        everyone = victim.workers()
+        # A stopped worker is left to wake up: what it says then is worth hearing.
+        workers = [worker for worker in everyone if worker not in self._paused] or everyone
         match fault:
             case Fault.KILL_WORKER | Fault.KILL_SEVERAL if workers:
                 several = fault is Fault.KILL_SEVERAL
@@ -183,6 +185,8 @@ class Injector:
     async def _resume_after(self, worker: Process, seconds: float) -> None:
         await asyncio.sleep(seconds)
         worker.signal(signal.SIGCONT)
+        if worker in self._paused:
+            self._paused.remove(worker)
 
     def _resume_all(self) -> None:
         for worker in self._paused:

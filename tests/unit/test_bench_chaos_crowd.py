@@ -1,6 +1,7 @@
 """What a client of a soak does and remembers, against small servers on real sockets."""
 
 import asyncio
+import itertools
 import random
 import re
 from collections.abc import Iterator, Sequence
@@ -88,6 +89,16 @@ class Loaded(random.Random):
         return 0.9
 
 
+class Hasty(random.Random):
+    """A die by which nobody thinks longer than has to be, or connects anew."""
+
+    def uniform(self, a: float, b: float) -> float:  # noqa: ARG002 (its signature)
+        return a
+
+    def random(self) -> float:
+        return 0.9
+
+
 class AfterOne(asyncio.Event):
     """Calls a client off who looks for the second time."""
 
@@ -142,6 +153,29 @@ async def test_a_reading_that_was_not_answered_is_not_repeated() -> None:
 
     [operation] = venue.history
     assert [attempt.answer for attempt in operation.attempts] == [None]
+
+
+async def test_a_lookout_reads_over_one_connection_until_it_is_called_off() -> None:
+    tally, called_off, accepted = Tally(), asyncio.Event(), 0
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal accepted
+        accepted += 1
+        for asked in itertools.count(1):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(ok(200, BALANCE))
+            if asked == 2:
+                called_off.set()
+
+    async with serving(converse) as port:
+        venue = Shop(name="shop", port=port, hot=["tea"], cold=[])
+        lookout = Client(venue, 0, tally=tally, dice=Hasty(1))
+        await asyncio.wait_for(lookout.look_out(called_off), 60)
+
+    assert accepted == 1
+    kinds = {(each.kind, each.product, len(each.attempts)) for each in venue.history}
+    assert kinds == {(Kind.SEE_BALANCE, "tea", 1)}
+    assert len(venue.history) == 2
 
 
 async def test_an_answer_that_must_not_be_is_remembered_and_ends_the_asking() -> None:
