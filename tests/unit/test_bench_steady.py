@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 import pytest
 
+from bench.client import Connection
+from bench.line import Line
 from bench.load import Load, LoadError
 from bench.mixes import order_body, request_bytes
 from bench.paced import Pace
@@ -96,21 +98,32 @@ async def test_a_steady_load_offers_exactly_what_was_ordered() -> None:
     assert (load.created, load.failed) == (10, 0)
 
 
-async def test_what_was_lost_unanswered_is_sent_again_on_another_connection() -> None:
-    seen: list[tuple[Order, Reply, int]] = []
+async def test_what_was_lost_unanswered_is_sent_again_on_a_new_connection() -> None:
+    lost: list[Order] = []
 
     def judge(order: Order, reply: Reply) -> float | None:
-        seen.append((order, reply, order.client_port))
-        return 0 if isinstance(reply, Loss) else None
+        lost.extend([order] if reply is Loss.UNANSWERED else [])
+        return again_when_lost(order, reply)
 
     async with server(on_first()) as port:
-        load = await offered(port, judge)
+        pace = Pace(port=port, seed=1, per_second=100, seconds=0.1, connections=3)
+        steady = SteadyLoad(pace, orders(), judge=judge)
+        client_ports = await steady.open()
+        load = await steady.run()
 
-    lost, reply, former_port = seen[0]
-    assert reply is Loss.UNANSWERED
-    assert lost.times == 2
-    assert lost.client_port != former_port
+    [order] = lost
+    assert order.times == 2
+    assert order.client_port not in client_ports
     assert (load.created, load.failed) == (10, 0)
+
+
+def test_a_connection_remembers_that_it_was_lost_before_it_had_an_owner() -> None:
+    told: list[Connection] = []
+    line = Line(on_answer=lambda _line, _status: None, on_lost=told.append)
+    line.connection_lost(None)
+
+    assert line.was_lost
+    assert told == [line]
 
 
 @pytest.mark.parametrize("said", [_CREATED[:12], _CREATED[:-1]])
