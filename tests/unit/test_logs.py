@@ -1,5 +1,7 @@
 """Logs: one JSON object a line, and nothing in it that should not be there."""
 
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -136,3 +138,22 @@ def test_every_line_of_a_worker_says_whose_it_is() -> None:
         "of.a.library": (3, pid),
         "with.its.own": (1, pid),
     }
+
+
+def test_a_line_is_one_write_even_where_nothing_is_buffered() -> None:
+    """Several processes share one stream: a line in pieces would end up within another's."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, theirs:
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT],
+            cwd=Path(__file__).parents[2],
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            stderr=theirs,
+            check=True,
+        )
+        ours.setblocking(False)
+        writes = [ours.recv(1 << 16) for _ in range(5)]
+
+        assert all(write.startswith(b"{") and write.endswith(b"}\n") for write in writes)
+        with pytest.raises(BlockingIOError):
+            ours.recv(1)
