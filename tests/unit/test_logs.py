@@ -148,10 +148,10 @@ def test_a_line_is_one_write_even_where_nothing_is_buffered() -> None:
             [sys.executable, "-c", SCRIPT],
             cwd=Path(__file__).parents[2],
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
-            stderr=theirs,
+            stderr=theirs.fileno(),
             check=True,
         )
-        ours.setblocking(False)
+        ours.settimeout(0)
         writes = [ours.recv(1 << 16) for _ in range(5)]
 
         assert all(write.startswith(b"{") and write.endswith(b"}\n") for write in writes)
