@@ -62,6 +62,7 @@ def forwarded_figure(bench: Bench) -> Figure:
         name=FORWARDED_EXTRA_MS,
         value=watch.forwarded.p50_ms - watch.direct.p50_ms,
         spoiled=f"{load.failed} requests failed" if load.failed else "",
+        failure=load.first_failure,
         details={
             "per_second": load.per_second,
             "forwarded_share": watch.forwarded_share,
@@ -93,6 +94,7 @@ def worker_death_figure(bench: Bench) -> Figure:
         name=WORKER_DEATH_S,
         value=max(away_s),
         spoiled=f"{load.failed} requests failed" if load.failed else "",
+        failure=load.first_failure,
         details={
             "kills": kills,
             "median_s": median(away_s),
@@ -122,7 +124,7 @@ def roll_figure(bench: Bench) -> Figure:
     return Figure(
         name=ROLL_LOST,
         value=load.failed,
-        spoiled=load.first_failure,
+        failure=load.first_failure,
         details={
             "per_second": load.per_second,
             "roll_s": watch.roll_s,

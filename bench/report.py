@@ -49,6 +49,16 @@ def detail_lines(figures: list[Figure]) -> str:
     )
 
 
+def failure_lines(figures: list[Figure]) -> str:
+    """Return what was heard of one failed request for each target, a line each; empty if none."""
+    titles = {target.name: target.title for target in TARGETS}
+    return "\n".join(
+        f"{titles[figure.name]}: one failure was {figure.failure}"
+        for figure in figures
+        if figure.failure
+    )
+
+
 def verdicts(figures: list[Figure]) -> dict[str, str]:
     """Return what each target's figure reached, by the target's name."""
     measured = {figure.name: figure for figure in figures}

@@ -33,7 +33,7 @@ from bench.errors import BenchError
 from bench.flash_sale import prove_flash_sale
 from bench.processes import unwind_on_sigterm
 from bench.ratios import Rounds, round_figures
-from bench.report import contender_table, detail_lines, target_table
+from bench.report import contender_table, detail_lines, failure_lines, target_table
 from bench.summary import json_line
 from bench.targets import Figure
 from bench.turns import Bench, Size, Turn, take_turn
@@ -94,6 +94,8 @@ def run(bench: Bench, *, only: set[str], say: Callable[[str], None]) -> None:
                 print(f"{one.title}: one failure was {failure}\n")
     print(target_table(figures), end="\n\n")
     print(detail_lines(figures), end="\n\n")
+    if failures := failure_lines(figures):
+        print(failures, end="\n\n")
     if bench.load_before > _QUIET_LOAD_MAX:
         print(f"The machine was busy before the run began (load {bench.load_before:.1f}).\n")
     if bench.size.name == SMOKE.name:

@@ -40,11 +40,13 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         spoiled: Why the value does not count, though it may look good; empty if it does.
+        failure: What was heard of one failed request; empty if none failed.
     """
 
     name: str
     value: float
     spoiled: str = ""
+    failure: str = ""
     details: dict[str, float] = {}
 
     @property

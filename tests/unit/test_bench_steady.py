@@ -120,6 +120,7 @@ async def test_what_was_lost_unanswered_is_sent_again_on_a_new_connection() -> N
 def test_a_connection_remembers_that_it_was_lost_before_it_had_an_owner() -> None:
     told: list[Connection] = []
     line = Line(on_answer=lambda _line, _status: None, on_lost=told.append)
+
     line.connection_lost(None)
 
     assert line.was_lost

@@ -21,8 +21,9 @@ from bench.holders import (
 )
 from bench.load import NS_PER_S, Load
 from bench.ratios import Rounds, round_figures
+from bench.report import failure_lines
 from bench.steady import Loss, Order
-from bench.targets import ROLL_LOST, TARGETS, TWO_WORKERS_TO_ONE
+from bench.targets import ROLL_LOST, TARGETS, TWO_WORKERS_TO_ONE, WORKER_DEATH_S, Figure
 from bench.turns import Turn
 from bench.watches import DeathWatch, ForwardWatch, RollWatch
 
@@ -168,6 +169,19 @@ def test_one_lost_request_is_one_too_many() -> None:
 
     assert target.verdict(0) == "aim"
     assert target.verdict(1) == "MISSED"
+
+
+def test_a_failure_is_told_beside_the_tables() -> None:
+    figures = [
+        Figure(name=ROLL_LOST, value=1, failure="HTTP/1.1 503"),
+        Figure(name=WORKER_DEATH_S, value=0.3),
+    ]
+
+    told = failure_lines(figures)
+
+    assert told.splitlines() == [
+        "requests lost or failed in a rolling restart at 1,000/s: one failure was HTTP/1.1 503"
+    ]
 
 
 def turn(
