@@ -6,6 +6,8 @@ waits until they have.
 """
 
 import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -27,27 +29,30 @@ _POLL_S: Final = 0.02
 _responses: Final = msgspec.msgpack.Decoder(Numbered[Response])
 
 
-async def retire_orphans(directory: Path, *, within_ms: int) -> bool:
+async def retire_orphans(directory: Path) -> list[Path]:
     """Have the workers whose sockets are in a directory leave, if nobody looks after them.
 
-    Args:
-        directory: Of the sockets of one server.
-        within_ms: So long they may take to finish what they have accepted.
-
     Returns:
-        Whether there were some, and all are gone.
+        The sockets of those that will.
     """
     leaving = [path for path in _sockets_in(directory) if await _retires(path)]
-    if not leaving:
-        return False
-    log.info("server.retiring_orphans", workers=len(leaving))
-    try:
+    if leaving:
+        log.info("server.retiring_orphans", workers=len(leaving))
+    return leaving
+
+
+async def until_gone(leaving: Sequence[Path], *, within_ms: int) -> None:
+    """Wait until workers have left; return all the same when that takes too long.
+
+    Args:
+        leaving: Their sockets.
+        within_ms: So long they may take to finish what they have accepted.
+    """
+    with suppress(TimeoutError):
         async with asyncio.timeout(within_ms / 1000 + _GRACE_S):
-            while set(leaving) & set(_sockets_in(directory)):  # noqa: ASYNC110
-                await asyncio.sleep(_POLL_S)  # another process's end is nobody's event
-    except TimeoutError:
-        return False
-    return True
+            for path in leaving:
+                while path in _sockets_in(path.parent):  # noqa: ASYNC110 (no event of ours)
+                    await asyncio.sleep(_POLL_S)
 
 
 def _sockets_in(directory: Path) -> list[Path]:

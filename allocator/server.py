@@ -8,7 +8,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -21,7 +21,7 @@ from allocator.actors.lives import SUFFIX as LIVES_SUFFIX
 from allocator.config import Config
 from allocator.errors import AllocatorError, JournalError, UsageError
 from allocator.logs import configure_logs
-from allocator.orphans import retire_orphans
+from allocator.orphans import retire_orphans, until_gone
 from allocator.persistence.connections import connect
 from allocator.persistence.embedded import EmbeddedPostgres, default_data_dir
 from allocator.persistence.installation import refuse_unsafe_storage
@@ -83,6 +83,7 @@ async def running(config: Config) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(config))
         database = await stack.enter_async_context(_open_database(config))
+        await _prepare(database, trust_storage=config.trust_storage)
         seat = Seat(
             listener=listener,
             database_url=database.url,
@@ -110,11 +111,16 @@ async def _supervise(config: Config) -> int:
     started_ms = now_ms()
     async with AsyncExitStack() as stack:
         directory = stack.enter_context(_peers_directory(config))
-        listener = stack.enter_context(await _listen_after_orphans(config, directory))
+        listener, orphans = await _listen_unless_orphaned(config, directory)
+        # They may need a database to finish, which nobody but us has run again.
+        database = await stack.enter_async_context(_open_database(config))
+        if listener is None:
+            listener = await _listen_after(orphans, config)
+        stack.enter_context(listener)
         for suffix in (".sock", LIVES_SUFFIX):
             for stale in directory.glob(f"*{suffix}"):  # of the dead: the port is ours alone
                 stale.unlink()
-        database = await stack.enter_async_context(_open_database(config))
+        await _prepare(database, trust_storage=config.trust_storage)
         name = str(uuid4())
         settings = WorkerSettings(
             config=msgspec.structs.replace(config, data_dir=None, database_url=database.url),
@@ -176,21 +182,29 @@ def _peers_directory(config: Config) -> Iterator[Path]:
     yield directory
 
 
-async def _listen_after_orphans(config: Config, directory: Path) -> socket.socket:
-    """Bind; workers that outlived their supervisor leave the port to us first."""
+async def _listen_unless_orphaned(
+    config: Config, directory: Path
+) -> tuple[socket.socket | None, list[Path]]:
+    """Bind, or have workers that outlived their supervisor leave the port to us.
+
+    Raises:
+        UsageError: Somebody else has it.
+    """
     try:
-        return _listen(config)
-    except UsageError as taken:
-        if not await retire_orphans(directory, within_ms=config.drain_ms):
-            raise
-        in_use = taken
+        return _listen(config), []
+    except UsageError:
+        if orphans := await retire_orphans(directory):
+            return None, orphans
+        raise
+
+
+async def _listen_after(orphans: list[Path], config: Config) -> socket.socket:
+    await until_gone(orphans, within_ms=config.drain_ms)
     for _ in range(_BIND_TRIES):  # their processes have yet to end
-        try:
+        with suppress(UsageError):
             return _listen(config)
-        except UsageError as taken:
-            in_use = taken
-            await asyncio.sleep(_BIND_EVERY_S)
-    raise in_use
+        await asyncio.sleep(_BIND_EVERY_S)
+    return _listen(config)
 
 
 def _listen(config: Config) -> socket.socket:
@@ -208,9 +222,8 @@ def _listen(config: Config) -> socket.socket:
 
 @asynccontextmanager
 async def _open_database(config: Config) -> AsyncIterator[_Database]:
-    """Have a database that is ours to write to, its schema up to date."""
+    """Have a database that answers, while the context is open."""
     if config.database_url is not None:
-        await _prepare(config.database_url, trust_storage=config.trust_storage, alone=False)
         yield _Database(url=config.database_url, revive=_nothing, ours=False)
         return
     embedded = EmbeddedPostgres(config.data_dir or default_data_dir())
@@ -223,9 +236,6 @@ async def _open_database(config: Config) -> AsyncIterator[_Database]:
 
     await asyncio.to_thread(embedded.start)
     try:
-        # The lock on the data directory proves that whoever served from it before is gone, or
-        # at least that nobody looks after it any more.
-        await _prepare(embedded.dsn, trust_storage=config.trust_storage, alone=True)
         yield _Database(url=embedded.dsn, revive=revive, ours=True)
     finally:
         await asyncio.to_thread(embedded.stop)
@@ -235,15 +245,19 @@ async def _nothing() -> None:
     """Revive nothing: the database is somebody else's."""
 
 
-async def _prepare(url: str, *, trust_storage: bool, alone: bool) -> None:
-    """Check the server, bring the schema up to date, and fence whoever cannot be alive."""
-    connection = await connect(url, application_name="allocator start")
+async def _prepare(database: _Database, *, trust_storage: bool) -> None:
+    """Check the server, bring the schema up to date, and fence whoever cannot be alive.
+
+    The lock on the directory of a database of ours proves that whoever served from it before is
+    gone, or at least that nobody looks after it any more.
+    """
+    connection = await connect(database.url, application_name="allocator start")
     try:
         if not trust_storage:
             await refuse_unsafe_storage(connection)
         for name in await migrate(connection):
             log.info("database.migrated", migration=name)
-        if alone:
+        if database.ours:
             await fence_all(connection)
     finally:
         connection.terminate()
