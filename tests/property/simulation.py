@@ -115,9 +115,20 @@ class Crash(NamedTuple):
     worker: Client
 
 
-Step: TypeAlias = (
-    Receive | Place | Close | Retry | Look | Leave | Break | Slow | Pass | Stun | Crash
-)
+class Give(NamedTuple):
+    """A worker gives its shards away, and everything goes on meanwhile."""
+
+    worker: Client
+
+
+class Exchange(NamedTuple):
+    """A worker retires, and another starts in its place."""
+
+    worker: Client
+
+
+Trouble: TypeAlias = Break | Slow | Pass | Stun | Crash | Give | Exchange
+Step: TypeAlias = Receive | Place | Close | Retry | Look | Leave | Trouble
 
 _OWNER: Client = "owner"
 _WORKERS: st.SearchStrategy[Client] = st.sampled_from([_OWNER, _OWNER, _OWNER, 0, 1])
@@ -151,6 +162,8 @@ _UNUSUAL: list[st.SearchStrategy[Step]] = [
     st.builds(Pass, st.just(3.0)),
     st.builds(Stun, _WORKERS),
     st.builds(Crash, _WORKERS),
+    st.builds(Give, _WORKERS),
+    st.builds(Exchange, _WORKERS),
 ]
 
 
@@ -199,6 +212,7 @@ class Simulation:
         self.scenes: list[Scene] = []
         self._running: list[Scene] = []
         self._waiting: list[tuple[Told, Scene, Reply]] = []
+        self._giving: dict[Scene, list[asyncio.Task[bool]]] = {}
 
     async def run(self, steps: list[Step]) -> None:
         """Run the script, then let everything heal."""
@@ -228,7 +242,7 @@ class Simulation:
 
     async def _do(self, step: Step) -> None:
         match step:
-            case Break() | Slow() | Pass() | Stun() | Crash():
+            case Break() | Slow() | Pass() | Stun() | Crash() | Give() | Exchange():
                 await self._trouble(step)
             case Leave(which):
                 if self._waiting:
@@ -247,7 +261,7 @@ class Simulation:
                 closing = DispatchOrder(order=order) if dispatch else CancelOrder(order=order)
                 self._ask(worker, actor_id, closing, key)
 
-    async def _trouble(self, step: Break | Slow | Pass | Stun | Crash) -> None:
+    async def _trouble(self, step: Trouble) -> None:
         match step:
             case Break(worker, operation, fault):
                 self._scene(worker).journal.break_next(operation, fault)
@@ -261,8 +275,24 @@ class Simulation:
                 await asyncio.sleep(_TAKEN_OVER_S)
             case Crash(worker):
                 scene = self._scene(worker)
+                for giving in self._giving.pop(scene, []):
+                    giving.cancel()
                 await scene.crash()
-                self._running[self._running.index(scene)] = await self._start()
+                await self._replace(scene)
+            case Give(worker):
+                scene = self._scene(worker)
+                giving = asyncio.create_task(scene.worker.give(scene.worker.shards))
+                self._giving.setdefault(scene, []).append(giving)
+            case Exchange(worker):
+                scene = self._scene(worker)
+                await scene.worker.retire()
+                assert not [
+                    each for _, of, each in self._waiting if of is scene and not each.done()
+                ]
+                await self._replace(scene)
+
+    async def _replace(self, scene: Scene) -> None:
+        self._running[self._running.index(scene)] = await self._start()
 
     def _order(self, which: int) -> tuple[int, int]:
         """Return the actor and seq of an order that was placed."""
@@ -283,7 +313,7 @@ class Simulation:
         return self._running[0]
 
     async def _start(self) -> Scene:
-        scene = Scene(self.database, _LIMITS, now_ms)
+        scene = Scene(self.database, _LIMITS, now_ms, server="one")
         self.scenes.append(scene)
         await scene.worker.start()
         return scene

@@ -19,7 +19,7 @@ _PHASES = tuple(phase for phase in Phase if phase is not Phase.explain)
 @given(steps=SCRIPTS)
 @settings(max_examples=300, phases=_PHASES)
 def test_no_client_is_ever_told_what_the_journal_does_not_say(steps: list[Step]) -> None:
-    """C13, C16, N16, Q1, Q2, Q3, Q5, Q6, Q7: two workers, lost answers, crashes, take-overs."""
+    """C13, C16, N16, Q1, Q2, Q3, Q5, Q6, Q7: two workers, lost answers, crashes, hand-overs."""
     run(_simulate(steps))
 
 
