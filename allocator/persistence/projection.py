@@ -104,6 +104,9 @@ class Projection:
         except FAILURES as error:
             connection.terminate()
             raise JournalError(f"projection: {type(error).__name__}: {error}") from error
+        except asyncio.CancelledError:
+            connection.terminate()
+            raise
         return connection
 
     async def _follow(self, connection: Connection) -> None:

@@ -209,6 +209,10 @@ async def test_of_several_projections_one_works_and_another_takes_over_when_it_e
         async def all_there() -> bool:
             return bool(await looking.fetchval(SESSIONS) == 3)
 
+        async def all_settled() -> bool:
+            """Nobody connects any more: the context may be left."""
+            return len(await looking.fetch(ASKED)) == 2 and await led_by_another()
+
         async def led_by_another() -> bool:
             return bool({row["pid"] for row in await looking.fetch(LEADERS)} - led)
 
@@ -226,6 +230,7 @@ async def test_of_several_projections_one_works_and_another_takes_over_when_it_e
 
         assert await listed(shop) == [await shop.balance()]
         assert await shop.metric(QUARANTINED) == 0
+        await until(all_settled)
         applied = "SELECT events FROM projections WHERE name = 'read models'"
         assert await looking.fetchval(applied) == 6 * EVENTS
     before = await contents(database_url)
