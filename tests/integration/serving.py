@@ -116,8 +116,9 @@ class Server:
             self.process.send_signal(signal.SIGSTOP)  # it would replace those that die first
             self.crash_supervisor()
         for pid in self.orphans:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            if _is_worker(pid):  # and not somebody else who has its number now
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
         self.orphans = []
 
     def crash_supervisor(self) -> None:
@@ -129,7 +130,7 @@ class Server:
 
     def workers(self) -> list[int]:
         """Return the worker processes that its supervisor looks after; none without one."""
-        return [pid for pid in children_of(self.pid) if b"worker_process" in _command_of(pid)]
+        return [pid for pid in children_of(self.pid) if _is_worker(pid)]
 
     async def terminate(self) -> int:
         """Ask it to stop, and return its exit code."""
@@ -274,10 +275,10 @@ async def serving(*arguments: str, log: Path) -> AsyncIterator[Server]:
         await server.close()
 
 
-def _command_of(pid: int) -> bytes:
+def _is_worker(pid: int) -> bool:
     with suppress(OSError):  # it may just have ended
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    return b""
+        return b"allocator.worker_process" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 def order_of(answer: Answer) -> Order:
