@@ -84,11 +84,19 @@ class MemoryLink(Link[Request, Response]):
         self.broken = broken
         self._town = town
         self._to = to
+        self.calls: list[asyncio.Future[Response]] = []
         town.lines[to].append(self)
+
+    @property
+    def in_flight(self) -> int:
+        """Calls without an answer."""
+        return sum(not call.done() for call in self.calls)
 
     def call(self, request: Request) -> asyncio.Future[Response]:
         """Pass a request on, unless there is trouble."""
-        return self._town.deliver(self._to, request)
+        call = self._town.deliver(self._to, request)
+        self.calls.append(call)
+        return call
 
     async def close(self) -> None:
         """Be forgotten."""

@@ -8,6 +8,7 @@ heartbeat to grow old. Should it live after all, it is fenced and loses nothing 
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -73,6 +74,7 @@ class Peering:
         self._survey: Survey | None = None
         self._suspects: set[str] = set()
         self._asked = asyncio.Event()
+        self._partings: set[asyncio.Task[None]] = set()
 
     @property
     def name(self) -> str:
@@ -151,7 +153,7 @@ class Peering:
         self.closed = True
         self.changed()
         links, self._links, self._owners = list(self._links.values()), {}, []
-        await asyncio.gather(*(link.close() for link in links))
+        await asyncio.gather(*self._partings, *(link.close() for link in links))
 
     async def _look(self) -> None:
         survey = await self._journal.survey()
@@ -175,9 +177,10 @@ class Peering:
         if self.closed:
             return
         addresses = {peer.incarnation: peer.address for peer in survey.peers}
-        gone = self._links.keys() - addresses.values()
-        for link in [self._links.pop(path) for path in gone]:
-            await link.close()
+        for path in self._links.keys() - addresses.values():
+            parting = asyncio.create_task(_part(self._links.pop(path)))
+            self._partings.add(parting)
+            parting.add_done_callback(self._partings.discard)
         self._suspects &= self._links.keys()
         fresh = [
             peer
@@ -215,6 +218,15 @@ class Peering:
         dead = [path for path in suspects if not await _listens(path)]
         self._suspects.difference_update(set(suspects).difference(dead))
         return [peer.incarnation for peer in survey.peers if peer.address in dead]
+
+
+async def _part(link: PeerLink) -> None:
+    """Close the line to a peer that gave its shards away, when it has answered what it took."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_TIMEOUT_S):
+            while link.in_flight:  # noqa: ASYNC110 (a line has no event for it)
+                await asyncio.sleep(_PAUSE_S)
+    await link.close()
 
 
 async def _listens(path: str) -> bool:

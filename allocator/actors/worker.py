@@ -203,7 +203,7 @@ class Worker:
             JournalError: The database does not answer.
         """
         async with self._ownership:
-            if self._closed is not None:
+            if self._closed is not None or self._stopping:
                 return
             claimed = await self._journal.claim(dead=dead)
             if claimed > self.shards:
@@ -218,6 +218,8 @@ class Worker:
             Whether they are free now; if answers do not come in time, everything stays as it was.
         """
         async with self._ownership:
+            if self._stopping:
+                return False
             giving = shards & self.shards
             keeping = self.shards - giving
             self.shards = keeping
@@ -256,7 +258,8 @@ class Worker:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
-        self.shards = frozenset()
+        self._retired = True
+        self._own(frozenset())
         self._closed = "the server is stopping"
         self._give_up(self.writer.abandon())
         await self._resign()
@@ -279,7 +282,7 @@ class Worker:
 
     def _own(self, shards: frozenset[int]) -> None:
         self.lives += 1
-        self.shards = self._owned = shards
+        self.shards = self._owned = frozenset() if self._retired else shards
 
     def _admit(self, actor_id: int) -> None:
         if actor_id & SHARD_MASK not in self.shards:

@@ -52,7 +52,11 @@ async def connect(
             command_timeout=timeout_s,
             server_settings=_settings(application_name),
         )
-        await _set_codecs(connection)
+        try:
+            await _set_codecs(connection)
+        except BaseException:
+            connection.terminate()
+            raise
     except FAILURES as error:
         raise JournalError(f"cannot connect to PostgreSQL: {error}") from error
     return connection

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from allocator.actors.wire import Heard, Measure, Notice
+from allocator.actors.wire import Heard, Measure, Notice, Response
 from allocator.domain.ids import SHARDS
 from allocator.domain.queries import BalanceQuery
 from tests.memory_journal import Fault
@@ -185,6 +185,25 @@ async def test_lines_go_to_all_who_live_and_to_nobody_else(tmp_path: Path) -> No
         await asyncio.sleep(SETTLED_S)
 
         assert _spoken_to(town.first) == {"2", "3"}
+
+
+@virtual_time
+async def test_a_line_to_who_left_is_kept_until_it_has_answered(tmp_path: Path) -> None:
+    """Or what it accepted before it gave its shards away would be unknown for no reason."""
+    async with town_of(2, tmp_path) as town:
+        await asyncio.sleep(SETTLED_S)
+        [line] = town.lines[town.second.address]
+        owed: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        line.calls.append(owed)
+        await town.second.leave()
+        await asyncio.sleep(PROMPT_S)
+
+        assert town.lines[town.second.address] == [line]
+
+        owed.set_result(Heard())
+        await asyncio.sleep(PROMPT_S)
+
+        assert town.lines[town.second.address] == []
 
 
 @virtual_time
