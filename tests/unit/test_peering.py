@@ -195,7 +195,8 @@ async def test_a_line_to_who_left_is_kept_until_it_has_answered(tmp_path: Path) 
         [line] = town.lines[town.second.address]
         owed: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         line.calls.append(owed)
-        await town.second.leave()
+        await soon(town.second.leave())
+        town.second.scene.worker.tasks = []
         await asyncio.sleep(PROMPT_S)
 
         assert town.lines[town.second.address] == [line]
