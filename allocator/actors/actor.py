@@ -73,12 +73,20 @@ class Actor:
         Raises:
             OverloadedError: Too many wait; this one was not accepted.
         """
-        if self.unanswered >= self._limit:
-            raise OverloadedError(whose="product and warehouse", limit=self._limit)
+        self.require_room()
         self._accept()
         self._mailbox.append(envelope)
         if self.pool is not None:
             self.drain(self.pool)
+
+    def require_room(self) -> None:
+        """Refuse what could not be accepted now.
+
+        Raises:
+            OverloadedError: Too many wait.
+        """
+        if self.unanswered >= self._limit:
+            raise OverloadedError(whose="product and warehouse", limit=self._limit)
 
     def activate(
         self, pool: Pool, *, digest: bytes, snapshot_seq: int, wake_at_ms: int | None

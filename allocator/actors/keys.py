@@ -108,7 +108,12 @@ class Keys:
         self._oldest: deque[KeyName] = deque()  # of `_recent`; an OrderedDict costs thrice as much
 
     def ask(self, request: KeyedRequest, reply: asyncio.Future[Answer]) -> None:
-        """Answer the request: with the first answer to it again, if there was one."""
+        """Answer the request: with the first answer to it again, if there was one.
+
+        Raises:
+            OverloadedError: The actor has no room for it, and nothing is known of its key.
+            UnavailableError, QuarantinedError: The actor cannot be asked.
+        """
         name = (request.principal, request.key)
         if (entry := self._under_way.get(name)) is not None:
             if entry.request.request_digest == request.request_digest:
@@ -123,6 +128,8 @@ class Keys:
             else:
                 self._writer.repeat(reply, KeyReused(key=request.key))
         else:
+            # Now, and not when the key is known: that takes a turn, and turns may take long.
+            self._find_actor(request.actor_id).require_room()
             entry = self._under_way[name] = _Entry(self, name, request, reply)
             self.lookups += 1
             self._writer.look_up(entry)
@@ -169,7 +176,11 @@ class Keys:
         if isinstance(answer, Outcome):
             self._remember(name, _Remembered(entry.request.request_digest, answer))
         for rival, reply in entry.rivals or ():
-            self.ask(rival, reply)
+            try:
+                self.ask(rival, reply)
+            except AllocatorError as error:
+                if not reply.done():
+                    reply.set_exception(error)
 
     def _remember(self, name: KeyName, success: _Remembered) -> None:
         if name not in self._recent:

@@ -270,6 +270,22 @@ async def test_a_lookup_that_finds_its_actor_full_is_refused_and_the_key_is_free
 
 
 @virtual_time
+async def test_a_full_actor_refuses_a_key_before_it_is_looked_up() -> None:
+    """Looking it up waits for the turn before, which may take as long as the database likes."""
+    async with serving(limits=Limits(mailbox_max=1)) as scene:
+        await scene.stock(5)
+        appending = scene.journal.hold("append")
+        other = scene.ask(place(1))
+        await appending.reached()
+        with pytest.raises(OverloadedError):
+            scene.ask_once(keyed("k", place(2)))
+        appending.release()
+        await soon(other)
+
+        assert isinstance(await soon(scene.ask_once(keyed("k", place(2)))), Outcome)
+
+
+@virtual_time
 async def test_requests_that_are_looked_up_count_as_unanswered() -> None:
     """A slow database must not let them pile up without a bound."""
     async with serving(limits=Limits(worker_max=3)) as scene:
