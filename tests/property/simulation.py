@@ -5,6 +5,7 @@ every client was told is held against the journal: see `simulation_laws`.
 """
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -16,7 +17,7 @@ from allocator.actors.worker import Limits
 from allocator.domain.ids import SHARD_MASK
 from allocator.domain.messages import CancelOrder, Command, DispatchOrder, PlaceOrder
 from allocator.domain.pool import Balance, Pool
-from allocator.errors import AllocatorError
+from allocator.errors import AllocatorError, JournalError
 from tests.builders import ACTOR, keyed, place, receive
 from tests.memory_database import MemoryDatabase
 from tests.memory_journal import Fault, Operation
@@ -116,9 +117,10 @@ class Crash(NamedTuple):
 
 
 class Give(NamedTuple):
-    """A worker gives its shards away, and everything goes on meanwhile."""
+    """A worker gives its shards to the other, and after some time everything goes on."""
 
     worker: Client
+    seconds: float
 
 
 class Exchange(NamedTuple):
@@ -136,6 +138,7 @@ _ACTORS = st.sampled_from([ACTORS[0], *ACTORS])
 _KEYS = st.none() | st.sampled_from(["a", "b", "c"])
 _WHICH = st.integers(0, 40)
 _FAULTS = st.sampled_from(Fault)
+_GIVING_S = st.sampled_from([0.0, 0.01])
 _WRITES: st.SearchStrategy[Operation] = st.sampled_from(["append", "append", "confirm"])
 _READS: st.SearchStrategy[Operation] = st.sampled_from(["origin", "records", "find_keys"])
 _REST: st.SearchStrategy[Operation] = st.sampled_from(
@@ -162,7 +165,7 @@ _UNUSUAL: list[st.SearchStrategy[Step]] = [
     st.builds(Pass, st.just(3.0)),
     st.builds(Stun, _WORKERS),
     st.builds(Crash, _WORKERS),
-    st.builds(Give, _WORKERS),
+    st.builds(Give, _WORKERS, _GIVING_S),
     st.builds(Exchange, _WORKERS),
 ]
 
@@ -175,6 +178,16 @@ def _script_of(unusual: list[int]) -> st.SearchStrategy[list[Step]]:
 # A few kinds of trouble a script, each often, find more than all of them at once, each seldom.
 SCRIPTS = st.lists(st.integers(0, len(_UNUSUAL) - 1), min_size=1, max_size=4, unique=True).flatmap(
     _script_of
+)
+
+# Many hand-overs, and each sooner than idle actors leave memory.
+_MOMENTS = st.builds(Pass, st.just(0.01))
+_HANDING = st.builds(Give, st.just(_OWNER), _GIVING_S)
+_LOOKS = st.builds(Look, st.just(_OWNER), _ACTORS)
+HAND_OVERS = st.lists(
+    st.one_of([_PLACES, _LOOKS, _MOMENTS, _HANDING, st.builds(Retry, _WORKERS, _WHICH)]),
+    min_size=20,
+    max_size=60,
 )
 
 
@@ -212,7 +225,7 @@ class Simulation:
         self.scenes: list[Scene] = []
         self._running: list[Scene] = []
         self._waiting: list[tuple[Told, Scene, Reply]] = []
-        self._giving: dict[Scene, list[asyncio.Task[bool]]] = {}
+        self._giving: dict[Scene, list[asyncio.Task[None]]] = {}
 
     async def run(self, steps: list[Step]) -> None:
         """Run the script, then let everything heal."""
@@ -279,10 +292,11 @@ class Simulation:
                     giving.cancel()
                 await scene.crash()
                 await self._replace(scene)
-            case Give(worker):
+            case Give(worker, seconds):
                 scene = self._scene(worker)
-                giving = asyncio.create_task(scene.worker.give(scene.worker.shards))
+                giving = asyncio.create_task(self._hand_over(scene))
                 self._giving.setdefault(scene, []).append(giving)
+                await asyncio.sleep(seconds)
             case Exchange(worker):
                 scene = self._scene(worker)
                 await scene.worker.retire()
@@ -290,6 +304,15 @@ class Simulation:
                     each for _, of, each in self._waiting if of is scene and not each.done()
                 ]
                 await self._replace(scene)
+
+    async def _hand_over(self, giver: Scene) -> None:
+        """Have the other worker take the lower half of the shards, with all actors in it."""
+        for scene in list(self._running):
+            await scene.worker.give(scene.worker.shards)
+        for taker in list(self._running):
+            if taker is not giver:
+                with suppress(JournalError):
+                    await taker.worker.claim()
 
     async def _replace(self, scene: Scene) -> None:
         self._running[self._running.index(scene)] = await self._start()

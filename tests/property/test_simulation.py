@@ -2,7 +2,7 @@
 
 from hypothesis import Phase, given, settings
 
-from tests.property.simulation import SCRIPTS, Simulation, Step
+from tests.property.simulation import HAND_OVERS, SCRIPTS, Simulation, Step
 from tests.property.simulation_laws import (
     check_accounts,
     check_answers,
@@ -20,6 +20,13 @@ _PHASES = tuple(phase for phase in Phase if phase is not Phase.explain)
 @settings(max_examples=300, phases=_PHASES)
 def test_no_client_is_ever_told_what_the_journal_does_not_say(steps: list[Step]) -> None:
     """C13, C16, N16, Q1, Q2, Q3, Q5, Q6, Q7: two workers, lost answers, crashes, hand-overs."""
+    run(_simulate(steps))
+
+
+@given(steps=HAND_OVERS)
+@settings(max_examples=150, phases=_PHASES)
+def test_no_client_is_told_anything_else_while_shards_change_hands(steps: list[Step]) -> None:
+    """C13, C16, N16, Q1, Q2, Q3, Q6."""
     run(_simulate(steps))
 
 
