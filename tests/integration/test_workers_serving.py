@@ -11,6 +11,9 @@ from tests.integration.serving import Answer, Server, order_of, problem_of, unti
 from tests.integration.truth import appends_held, books_of, until_nothing_waits
 from tests.integration.workers import settled, several, spread, strangers
 
+DATABASE_TIMEOUT_S = 10.0
+"""After that a worker that waits for the database is not ready for another reason."""
+
 ASKED_OFTEN = 12
 """New connections: that all of them reach the same of two workers is a matter of 1 in 2,000."""
 
@@ -136,7 +139,7 @@ async def test_a_server_is_ready_when_every_shard_has_an_owner(
         await settled(database_url, server)
         async with appends_held(database_url, lock=CLAIM_LOCK):
             os.kill(server.workers()[0], signal.SIGKILL)
-            await until(lambda: _all_not_ready(stranger))
+            await until(lambda: _all_not_ready(stranger), within_s=DATABASE_TIMEOUT_S / 2)
         await settled(database_url, server)
         await until(lambda: _all_ready(stranger))
 
