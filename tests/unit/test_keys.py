@@ -278,7 +278,7 @@ async def test_a_full_actor_refuses_a_key_before_it_is_looked_up() -> None:
         other = scene.ask(place(1))
         await appending.reached()
         with pytest.raises(OverloadedError):
-            scene.ask_once(keyed("k", place(2)))
+            await scene.ask_once(keyed("k", place(2)))
         appending.release()
         await soon(other)
 
