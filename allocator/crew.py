@@ -1,0 +1,1 @@
+"""What one worker is made of; whoever starts it hands it the world outside."""

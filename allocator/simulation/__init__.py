@@ -1,0 +1,1 @@
+"""Whole servers in one process and in virtual time, decided by one seed."""
