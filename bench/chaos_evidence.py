@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 import msgspec
 
+from allocator.simulation.linearizability import Call
 from bench.chaos_history import Numbers, Operation, effect_call, sighting_calls
 from bench.chaos_ledger import Book, Row
 from bench.chaos_pool import Effect, PoolAsk, Sighting
 from bench.chaos_witness import Timeline
-from bench.linearizability import Call
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True):

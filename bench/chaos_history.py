@@ -5,6 +5,7 @@ from typing import TypeAlias, assert_never
 
 import msgspec
 
+from allocator.simulation.linearizability import Call
 from bench.chaos_pool import (
     Closed,
     Effect,
@@ -16,7 +17,6 @@ from bench.chaos_pool import (
     WasClosed,
     WasShort,
 )
-from bench.linearizability import Call
 
 
 class Kind(enum.Enum):

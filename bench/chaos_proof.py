@@ -6,13 +6,13 @@ Everything here is arithmetic on values, so that a test can show each claim fail
 from collections import Counter
 from collections.abc import Callable, Sequence
 
+from allocator.simulation.linearizability import Verdict, search
 from bench.chaos_evidence import Evidence, Listed, PoolEvidence, ShownOrder
 from bench.chaos_history import Done, Kind, NotOpen, Numbers, Operation, TooLittle, effect_call
 from bench.chaos_history import effect_of as wanted
 from bench.chaos_ledger import misnumbered, unchained
 from bench.chaos_pool import EMPTY, step
 from bench.chaos_witness import overtakings, unexplained
-from bench.linearizability import Verdict, search
 
 SEARCHED_CALLS_MAX = 300
 """Of a pool whose history is searched; a larger one has only the journal as its witness."""

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import assert_never
 
+from allocator.simulation.linearizability import Call
 from bench.chaos_pool import (
     NEW,
     Closed,
@@ -26,7 +27,6 @@ from bench.chaos_pool import (
     WasClosed,
     WasShort,
 )
-from bench.linearizability import Call
 
 
 def overtakings(effects: Sequence[Call[Effect]]) -> list[str]:

@@ -25,7 +25,7 @@ from bench.chaos_history import (
 from bench.chaos_ledger import Row
 from bench.chaos_pool import Placed
 from bench.chaos_proof import CLAIMS
-from bench.linearizability import Call
+from allocator.simulation.linearizability import Call
 
 
 def rows_of(*events: tuple[str, str, str]) -> list[Row]:

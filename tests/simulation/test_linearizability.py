@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from allocator.simulation.linearizability import Call, Verdict, search
 from bench.chaos_pool import (
     EMPTY,
     Closed,
@@ -24,7 +25,6 @@ from bench.chaos_pool import (
     step,
 )
 from bench.chaos_witness import Timeline, overtakings, unexplained
-from bench.linearizability import Call, Verdict, search
 
 EFFECTS = (Received, Placed, Closed)
 ORDERS = ("a", "b")
