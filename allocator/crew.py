@@ -1,1 +1,133 @@
-"""What one worker is made of; whoever starts it hands it the world outside."""
+"""What one worker is made of, and the order in which it opens and closes.
+
+Whoever starts it hands it the world outside: in earnest that is `runtime`, and otherwise a
+simulator, which has the same parts stand on tables, sockets and time of its own.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from allocator.actors.cluster import Cluster
+from allocator.actors.peering import Peering
+from allocator.actors.ports import Clock, Journal
+from allocator.actors.statistics import ForwardStatistics
+from allocator.actors.wire import Request, Response
+from allocator.actors.worker import Limits, Worker
+from allocator.peers.door import Door
+from allocator.peers.frames import Hello, Numbered
+from allocator.peers.sockets import Sockets
+
+_OUTSTANDING_MAX: Final = 20_000
+_FAREWELL_S: Final = 1.0
+
+_requests: Final = msgspec.msgpack.Decoder(Numbered[Request])
+
+
+class Outside(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker needs of the world; nothing in it reaches for more.
+
+    Attributes:
+        journal: Knows the address of the worker's door, if there is one.
+    """
+
+    clock: Clock
+    journal: Journal
+    sockets: Sockets
+
+
+class Crew(msgspec.Struct, frozen=True, kw_only=True):
+    """The parts of one worker; without peers, all but the first are missing."""
+
+    worker: Worker
+    cluster: Cluster | None = None
+    peering: Peering | None = None
+    door: Door[Request, Response] | None = None
+    forwards: ForwardStatistics | None = None
+
+    @property
+    def asker(self) -> Cluster | Worker:
+        """Whom to ask, whichever worker owns the actor."""
+        return self.cluster or self.worker
+
+    async def begin(self) -> list[asyncio.Task[None]]:
+        """Take part: be reachable, own shards, and know who owns the others.
+
+        Returns:
+            Tasks that end before `leave` only by a bug.
+
+        Raises:
+            DoorError: The address is not to be had.
+            JournalError: The database does not answer; close the door.
+        """
+        if self.door is not None:
+            # First: whoever is known and does not listen at its address counts as dead.
+            await self.door.open()
+        await self.worker.start()
+        tasks = list(self.worker.tasks)
+        if self.peering is not None:
+            tasks.append(asyncio.create_task(self.peering.run(), name="peering"))
+        return tasks
+
+    async def leave(self) -> None:
+        """Give the shards to the peers, then close the lines to them and the door.
+
+        No request of our own may be under way: it might need a peer. Theirs are answered. A
+        worker without peers has nobody to give anything to, and just stops.
+        """
+        if self.peering is not None:
+            await self.peering.leave()
+            await self.peering.close()
+            await self.worker.stop(drain_ms=0)
+        if self.door is not None:
+            await self.door.close(drain_s=_FAREWELL_S)
+
+
+def crew_of(  # noqa: PLR0913 (what it is made of)
+    outside: Outside,
+    *,
+    limits: Limits,
+    name: str,
+    build: str,
+    address: Path | None,
+    figures: Callable[[], bytes],
+    may_retire: Callable[[], bool],
+) -> Crew:
+    """Put a worker together; it does nothing yet.
+
+    Args:
+        outside: The world that it is in.
+        limits: What bounds it; peers are looked for with every heartbeat.
+        name: What its peers call it.
+        build: What it was built from, for people.
+        address: Of its door; None if it has no peers.
+        figures: Returns what this process has counted, encoded.
+        may_retire: Stops this process if nobody looks after it; returns whether it does.
+    """
+    worker = Worker(outside.journal, clock=outside.clock, limits=limits)
+    if address is None:
+        return Crew(worker=worker)
+    hello = Hello(name=name, build=build)
+    forwards = ForwardStatistics()
+    peering = Peering(
+        worker,
+        outside.journal,
+        sockets=outside.sockets,
+        statistics=forwards,
+        hello=hello,
+        address=address,
+        every_ms=limits.heartbeat_ms,
+    )
+    cluster = Cluster(worker, peering, figures=figures, may_retire=may_retire)
+    door: Door[Request, Response] = Door(
+        address,
+        sockets=outside.sockets,
+        hello=hello,
+        requests=_requests,
+        handle=cluster.handle,
+        outstanding_max=_OUTSTANDING_MAX,
+    )
+    return Crew(worker=worker, cluster=cluster, peering=peering, door=door, forwards=forwards)

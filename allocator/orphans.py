@@ -19,6 +19,7 @@ from allocator.actors.wire import Heard, Request, Response, Retire
 from allocator.errors import AllocatorError
 from allocator.peers.frames import Hello, Numbered
 from allocator.peers.link import Link
+from allocator.peers.sockets import UnixSockets
 
 log = structlog.get_logger()
 
@@ -62,6 +63,7 @@ def _sockets_in(directory: Path) -> list[Path]:
 async def _retires(path: Path) -> bool:
     link: Link[Request, Response] = Link(
         path,
+        sockets=UnixSockets(),
         hello=Hello(name="server", build=version("allocator")),
         peer=path.stem,
         responses=_responses,

@@ -18,21 +18,18 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from allocator.actors.cluster import Cluster
 from allocator.actors.lives import Lives
-from allocator.actors.peering import Peering
 from allocator.actors.router import Router
-from allocator.actors.statistics import Figures, ForwardStatistics
-from allocator.actors.wire import Request, Response
-from allocator.actors.worker import Limits, Worker
+from allocator.actors.statistics import Figures
+from allocator.actors.worker import Limits
 from allocator.config import Config
+from allocator.crew import Crew, Outside, crew_of
 from allocator.domain.ids import IdSeal
 from allocator.http.app import make_app
 from allocator.http.context import Context
 from allocator.http.metrics import FORMER
 from allocator.http.statistics import HttpStatistics, figures_of
-from allocator.peers.door import Door
-from allocator.peers.frames import Hello, Numbered
+from allocator.peers.sockets import UnixSockets
 from allocator.persistence.catalogue import PostgresCatalogue
 from allocator.persistence.connections import Pool, connect, open_pool
 from allocator.persistence.installation import Installation, open_installation
@@ -47,9 +44,6 @@ _CONNECTIONS: Final = 8
 _LIST_CONNECTIONS: Final = 4
 """Of their own: lists may be slow, and neither an order nor a heartbeat is to wait behind them."""
 BACKLOG: Final = 1024
-_requests: Final = msgspec.msgpack.Decoder(Numbered[Request])
-_OUTSTANDING_MAX: Final = 20_000
-_FAREWELL_S: Final = 1.0
 _GC_THRESHOLDS: Final = (50_000, 20, 50)
 """Young, middle, old. Requests make garbage that reference counts free; collecting it as often as
 Python does by default only walks the living."""
@@ -60,27 +54,26 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Crew(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of a worker process; without peers, the last two are missing."""
-
-    worker: Worker
-    context: Context
-    statistics: HttpStatistics
-    peering: Peering | None
-    door: Door[Request, Response] | None
-
-
 class Running(msgspec.Struct, frozen=True, kw_only=True):
     """A worker that serves.
 
     Attributes:
         url: Where.
+        context: What its handlers see of it.
         background: Tasks that end before the server only by a bug.
     """
 
     url: str
-    crew: Crew
+    context: Context
     background: list[asyncio.Task[None]]
+
+
+class _Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker, and what its HTTP side is made of."""
+
+    crew: Crew
+    context: Context
+    statistics: HttpStatistics
 
 
 class Seat(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,6 +94,13 @@ class Seat(msgspec.Struct, frozen=True, kw_only=True):
     place: int = 0
     directory: Path | None = None
     may_retire: Callable[[], bool] = bool
+
+    @property
+    def address(self) -> Path | None:
+        """Where peers reach this process; None if there are none."""
+        if self.directory is None:
+            return None
+        return self.directory / f"{self.place}-{os.getpid()}.sock"
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,20 +127,19 @@ async def seated(config: Config, seat: Seat) -> AsyncIterator[Running]:
         stack.callback(pool.terminate)
         lists = await open_pool(seat.database_url, size=_LIST_CONNECTIONS, timeout_s=timeout_s)
         stack.callback(lists.terminate)
-        crew = _assemble(config, seat, installation, pool, lists)
-        if crew.door is not None:
-            # First: whoever is known and does not listen at its address counts as dead.
-            await crew.door.open()
-            stack.push_async_callback(crew.door.close)
-        await crew.worker.start()
-        background = [*crew.worker.tasks, *_background(config, seat.database_url, installation.era)]
-        if crew.peering is not None:
-            background.append(asyncio.create_task(crew.peering.run(), name="peering"))
-        runner = await _start_http(config, crew, seat.listener)
+        parts = _assemble(config, seat, installation, pool, lists)
+        if parts.crew.door is not None:
+            stack.push_async_callback(parts.crew.door.close)
+        background = await parts.crew.begin()
+        background += _background(config, seat.database_url, installation.era)
+        runner = await _start_http(config, parts, seat.listener)
         try:
-            yield Running(url=url_of(seat.listener), crew=crew, background=background)
+            yield Running(url=url_of(seat.listener), context=parts.context, background=background)
         finally:
-            await _stop(config, seat, crew, runner, background)
+            await _stop(config, seat, parts.crew, runner)
+            for task in background:
+                task.cancel()
+            await asyncio.gather(*background, return_exceptions=True)
 
 
 async def _installation(url: str) -> Installation:
@@ -153,58 +152,23 @@ async def _installation(url: str) -> Installation:
 
 def _assemble(
     config: Config, seat: Seat, installation: Installation, pool: Pool, lists: Pool
-) -> Crew:
-    name = f"{socket.gethostname()}:{os.getpid()}"
-    address = (
-        None if seat.directory is None else seat.directory / f"{seat.place}-{os.getpid()}.sock"
-    )
-    ownership = Ownership(
-        pool,
-        name=name,
-        server=seat.server,
-        address="" if address is None else str(address),
-        dead_after_ms=config.dead_after_ms,
-    )
-    journal = PostgresJournal(
-        url=seat.database_url,
-        timeout_s=config.database_timeout_ms / 1000,
-        pool=pool,
-        ownership=ownership,
-        era=installation.era,
-        revive=seat.revive,
-    )
-    worker = Worker(journal, clock=now_ms, limits=_limits(config))
+) -> _Parts:
+    journal = _journal(config, seat, installation, pool)
     statistics = HttpStatistics()
+    lives = None if seat.address is None else Lives(seat.address.parent, life=seat.address.stem)
+    crew = crew_of(
+        Outside(clock=now_ms, journal=journal, sockets=UnixSockets()),
+        limits=_limits(config),
+        name=str(seat.place),
+        build=version("allocator"),
+        address=seat.address,
+        figures=lambda: _encoded(crew, statistics, lives),  # asked when it is there
+        may_retire=seat.may_retire,
+    )
     catalogue = PostgresCatalogue(pool, era=installation.era, clock=now_ms)
-    peering = cluster = lives = door = None
-    if address is not None:
-        lives = Lives(address.parent, life=address.stem)
-        hello = Hello(name=str(seat.place), build=version("allocator"))
-        forwards = ForwardStatistics()
-        peering = Peering(
-            worker,
-            journal,
-            statistics=forwards,
-            hello=hello,
-            address=address,
-            every_ms=config.heartbeat_ms,
-        )
-        cluster = Cluster(
-            worker,
-            peering,
-            figures=partial(_encoded, worker, statistics, forwards, lives),
-            may_retire=seat.may_retire,
-        )
-        door = Door(
-            address,
-            hello=hello,
-            requests=_requests,
-            handle=cluster.handle,
-            outstanding_max=_OUTSTANDING_MAX,
-        )
     context = Context(
-        asker=cluster or worker,
-        figures=partial(_figures, worker, statistics, cluster, lives),
+        asker=crew.asker,
+        figures=partial(_figures, crew, statistics, lives),
         router=Router(catalogue),
         catalogue=catalogue,
         readings=PostgresReadings(lists, journal, era=installation.era),
@@ -212,23 +176,44 @@ def _assemble(
         version=version("allocator"),
         server_version=installation.server_version,
     )
-    return Crew(worker=worker, context=context, statistics=statistics, peering=peering, door=door)
+    return _Parts(crew=crew, context=context, statistics=statistics)
 
 
-def _encoded(
-    worker: Worker, statistics: HttpStatistics, forwards: ForwardStatistics, lives: Lives
-) -> bytes:
-    figures = figures_of(worker, statistics, forwards=forwards, hand_overs=worker.hand_overs)
-    return msgspec.msgpack.encode(lives.keep(figures))
+def _journal(config: Config, seat: Seat, installation: Installation, pool: Pool) -> PostgresJournal:
+    ownership = Ownership(
+        pool,
+        name=f"{socket.gethostname()}:{os.getpid()}",
+        server=seat.server,
+        address="" if seat.address is None else str(seat.address),
+        dead_after_ms=config.dead_after_ms,
+    )
+    return PostgresJournal(
+        url=seat.database_url,
+        timeout_s=config.database_timeout_ms / 1000,
+        pool=pool,
+        ownership=ownership,
+        era=installation.era,
+        revive=seat.revive,
+    )
+
+
+def _encoded(crew: Crew, statistics: HttpStatistics, lives: Lives | None) -> bytes:
+    assert lives is not None, "peers ask for it"
+    return msgspec.msgpack.encode(lives.keep(_own_figures(crew, statistics)))
+
+
+def _own_figures(crew: Crew, statistics: HttpStatistics) -> Figures:
+    worker = crew.worker
+    return figures_of(worker, statistics, forwards=crew.forwards, hand_overs=worker.hand_overs)
 
 
 async def _figures(
-    worker: Worker, statistics: HttpStatistics, cluster: Cluster | None, lives: Lives | None
+    crew: Crew, statistics: HttpStatistics, lives: Lives | None
 ) -> dict[str, Figures | None]:
     """Return what each worker of this server has counted, by its place; None if it is silent."""
-    if cluster is None or lives is None:
-        return {"0": figures_of(worker, statistics, hand_overs=worker.hand_overs)}
-    told = await cluster.figures()
+    if crew.cluster is None or lives is None:
+        return {"0": _own_figures(crew, statistics)}
+    told = await crew.cluster.figures()
     figures = {
         name: None if said is None else msgspec.msgpack.decode(said, type=Figures)
         for name, said in told.items()
@@ -278,10 +263,10 @@ async def _fold(config: Config, url: str) -> None:
         await asyncio.sleep(1)
 
 
-async def _start_http(config: Config, crew: Crew, listener: socket.socket) -> web.AppRunner:
+async def _start_http(config: Config, parts: _Parts, listener: socket.socket) -> web.AppRunner:
     app = make_app(
-        crew.context,
-        statistics=crew.statistics,
+        parts.context,
+        statistics=parts.statistics,
         body_max_bytes=config.body_max_bytes,
         slow_request_ms=config.slow_request_ms,
     )
@@ -302,13 +287,7 @@ async def until_stopped(stop: asyncio.Event, background: list[asyncio.Task[None]
     return bool(ended)
 
 
-async def _stop(
-    config: Config,
-    seat: Seat,
-    crew: Crew,
-    runner: web.AppRunner,
-    background: list[asyncio.Task[None]],
-) -> None:
+async def _stop(config: Config, seat: Seat, crew: Crew, runner: web.AppRunner) -> None:
     """Stop accepting, finish what was accepted, then give the shards back.
 
     In this order also among peers: as long as one of them has requests to finish, the shards
@@ -320,15 +299,7 @@ async def _stop(
     if crew.peering is None:  # our own requests are all there are
         await crew.worker.stop(drain_ms=config.drain_ms)
     await runner.cleanup()
-    if crew.peering is not None:
-        await crew.peering.leave()
-        await crew.peering.close()
-        await crew.worker.stop(drain_ms=0)
-    if crew.door is not None:
-        await crew.door.close(drain_s=_FAREWELL_S)
-    for task in background:
-        task.cancel()
-    await asyncio.gather(*background, return_exceptions=True)
+    await crew.leave()
 
 
 def settle_memory() -> None:

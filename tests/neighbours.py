@@ -1,11 +1,9 @@
 """Workers of one server in one process and in virtual time, with lines that break as told.
 
-The database and the lines are in memory; the sockets by which the living are told from the dead
-are real ones.
+The database, the lines, and the doors by which the living are told from the dead are in memory.
 """
 
 import asyncio
-import socket
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -23,6 +21,7 @@ from allocator.errors import AllocatorError
 from allocator.peers.errors import PeerUnreachableError
 from allocator.peers.frames import Hello
 from allocator.peers.link import Link
+from allocator.peers.sockets import Listening
 from tests.memory_database import MemoryDatabase
 from tests.scene import Scene, serving
 from tests.virtual_time import now_ms
@@ -52,6 +51,7 @@ class Neighbour(Peering):
         super().__init__(
             scene.worker,
             scene.journal,
+            sockets=town,
             statistics=ForwardStatistics(),
             hello=Hello(name=address.stem, build="test"),
             address=address,
@@ -104,7 +104,7 @@ class MemoryLink(Link[Request, Response]):
 
 
 class Town:
-    """All workers.
+    """All workers. Satisfies `Sockets`, as far as it takes to see whether one of them lives.
 
     Attributes:
         lines: By where they lead.
@@ -119,7 +119,7 @@ class Town:
         self._stack = AsyncExitStack()
         self._neighbours: dict[str, Neighbour] = {}
         self._troubles: deque[Trouble] = deque()
-        self._sockets: dict[str, socket.socket] = {}
+        self._open: set[str] = set()
         self._looking: dict[str, asyncio.Task[None]] = {}
 
     @property
@@ -140,10 +140,7 @@ class Town:
     async def move_in(self) -> Neighbour:
         """Add a worker, which looks around from now on."""
         address = self._directory / f"{len(self._neighbours)}.sock"
-        listener = self._sockets[str(address)] = socket.socket(socket.AF_UNIX)
-        self._stack.callback(listener.close)
-        listener.bind(str(address))
-        listener.listen()
+        self._open.add(str(address))
         opening = serving(self.database, server="one", address=str(address))
         scene = await self._stack.enter_async_context(opening)
         neighbour = self._neighbours[str(address)] = Neighbour(self, scene, address)
@@ -165,7 +162,7 @@ class Town:
 
         If it dies silently, there was no line to it.
         """
-        self._sockets[neighbour.address].close()
+        self._open.remove(neighbour.address)
         await neighbour.scene.crash()
         await _end(self._looking.pop(neighbour.address))
         if not silently:
@@ -176,12 +173,21 @@ class Town:
         for line in list(self.lines[neighbour.address]):
             line.broken()
 
+    async def listen(self, path: Path, make: Callable[[], asyncio.Protocol]) -> Listening:
+        """Refuse: requests come by `MemoryLink`s, and need no door."""
+        raise NotImplementedError
+
+    async def connect(self, path: Path, make: Callable[[], asyncio.Protocol]) -> None:  # noqa: ARG002 (nothing is said)
+        """Find out whether a worker lives."""
+        if str(path) not in self._open:
+            raise ConnectionRefusedError
+
     def deliver(self, path: str, request: Request) -> asyncio.Future[Response]:
         """Have a request carried out."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Response] = loop.create_future()
         neighbour = self._neighbours.get(path)
-        if neighbour is None or self._sockets[path].fileno() < 0:
+        if neighbour is None or path not in self._open:
             raise PeerUnreachableError(peer=path, why="nobody listens")
         carry_out = partial(neighbour.cluster.handle, request)
         trouble = None

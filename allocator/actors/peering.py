@@ -23,6 +23,7 @@ from allocator.domain.shares import Survey, surplus, wants
 from allocator.errors import AllocatorError, JournalError
 from allocator.peers.frames import Hello, Numbered
 from allocator.peers.link import Link
+from allocator.peers.sockets import Sockets
 
 log = structlog.get_logger()
 
@@ -42,6 +43,7 @@ class Peering:
 
     Args:
         worker: Ours.
+        sockets: By which the others are reached.
         hello: What this process says of itself.
         address: Of our own door.
         every_ms: How often the owners are looked up when nothing happens.
@@ -56,6 +58,7 @@ class Peering:
         worker: Worker,
         journal: Journal,
         *,
+        sockets: Sockets,
         statistics: ForwardStatistics,
         hello: Hello,
         address: Path,
@@ -66,6 +69,7 @@ class Peering:
         self.closed = False
         self._worker = worker
         self._journal = journal
+        self._sockets = sockets
         self._hello = hello
         self._address = str(address)
         self._every_s = every_ms / 1000
@@ -203,6 +207,7 @@ class Peering:
 
         return Link(
             Path(path),
+            sockets=self._sockets,
             hello=self._hello,
             peer=name,
             responses=_responses,
@@ -215,9 +220,37 @@ class Peering:
     async def _dead(self, survey: Survey) -> list[str]:
         """Return the incarnations of the suspects that nobody answers for."""
         suspects = sorted(self._suspects)  # more may come while these are asked
-        dead = [path for path in suspects if not await _listens(path)]
+        dead = [path for path in suspects if not await self._answers(path)]
         self._suspects.difference_update(set(suspects).difference(dead))
         return [peer.incarnation for peer in survey.peers if peer.address in dead]
+
+    async def _answers(self, path: str) -> bool:
+        """Whether a process has this socket open; one that is merely slow does."""
+        knock = _Knock()
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                await self._sockets.connect(Path(path), lambda: knock)
+        except (ConnectionRefusedError, FileNotFoundError):
+            return False
+        except (OSError, TimeoutError):
+            return True
+        knock.leave()
+        return True
+
+
+class _Knock(asyncio.Protocol):
+    """A connection that is made to see whether anybody is there."""
+
+    def __init__(self) -> None:
+        self._transport: asyncio.BaseTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def leave(self) -> None:
+        """Hang up."""
+        if self._transport is not None:
+            self._transport.close()
 
 
 async def _part(link: PeerLink) -> None:
@@ -227,19 +260,6 @@ async def _part(link: PeerLink) -> None:
             while link.in_flight:  # noqa: ASYNC110 (a line has no event for it)
                 await asyncio.sleep(_PAUSE_S)
     await link.close()
-
-
-async def _listens(path: str) -> bool:
-    """Whether a process has this socket open; one that is merely slow does."""
-    try:
-        async with asyncio.timeout(_CONNECT_S):
-            _, writer = await asyncio.open_unix_connection(path)
-    except (ConnectionRefusedError, FileNotFoundError):
-        return False
-    except (OSError, TimeoutError):
-        return True
-    writer.close()
-    return True
 
 
 def _ignore(call: asyncio.Future[Response]) -> None:

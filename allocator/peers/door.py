@@ -26,7 +26,7 @@ from allocator.peers.frames import (
     refusal_frame,
 )
 from allocator.peers.line import Line
-from allocator.peers.sockets import inode_of, listening_socket
+from allocator.peers.sockets import Listening, Sockets
 
 log = structlog.get_logger()
 
@@ -50,6 +50,7 @@ class Door(Generic[Request, Response]):
 
     Args:
         path: Of the socket; in a directory that is there.
+        sockets: Where it is opened.
         hello: What this process says of itself.
         requests: Reads what peers send.
         handle: Called with each request, in the order of each peer. If it raises, the peer is
@@ -58,24 +59,25 @@ class Door(Generic[Request, Response]):
         outstanding_max: Answers that one connection may wait for; a frame more at most.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what it is made of)
         self,
         path: Path,
         *,
+        sockets: Sockets,
         hello: Hello,
         requests: msgspec.msgpack.Decoder[Numbered[Request]],
         handle: Handle[Request, Response],
         outstanding_max: int,
     ) -> None:
         self._path = path
+        self._sockets = sockets
         self._hello = hello
         self._requests = requests
         self._handle = handle
         self._outstanding_max = outstanding_max
         self._callers: set[_Caller[Request, Response]] = set()
-        self._server: asyncio.Server | None = None
+        self._listening: Listening | None = None
         self._closed = False
-        self._inode: tuple[int, int] | None = None
 
     @property
     def outstanding(self) -> int:
@@ -88,10 +90,7 @@ class Door(Generic[Request, Response]):
         Raises:
             DoorError: The path is too long, or not to be had; the message is for the operator.
         """
-        listening = listening_socket(self._path)
-        self._inode = inode_of(self._path)
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(self._admit, sock=listening)
+        self._listening = await self._sockets.listen(self._path, self._admit)
 
     async def close(self, *, drain_s: float = 0.0) -> None:
         """Take no more requests, write the answers that were given, and hang up.
@@ -100,13 +99,11 @@ class Door(Generic[Request, Response]):
         somebody else. What is not answered within `drain_s` is lost to whoever asked; writing
         takes a second at most.
         """
-        server, self._server = self._server, None
-        if server is None:
+        listening, self._listening = self._listening, None
+        if listening is None:
             return
         self._closed = True
-        server.close()
-        if inode_of(self._path) == self._inode:  # and not that of our successor
-            self._path.unlink()
+        listening.stop()
         for caller in list(self._callers):
             caller.take_leave()
         await _wait([caller.drained for caller in self._callers], timeout_s=drain_s)
@@ -118,7 +115,7 @@ class Door(Generic[Request, Response]):
         for caller in left:
             caller.cut()
         await _wait([caller.gone for caller in left], timeout_s=None)
-        await server.wait_closed()
+        await listening.wait_stopped()
 
     def _admit(self) -> asyncio.Protocol:
         caller: _Caller[Request, Response] = _Caller(

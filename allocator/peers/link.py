@@ -36,6 +36,7 @@ from allocator.peers.frames import (
     hello_frame,
 )
 from allocator.peers.line import Line
+from allocator.peers.sockets import Sockets
 
 log = structlog.get_logger()
 
@@ -53,6 +54,7 @@ class Link(Generic[Request, Response]):
 
     Args:
         path: Where the peer's door is.
+        sockets: By which it is reached.
         hello: What this process says of itself.
         peer: What to call the other process until it says its name.
         responses: Reads what the peer answers.
@@ -70,6 +72,7 @@ class Link(Generic[Request, Response]):
         self,
         path: Path,
         *,
+        sockets: Sockets,
         hello: Hello,
         peer: str,
         responses: msgspec.msgpack.Decoder[Numbered[Response]],
@@ -80,6 +83,7 @@ class Link(Generic[Request, Response]):
     ) -> None:
         self.peer = peer
         self._path = path
+        self._sockets = sockets
         self._hello = hello
         self._responses = responses
         self._timeout_s = timeout_s
@@ -148,6 +152,7 @@ class Link(Generic[Request, Response]):
         line: _Line[Response] = _Line(
             self,
             path=self._path,
+            sockets=self._sockets,
             hello=self._hello,
             responses=self._responses,
             first=self._number + 1,
@@ -254,6 +259,7 @@ class _Line(Line, Generic[Response]):
         link: Link[Request, Response],
         *,
         path: Path,
+        sockets: Sockets,
         hello: Hello,
         responses: msgspec.msgpack.Decoder[Numbered[Response]],
         first: int,
@@ -263,9 +269,11 @@ class _Line(Line, Generic[Response]):
         self.first = first
         self.last: int | None = None
         self._link = link
+        self._path = path
+        self._sockets = sockets
         self._responses = responses
         self._decided: asyncio.Future[None] = self._loop.create_future()
-        self.attempt = self._loop.create_task(self._connect(path, connect_s))
+        self.attempt = self._loop.create_task(self._connect(connect_s))
 
     def forget(self, through: int) -> int:
         """Do not write calls up to this number any more; return the highest that will not be."""
@@ -310,10 +318,10 @@ class _Line(Line, Generic[Response]):
             self._link.lost(self, self.peer.name, why)
         self._decide()
 
-    async def _connect(self, path: Path, connect_s: float) -> None:
+    async def _connect(self, connect_s: float) -> None:
         try:
             async with asyncio.timeout(connect_s):
-                await self._loop.create_unix_connection(lambda: self, str(path))
+                await self._sockets.connect(self._path, lambda: self)
                 await self._decided
         except TimeoutError:
             if self.peer is None:  # or the hello came in the very moment

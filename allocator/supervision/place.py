@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from allocator.errors import AllocatorError
 from allocator.supervision.backoff import Backoff, Crashes, after_crash, delay_ms, gives_up
-from allocator.supervision.child import Child, Program, in_words
+from allocator.supervision.child import Child, Program, Spawn, in_words
+from allocator.supervision.process import spawn as spawn_process
 
 log = structlog.get_logger()
 
@@ -73,13 +74,14 @@ class Place:
         patience: How long that may take.
         backoff: How often it may die.
         clock: Milliseconds of Unix time.
+        spawn: Starts its processes.
 
     Attributes:
         children: Its processes that have not ended; more than one while they are exchanged.
         filled: Set when the first worker has served, and for ever.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what it is made of)
         self,
         number: int,
         program: Program,
@@ -87,6 +89,7 @@ class Place:
         patience: Patience,
         backoff: Backoff,
         clock: Callable[[], int],
+        spawn: Spawn = spawn_process,
     ) -> None:
         self.children: list[Child] = []
         self.filled = asyncio.Event()
@@ -95,6 +98,7 @@ class Place:
         self._patience = patience
         self._backoff = backoff
         self._clock = clock
+        self._spawn = spawn
         self._current: Child | None = None
         self._crashes = Crashes()
         self._restarts = 0
@@ -169,7 +173,9 @@ class Place:
         """Start a worker and wait until it serves; None if it does not come to that."""
         now_ms = self._clock()
         try:
-            child = await Child.start(self._program, place=self._number, now_ms=now_ms)
+            child = await Child.start(
+                self._program, spawn=self._spawn, place=self._number, now_ms=now_ms
+            )
         except OSError as error:
             self._not_started(str(error), exit_code=1)
             return None

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 import structlog
 
 from allocator.supervision.backoff import Backoff
-from allocator.supervision.child import Child, Program
+from allocator.supervision.child import Child, Program, Spawn
 from allocator.supervision.place import GaveUpError, Patience, Place, WorkerStatus
+from allocator.supervision.process import spawn as spawn_process
 
 log = structlog.get_logger()
 
@@ -27,9 +28,10 @@ class Supervisor:
         patience: How long that may take.
         backoff: How often they may die.
         clock: Milliseconds of Unix time.
+        spawn: Starts their processes.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what it is made of)
         self,
         count: int,
         program: Program,
@@ -37,9 +39,17 @@ class Supervisor:
         patience: Patience,
         clock: Callable[[], int],
         backoff: Backoff | None = None,
+        spawn: Spawn = spawn_process,
     ) -> None:
         self._places = [
-            Place(number, program, patience=patience, backoff=backoff or Backoff(), clock=clock)
+            Place(
+                number,
+                program,
+                patience=patience,
+                backoff=backoff or Backoff(),
+                clock=clock,
+                spawn=spawn,
+            )
             for number in range(count)
         ]
         self._patience = patience

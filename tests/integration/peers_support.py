@@ -24,6 +24,7 @@ from allocator.peers.door import Door, Handle, Respond
 from allocator.peers.errors import PeerUnreachableError
 from allocator.peers.frames import Hello, Numbered, Splitter, hello_frame
 from allocator.peers.link import Link
+from allocator.peers.sockets import UnixSockets
 
 T = TypeVar("T")
 
@@ -112,6 +113,7 @@ class Room:
         """Open a door."""
         door: AskDoor = Door(
             self.path,
+            sockets=UnixSockets(),
             hello=hello,
             requests=ASKS,
             handle=handle,
@@ -132,6 +134,7 @@ class Room:
         """Make a link to whoever listens."""
         link: AskLink = Link(
             self.path,
+            sockets=UnixSockets(),
             hello=hello,
             peer="somebody",
             responses=TOLD,
@@ -344,7 +347,12 @@ async def _peer(path: Path) -> None:
             echo(ask, respond)
 
     door: AskDoor = Door(
-        path, hello=ANSWERER, requests=ASKS, handle=handle, outstanding_max=100_000
+        path,
+        sockets=UnixSockets(),
+        hello=ANSWERER,
+        requests=ASKS,
+        handle=handle,
+        outstanding_max=100_000,
     )
     await door.open()
     sys.stdout.write("ready\n")

@@ -89,7 +89,7 @@ async def test_an_id_of_another_kind_is_not_found(shop: Shop) -> None:
 async def test_an_id_of_what_did_not_happen_yet_is_not_found(shop: Shop) -> None:
     """Sealed by our own secret, and still nothing of ours."""
     await shop.received()
-    ids: IdSeal = shop.server.crew.context.ids
+    ids: IdSeal = shop.server.context.ids
     address = ids.unseal((await shop.placed()).id)
     assert address is not None
     actor_id, seq = address

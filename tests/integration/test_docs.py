@@ -93,7 +93,7 @@ async def test_every_route_is_described_and_every_described_route_is_served(
 ) -> None:
     async with running(Config(database_url=database_url, port=0)) as server:
         app = make_app(
-            server.crew.context,
+            server.context,
             statistics=HttpStatistics(),
             body_max_bytes=BODY_MAX,
             slow_request_ms=1_000,

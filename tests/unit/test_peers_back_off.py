@@ -10,6 +10,7 @@ import pytest
 from allocator.peers.errors import PeerUnreachableError
 from allocator.peers.frames import Hello, Numbered
 from allocator.peers.link import Link
+from allocator.peers.sockets import UnixSockets
 from tests.virtual_time import virtual_time
 
 
@@ -19,6 +20,7 @@ async def test_attempts_to_connect_back_off_and_calls_between_them_fail_at_once(
 ) -> None:
     link: Link[int, int] = Link(
         tmp_path / "nobody",
+        sockets=UnixSockets(),
         hello=Hello(name="caller", build="test"),
         peer="nobody",
         responses=msgspec.msgpack.Decoder(Numbered[int]),

@@ -4,7 +4,8 @@ import signal
 
 import pytest
 
-from allocator.supervision.child import in_words, says_ready
+from allocator.supervision.child import in_words
+from allocator.supervision.process import says_ready
 
 
 @pytest.mark.parametrize(
