@@ -90,8 +90,7 @@ def crew_of(  # noqa: PLR0913 (what it is made of)
     outside: Outside,
     *,
     limits: Limits,
-    name: str,
-    build: str,
+    hello: Hello,
     address: Path | None,
     figures: Callable[[], bytes],
     may_retire: Callable[[], bool],
@@ -101,8 +100,7 @@ def crew_of(  # noqa: PLR0913 (what it is made of)
     Args:
         outside: The world that it is in.
         limits: What bounds it; peers are looked for with every heartbeat.
-        name: What its peers call it.
-        build: What it was built from, for people.
+        hello: What it says of itself to its peers.
         address: Of its door; None if it has no peers.
         figures: Returns what this process has counted, encoded.
         may_retire: Stops this process if nobody looks after it; returns whether it does.
@@ -110,7 +108,6 @@ def crew_of(  # noqa: PLR0913 (what it is made of)
     worker = Worker(outside.journal, clock=outside.clock, limits=limits)
     if address is None:
         return Crew(worker=worker)
-    hello = Hello(name=name, build=build)
     forwards = ForwardStatistics()
     peering = Peering(
         worker,

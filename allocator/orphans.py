@@ -19,7 +19,7 @@ from allocator.actors.wire import Heard, Request, Response, Retire
 from allocator.errors import AllocatorError
 from allocator.peers.frames import Hello, Numbered
 from allocator.peers.link import Link
-from allocator.peers.sockets import UnixSockets
+from allocator.peers.sockets import Sockets, UnixSockets
 
 log = structlog.get_logger()
 
@@ -36,7 +36,7 @@ async def retire_orphans(directory: Path) -> list[Path]:
     Returns:
         The sockets of those that will.
     """
-    leaving = [path for path in _sockets_in(directory) if await _retires(path)]
+    leaving = [path for path in _sockets_in(directory) if await retires(path, UnixSockets())]
     if leaving:
         log.info("server.retiring_orphans", workers=len(leaving))
     return leaving
@@ -60,10 +60,11 @@ def _sockets_in(directory: Path) -> list[Path]:
     return sorted(directory.glob("*.sock"))
 
 
-async def _retires(path: Path) -> bool:
+async def retires(path: Path, sockets: Sockets) -> bool:
+    """Ask the worker at a socket to leave; return whether it will."""
     link: Link[Request, Response] = Link(
         path,
-        sockets=UnixSockets(),
+        sockets=sockets,
         hello=Hello(name="server", build=version("allocator")),
         peer=path.stem,
         responses=_responses,

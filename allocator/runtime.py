@@ -29,6 +29,7 @@ from allocator.http.app import make_app
 from allocator.http.context import Context
 from allocator.http.metrics import FORMER
 from allocator.http.statistics import HttpStatistics, figures_of
+from allocator.peers.frames import Hello
 from allocator.peers.sockets import UnixSockets
 from allocator.persistence.catalogue import PostgresCatalogue
 from allocator.persistence.connections import Pool, connect, open_pool
@@ -159,8 +160,7 @@ def _assemble(
     crew = crew_of(
         Outside(clock=now_ms, journal=journal, sockets=UnixSockets()),
         limits=_limits(config),
-        name=str(seat.place),
-        build=version("allocator"),
+        hello=Hello(name=str(seat.place), build=version("allocator")),
         address=seat.address,
         figures=lambda: _encoded(crew, statistics, lives),  # asked when it is there
         may_retire=seat.may_retire,
