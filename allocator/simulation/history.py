@@ -1,0 +1,97 @@
+"""What is known when a run is over: who asked what, when, what came back, and what was stored."""
+
+from typing import Final, TypeAlias
+
+import msgspec
+
+from allocator.actors.messages import Answer, KeyReused, Noted
+from allocator.domain.messages import AlreadyExpired, Command, InsufficientStock, OrderNotOpen
+from allocator.domain.queries import Query, View
+from allocator.domain.records import Record
+from allocator.errors import (
+    AllocatorError,
+    BrokenRuleError,
+    QuarantinedError,
+    UnavailableError,
+)
+
+Heard: TypeAlias = Answer | View | AllocatorError
+
+_NOTHING_WAS_DONE: Final = frozenset(
+    {InsufficientStock, OrderNotOpen, AlreadyExpired, KeyReused, Noted, View}
+)
+
+
+class Attempt(msgspec.Struct):
+    """One sending of an operation.
+
+    Attributes:
+        worker: Who took it.
+        asked_at, answered_at: Moments in true order, all different in one run.
+        answer: None if nothing was ever heard.
+    """
+
+    worker: str
+    asked_at: int
+    answered_at: int | None = None
+    answer: Heard | None = None
+
+    @property
+    def may_have_happened(self) -> bool:
+        """Whether a change may have come of it, for all that its client knows."""
+        answer = self.answer
+        if isinstance(answer, Exception):
+            return not isinstance(answer, UnavailableError | QuarantinedError | BrokenRuleError)
+        return type(answer) not in _NOTHING_WAS_DONE
+
+
+class Operation(msgspec.Struct):
+    """What one client wants of one pool.
+
+    Attributes:
+        number: Of the run, to name it by.
+        key: Under which it is repeated until it is answered; without one, a change is asked once.
+    """
+
+    number: int
+    client: int
+    actor_id: int
+    ask: Command | Query
+    principal: str = ""
+    key: str | None = None
+    request_digest: bytes = b""
+    attempts: list[Attempt] = []
+
+
+class Evidence(msgspec.Struct):
+    """Everything that a run is judged by.
+
+    Attributes:
+        rows: Of each actor, by seq.
+        wakes: When actors want to be woken, as stored; those that do not are missing.
+        hanging: Who still waits at the end, and for what.
+        violations: What the parts themselves found to be against their contracts.
+    """
+
+    operations: list[Operation]
+    rows: dict[int, list[Record]]
+    wakes: dict[int, int]
+    hanging: list[str] = []
+    violations: list[str] = []
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a run.
+
+    Attributes:
+        failures: What was wrong, each in words that begin with the law and a colon.
+        steps: Callbacks that ran.
+        digest: Of all that clients were told; the same seed gives the same.
+    """
+
+    seed: int
+    failures: tuple[str, ...]
+    operations: int
+    steps: int
+    virtual_s: float
+    digest: str

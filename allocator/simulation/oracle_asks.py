@@ -1,0 +1,114 @@
+"""What is asked, what happens and what is told, held against each other."""
+
+from typing import NamedTuple, TypeAlias, assert_never
+
+from allocator.actors.messages import KeyReused, Noted
+from allocator.domain.messages import (
+    AlreadyExpired,
+    CancelOrder,
+    Command,
+    DispatchOrder,
+    Event,
+    InsufficientStock,
+    LotExpired,
+    OrderCancelled,
+    OrderDispatched,
+    OrderNotOpen,
+    OrderPlaced,
+    PlaceOrder,
+    ReceiveStock,
+    Refusal,
+    StockReceived,
+    Wake,
+)
+from allocator.domain.queries import BalanceQuery, LotQuery, OpenOrderQuery, Query, View
+from allocator.simulation.history import Attempt, Operation
+from allocator.simulation.model import PoolModel
+
+Seen: TypeAlias = Refusal | KeyReused | Noted | View
+"""An answer that changed nothing, and is true or not of the state that it was given in."""
+
+
+class Told(NamedTuple):
+    """An attempt that was answered, and what it belongs to."""
+
+    operation: Operation
+    attempt: Attempt
+
+
+def command_of(event: Event) -> Command:
+    """Return what has to be asked for an event to happen."""
+    match event:
+        case OrderPlaced(quantity=quantity, customer=customer):
+            return PlaceOrder(quantity=quantity, customer=customer)
+        case StockReceived():
+            return ReceiveStock(
+                quantity=event.quantity,
+                lot=event.lot,
+                expires_at_ms=event.expires_at_ms,
+                reference=event.reference,
+            )
+        case OrderDispatched(order=order):
+            return DispatchOrder(order=order)
+        case OrderCancelled(order=order):
+            return CancelOrder(order=order)
+        case LotExpired():
+            return Wake()
+        case _:
+            assert_never(event)
+
+
+def fits(operation: Operation, answer: Seen) -> bool:
+    """Say whether an answer belongs to what was asked, whatever the state."""
+    ask = operation.ask
+    match answer:
+        case InsufficientStock(requested=requested, available=available):
+            fit = isinstance(ask, PlaceOrder) and ask.quantity == requested > available >= 0
+        case OrderNotOpen(order=order):
+            fit = isinstance(ask, DispatchOrder | CancelOrder) and ask.order == order
+        case AlreadyExpired(expires_at_ms=expires_at_ms, now_ms=now_ms):
+            fit = isinstance(ask, ReceiveStock) and ask.expires_at_ms == expires_at_ms <= now_ms
+        case KeyReused(key=key):
+            fit = operation.key == key
+        case Noted():
+            fit = isinstance(ask, Wake)
+        case View(balance=balance, lot=lot, picks=picks):
+            fit = {
+                BalanceQuery: balance is not None and lot is None and picks is None,
+                LotQuery: balance is None and picks is None,
+                OpenOrderQuery: balance is None and lot is None,
+            }.get(type(ask), False)
+        case _:
+            assert_never(answer)
+    return fit
+
+
+def first_true(model: PoolModel, ask: Command | Query, answer: Seen, *, first: int) -> int | None:
+    """Return the first version from `first` on at which a fitting answer is true, or None."""
+    match answer:
+        case InsufficientStock(available=available):
+            version = model.with_available(available, first)
+        case OrderNotOpen(order=order):
+            version = model.without_open_order(order, first)
+        case AlreadyExpired(now_ms=now_ms):
+            version = model.not_after(now_ms, first)
+        case View():
+            version = _first_seen(model, ask, answer, first)
+        case _:
+            version = first
+    return version
+
+
+def _first_seen(model: PoolModel, ask: Command | Query, view: View, first: int) -> int | None:
+    if isinstance(ask, LotQuery):
+        return model.with_lot(ask.seq, view.lot, first)
+    if isinstance(ask, OpenOrderQuery):
+        return model.with_picks(ask.seq, view.picks, first)
+    return None if view.balance is None else model.with_balance(view.balance, first)
+
+
+def describe(told: Told) -> str:
+    """Name an attempt, for a sentence about it."""
+    operation, attempt = told
+    key = "" if operation.key is None else f" under key {operation.key!r}"
+    return f"operation {operation.number} ({operation.ask}{key}, asked of {attempt.worker!r})"
