@@ -9,8 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, TypeVar
 
-import structlog
-
+from allocator.actors.forwarding import Forwarded, Forwarding
 from allocator.actors.keys import KeyedRequest
 from allocator.actors.messages import Answer
 from allocator.actors.peering import Peering
@@ -31,7 +30,6 @@ from allocator.actors.wire import (
     Reused,
     Seen,
     answer_of,
-    error_of,
     failure_of,
     response_of,
 )
@@ -39,51 +37,12 @@ from allocator.actors.worker import Worker
 from allocator.domain.ids import SHARD_MASK
 from allocator.domain.messages import Command
 from allocator.domain.queries import Query, View
-from allocator.errors import AllocatorError, MovedError, OutcomeUnknownError, UnavailableError
+from allocator.errors import AllocatorError, MovedError
 from allocator.peers.door import Respond
-from allocator.peers.errors import PeerUnreachableError
-
-log = structlog.get_logger()
 
 T = TypeVar("T")
 
 _MEASURE_S: Final = 1.0
-_EXPIRE_EVERY_S: Final = 0.1
-
-PATIENCE_S: Final = 5.0
-"""So long a request waits for somebody who owns its shard."""
-
-
-class _Forwarded:
-    """A request on its way to whoever owns its shard.
-
-    Attributes:
-        repeatable: Whether it may be sent again though it may have been carried out.
-        doubtful: Whether it was, and may have been.
-    """
-
-    __slots__ = ("_fail", "deadline_s", "doubtful", "hear", "repeatable", "request", "shard")
-
-    def __init__(
-        self,
-        request: Ask | Look,
-        *,
-        deadline_s: float,
-        hear: Callable[[Response], None],
-        fail: Callable[[BaseException], None],
-    ) -> None:
-        self.request = request
-        self.shard = request.actor_id & SHARD_MASK
-        self.repeatable = isinstance(request, Look) or request.key is not None
-        self.doubtful = False
-        self.deadline_s = deadline_s
-        self.hear = hear
-        self._fail = fail
-
-    def fail(self, error: BaseException) -> None:
-        """Tell who asked; that nothing was done is only said if it is true of every attempt."""
-        is_denial = isinstance(error, UnavailableError)
-        self._fail(OutcomeUnknownError() if self.doubtful and is_denial else error)
 
 
 class Cluster:
@@ -109,9 +68,7 @@ class Cluster:
         self._figures = figures
         self._may_retire = may_retire
         self._loop = asyncio.get_running_loop()
-        self._waiting: list[_Forwarded] = []
-        self._impatience: asyncio.TimerHandle | None = None
-        peering.changed = self._try_again
+        self._forwarding = Forwarding(worker, peering, carry_out=self._handle)
 
     @property
     def ready(self) -> bool:
@@ -157,7 +114,9 @@ class Cluster:
             else:
                 _fail(seen, _nonsense(response))
 
-        self._send(self._forwarded(Look(actor_id, query), hear, partial(_fail, seen)))
+        self._forwarding.send(
+            Forwarded(Look(actor_id, query), hear=hear, fail=partial(_fail, seen))
+        )
         return await seen
 
     async def figures(self) -> dict[str, bytes | None]:
@@ -185,7 +144,7 @@ class Cluster:
                 self._carry_out(request, respond)
             case Look(actor_id=actor_id, query=query):
                 looking = self._loop.create_task(self._worker.look(actor_id, query))
-                looking.add_done_callback(partial(_respond, respond, Seen))
+                looking.add_done_callback(partial(self._answer, actor_id, respond, Seen))
             case Measure():
                 respond(Measured(self._figures()))
             case Notice():
@@ -209,9 +168,30 @@ class Cluster:
                     )
                 )
         except AllocatorError as error:
-            respond(failure_of(error))
+            respond(self._failure_of(error, request.actor_id))
         else:
-            reply.add_done_callback(partial(_respond, respond, response_of))
+            reply.add_done_callback(partial(self._answer, request.actor_id, respond, response_of))
+
+    def _answer(
+        self,
+        actor_id: int,
+        respond: Respond[Response],
+        form: Callable[[T], Response],
+        done: asyncio.Future[T],
+    ) -> None:
+        if done.cancelled():
+            respond(Failed("unknown"))
+            return
+        error = done.exception()
+        if error is None:
+            respond(form(done.result()))
+        else:
+            respond(self._failure_of(error, actor_id))
+
+    def _failure_of(self, error: BaseException, actor_id: int) -> Moved | Failed:
+        if isinstance(error, MovedError):
+            return Moved(self._peering.address_of(actor_id & SHARD_MASK))
+        return failure_of(error)
 
     def _forward(self, request: Ask) -> asyncio.Future[Answer]:
         reply: asyncio.Future[Answer] = self._loop.create_future()
@@ -225,107 +205,8 @@ class Cluster:
             else:
                 _fail(reply, _nonsense(response))
 
-        self._send(self._forwarded(request, hear, partial(_fail, reply)))
+        self._forwarding.send(Forwarded(request, hear=hear, fail=partial(_fail, reply)))
         return reply
-
-    def _forwarded(
-        self,
-        request: Ask | Look,
-        hear: Callable[[Response], None],
-        fail: Callable[[BaseException], None],
-    ) -> _Forwarded:
-        deadline_s = self._loop.time() + PATIENCE_S
-        return _Forwarded(request, deadline_s=deadline_s, hear=hear, fail=fail)
-
-    def _send(self, forwarded: _Forwarded) -> None:
-        """Send it to the owner; wait for one if there is none."""
-        link = self._peering.owner_of(forwarded.shard)
-        if link is None:
-            self._keep(forwarded)
-            return
-        try:
-            call = link.call(forwarded.request)
-        except PeerUnreachableError:
-            self._peering.suspect(link)
-            self._keep(forwarded)
-        except AllocatorError as error:
-            forwarded.fail(error)
-        else:
-            self._peering.statistics.sent += 1
-            call.add_done_callback(partial(self._heard, forwarded))
-
-    def _heard(self, forwarded: _Forwarded, call: asyncio.Future[Response]) -> None:
-        if call.cancelled():
-            forwarded.fail(OutcomeUnknownError())
-            return
-        error = call.exception()
-        if error is None:
-            self._settle(forwarded, call.result())
-        elif isinstance(error, PeerUnreachableError):
-            self._keep(forwarded)
-        elif forwarded.repeatable and isinstance(error, OutcomeUnknownError):
-            forwarded.doubtful = isinstance(forwarded.request, Ask)
-            self._keep(forwarded)
-        else:
-            self._peering.statistics.failed += 1
-            forwarded.fail(error)
-
-    def _settle(self, forwarded: _Forwarded, response: Response) -> None:
-        if isinstance(response, Moved):
-            self._keep(forwarded)
-        elif isinstance(response, Failed):
-            forwarded.fail(error_of(response))
-        else:
-            forwarded.hear(response)
-
-    def _keep(self, forwarded: _Forwarded) -> None:
-        """Try again when the owners are known anew."""
-        peering = self._peering
-        if self._loop.time() >= forwarded.deadline_s or peering.closed or peering.alone:
-            self._give_up(forwarded)
-            return
-        peering.statistics.retried += 1
-        self._waiting.append(forwarded)
-        peering.look_around()
-        if self._impatience is None:
-            self._impatience = self._loop.call_at(forwarded.deadline_s, self._expire)
-
-    def _expire(self) -> None:
-        """Keep nobody waiting for too long, should looking around take for ever."""
-        self._impatience = None
-        now_s = self._loop.time()
-        waiting, self._waiting = self._waiting, []
-        for forwarded in waiting:
-            if now_s >= forwarded.deadline_s:
-                self._give_up(forwarded)
-            else:
-                self._waiting.append(forwarded)
-        if self._waiting:
-            self._impatience = self._loop.call_later(_EXPIRE_EVERY_S, self._expire)
-
-    def _give_up(self, forwarded: _Forwarded) -> None:
-        self._peering.statistics.failed += 1
-        forwarded.fail(UnavailableError(reason="no worker serves this shard"))
-
-    def _try_again(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for forwarded in waiting:
-            if self._peering.closed:
-                self._give_up(forwarded)
-            elif forwarded.shard in self._worker.shards:
-                self._handle(forwarded.request, partial(self._settle, forwarded))  # it came to us
-            else:
-                self._send(forwarded)
-
-
-def _respond(
-    respond: Respond[Response], form: Callable[[T], Response], done: asyncio.Future[T]
-) -> None:
-    if done.cancelled():
-        respond(Failed("unknown"))
-        return
-    error = done.exception()
-    respond(failure_of(error) if error is not None else form(done.result()))
 
 
 def _resolve(future: asyncio.Future[T], result: T) -> None:

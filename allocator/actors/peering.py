@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, TypeAlias
+from weakref import WeakSet
 
 import msgspec
 import structlog
@@ -77,6 +78,7 @@ class Peering:
         self._owners: list[PeerLink | None] = []
         self._survey: Survey | None = None
         self._suspects: set[str] = set()
+        self._ended: WeakSet[PeerLink] = WeakSet()  # as long as somebody holds on to them
         self._asked = asyncio.Event()
         self._partings: set[asyncio.Task[None]] = set()
 
@@ -99,6 +101,23 @@ class Peering:
     def owner_of(self, shard: int) -> PeerLink | None:
         """Return the line to a shard's owner; None if it is unknown, or ourselves."""
         return self._owners[shard] if self._owners else None
+
+    def address_of(self, shard: int) -> str:
+        """Return where the peer listens that owns a shard; "" if that is unknown, or ourselves."""
+        survey = self._survey
+        if survey is None or not (owner := survey.owners[shard]):
+            return ""
+        addresses = {peer.incarnation: peer.address for peer in survey.peers}
+        address = addresses.get(owner, "")
+        return "" if address == self._address else address
+
+    def line_at(self, address: str) -> PeerLink | None:
+        """Return the line to the peer that listens there; None if we know nobody."""
+        return self._links.get(address)
+
+    def has_ended(self, link: PeerLink) -> bool:
+        """Whether the process at the other end is known to be gone for good."""
+        return link in self._ended
 
     def call_all(self, request: Request) -> dict[str, asyncio.Future[Response]]:
         """Ask every peer; those that cannot be asked are left out.
@@ -160,12 +179,13 @@ class Peering:
         await asyncio.gather(*self._partings, *(link.close() for link in links))
 
     async def _look(self) -> None:
+        gone = await self._gone()
         survey = await self._journal.survey()
         await self._learn(survey)
         worker = self._worker
         if self.closed or not worker.open:
             return
-        if dead := await self._dead(survey):
+        if dead := [peer.incarnation for peer in survey.peers if peer.address in gone]:
             log.warning("peering.taking_over", dead=dead)
             await worker.claim(dead=dead)
         elif wants(survey, worker.shards):
@@ -217,12 +237,13 @@ class Peering:
             on_lost=lost,
         )
 
-    async def _dead(self, survey: Survey) -> list[str]:
-        """Return the incarnations of the suspects that nobody answers for."""
+    async def _gone(self) -> set[str]:
+        """Return where suspects listened that nobody answers for; the others are cleared."""
         suspects = sorted(self._suspects)  # more may come while these are asked
-        dead = [path for path in suspects if not await self._answers(path)]
-        self._suspects.difference_update(set(suspects).difference(dead))
-        return [peer.incarnation for peer in survey.peers if peer.address in dead]
+        gone = {path for path in suspects if not await self._answers(path)}
+        self._suspects.difference_update(set(suspects) - gone)
+        self._ended.update(link for path, link in self._links.items() if path in gone)
+        return gone
 
     async def _answers(self, path: str) -> bool:
         """Whether a process has this socket open; one that is merely slow does."""

@@ -15,7 +15,6 @@ from allocator.domain.queries import Query, View
 from allocator.errors import (
     AllocatorError,
     BrokenRuleError,
-    MovedError,
     OutcomeUnknownError,
     OverloadedError,
     QuarantinedError,
@@ -105,7 +104,13 @@ class Measured(_Packed, frozen=True, tag=6):
 
 
 class Moved(_Packed, frozen=True, tag=7):
-    """Nothing was done: the actor is not mine."""
+    """Nothing was done: the actor is not mine.
+
+    Attributes:
+        owner: Where the worker listens that has it, as far as I know; "" if I do not.
+    """
+
+    owner: str = ""
 
 
 class Failed(_Packed, frozen=True, tag=8):
@@ -154,10 +159,8 @@ def answer_of(response: Done | Refused | Reused | Heard) -> Answer:
             assert_never(response)
 
 
-def failure_of(error: BaseException) -> Moved | Failed:
-    """Return what to send for an error."""
-    if isinstance(error, MovedError):
-        return Moved()
+def failure_of(error: BaseException) -> Failed:
+    """Return what to send for an error; for a `MovedError` there is a response of its own."""
     match error:
         case OverloadedError(whose=whose, limit=limit):
             failed = Failed("overloaded", whose, limit)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from allocator.actors.cluster import PATIENCE_S
+from allocator.actors.forwarding import PATIENCE_S
 from allocator.actors.messages import KeyReused, Outcome
-from allocator.actors.wire import Failed, Heard, Measured, Moved, Response, Retire
+from allocator.actors.wire import Ask, Failed, Heard, Look, Measured, Moved, Response, Retire
 from allocator.domain.ids import SHARD_MASK
 from allocator.domain.messages import DispatchOrder, InsufficientStock
 from allocator.domain.queries import BalanceQuery
@@ -218,6 +218,96 @@ async def test_what_was_refused_for_good_is_not_asked_again(town: Town) -> None:
     )
 
     assert len(town.sent) == 1
+
+
+@in_town
+async def test_a_no_is_not_passed_on_while_somebody_may_yet_do_it(town: Town) -> None:
+    """The lost attempt may still lie before a worker, and come after whatever made it impossible.
+
+    A success is: the key sees to it that it stays the only one.
+    """
+    town.trouble(Trouble(error=LOST))
+    await unanswered(
+        town.first.cluster.ask_once(keyed("k", place(11), actor_id=THEIRS)), OutcomeUnknownError
+    )
+
+    town.trouble(Trouble(error=LATE))
+    succeeded(await soon(town.first.cluster.ask_once(keyed("l", place(10), actor_id=THEIRS))))
+    town.trouble(Trouble(error=LOST))
+    reused = town.first.cluster.ask_once(keyed("l", place(1), actor_id=THEIRS))
+
+    assert await soon(reused) == KeyReused(key="l")
+
+
+@in_town
+async def test_a_no_is_passed_on_when_whoever_else_was_asked_is_dead(town: Town) -> None:
+    town.trouble(Trouble(error=LOST))
+    asked = town.first.cluster.ask_once(keyed("k", place(11), actor_id=THEIRS))
+    await town.kill(town.second)
+
+    assert await soon(asked) == InsufficientStock(requested=11, available=10)
+    assert len(town.sent) == 1
+
+
+# Going where another worker says.
+
+
+@in_town
+async def test_who_is_asked_in_vain_says_who_has_the_actor(town: Town) -> None:
+    heard: list[Response] = []
+    for request in (Ask(OURS, place(1)), Look(OURS, BalanceQuery())):
+        town.second.cluster.handle(request, heard.append)
+    await settle()
+
+    assert heard == [Moved(town.first.address)] * 2
+
+    await lose_to_a_stranger(town)
+    for neighbour in (town.first, town.second):
+        neighbour.cluster.handle(Ask(THEIRS, place(1)), heard.append)
+
+    assert heard[2:] == [Moved(town.second.address), Moved()], "as far as they know"
+
+    await asyncio.sleep(2)
+    town.first.cluster.handle(Ask(THEIRS, place(1)), heard.append)
+
+    assert heard[4:] == [Moved()]
+
+
+@in_town
+async def test_whoever_is_named_is_asked_at_once(town: Town) -> None:
+    third = await town.move_in()
+    await asyncio.sleep(2)
+    shard = next(iter(third.scene.worker.shards))
+    actor_id = 7 << 8 | shard
+    await third.scene.stock(1, actor_id=actor_id)
+    looking = town.first.scene.journal.hold("survey")
+    town.first.look_around()
+    await looking.reached()
+    town.trouble(Trouble(response=Moved(third.address)))
+    await soon(town.first.cluster.ask(actor_id, place(1)))
+
+    assert third.scene.kinds(actor_id=actor_id) == ["stock_received", "order_placed"]
+    assert (len(town.sent), town.first.statistics.retried) == (2, 0)
+
+    looking.release()
+
+
+@pytest.mark.parametrize("owner", ["the second", "nobody we know"])
+def test_workers_that_are_all_wrong_do_not_send_a_request_round_for_ever(
+    tmp_path: Path, owner: str
+) -> None:
+    """A name is followed once between two looks at who owns what."""
+
+    @in_town
+    async def scenario(town: Town) -> None:
+        named = town.second.address if owner == "the second" else owner
+        town.trouble(*[Trouble(response=Moved(named))] * 6)
+        await soon(town.first.cluster.ask(THEIRS, place(2)))
+
+        assert len(town.sent) == 7
+        assert town.first.statistics.retried == (3 if owner == "the second" else 6)
+
+    scenario(tmp_path)
 
 
 # Waiting for an owner.
