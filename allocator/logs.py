@@ -3,21 +3,33 @@
 import logging
 import os
 import sys
-from typing import Final
+from contextvars import ContextVar
+from typing import Final, TypeAlias
 
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import RequestPayloadError
 from structlog.tracebacks import ExceptionDictTransformer
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from allocator.domain.ids import SHARD_MASK
 
 _LIBRARIES: Final = logging.WARNING
+
+_Facts: TypeAlias = dict[str, str | int]
+
+# All tasks and threads of a worker inherit the same object, whatever becomes of its contents: a
+# value that is bound anew in one task would stay the old one in all others.
+_speaker: Final[ContextVar[_Facts]] = ContextVar("speaker")
+_lone: Final[_Facts] = {}
+"""Of a process with one worker, which nobody has to tell from others."""
 
 
 def configure_logs(level: str) -> None:
     """Send everything from `level` on to standard error; libraries only from warnings on."""
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _say_whose_it_is,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -47,10 +59,23 @@ def configure_logs(level: str) -> None:
 def bind_worker(place: int) -> None:
     """Have every line of this process say which worker of a server it is.
 
-    To be called before the event loop runs: what runs in it inherits what was bound before. The
-    database has the incarnations of a process under its host and pid, as `workers.name`.
+    To be called before the event loop runs: what runs in it inherits what was bound before.
     """
-    structlog.contextvars.bind_contextvars(worker=place, pid=os.getpid())
+    _speaker.set({"worker": place, "pid": os.getpid()})
+
+
+def bind_incarnation(incarnation: str) -> None:
+    """Have every further line of this worker say which life it is in, wherever it is said."""
+    _speaker.get(_lone)["incarnation"] = incarnation
+
+
+def _say_whose_it_is(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    """Add which worker speaks, and of which shard if it speaks of an actor."""
+    for name, fact in _speaker.get(_lone).items():
+        line.setdefault(name, fact)
+    if isinstance(actor := line.get("actor"), int):
+        line.setdefault("shard", actor & SHARD_MASK)
+    return line
 
 
 def _shorten_bad_requests(record: logging.LogRecord) -> bool:

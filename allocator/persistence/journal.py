@@ -15,6 +15,7 @@ from asyncpg.prepared_stmt import PreparedStatement
 from allocator.domain.records import Batch, KeyName, Record
 from allocator.domain.shares import Survey
 from allocator.errors import FencedError, JournalError
+from allocator.logs import bind_incarnation
 from allocator.persistence.columns import columns_of, joined
 from allocator.persistence.connections import FAILURES, Connection, Pool, connect
 from allocator.persistence.ownership import Ownership
@@ -146,6 +147,7 @@ class PostgresJournal(JournalReader):
             connection.terminate()
             raise JournalError(f"cannot prepare to append: {error}") from error
         self._session = session
+        bind_incarnation(str(incarnation))
         return shards
 
     async def claim(self, *, dead: Sequence[str] = ()) -> frozenset[int]:

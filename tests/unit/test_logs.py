@@ -27,7 +27,7 @@ def fail(password, error):
         return caught
 
 log.debug("not.said")
-log.info("said", answer=42)
+log.info("said", answer=42, actor=7 << 8 | 200)
 log.error("request.failed", exc_info=fail("hunter2", ValueError("a bug")))
 server = logging.getLogger("aiohttp.server")
 server.info("not said")
@@ -44,6 +44,7 @@ class Line(msgspec.Struct, frozen=True):
     timestamp: str
     exception: list[msgspec.Raw] | None = None
     answer: int | None = None
+    shard: int | None = None
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,10 @@ def test_each_line_is_an_object_with_its_event_level_and_time(lines: list[Line])
     assert "not.said" not in {line.event for line in lines}
 
 
+def test_a_line_about_an_actor_says_its_shard(lines: list[Line]) -> None:
+    assert [line.shard for line in lines] == [200, None, None, None, None]
+
+
 def test_a_bug_is_told_with_its_stack(lines: list[Line]) -> None:
     assert (lines[1].event, lines[1].level) == ("request.failed", "error")
     assert lines[1].exception
@@ -96,7 +101,7 @@ def test_a_client_that_does_not_speak_http_costs_one_short_line(lines: list[Line
 WORKER_SCRIPT = """
 import asyncio, logging, os
 import structlog
-from allocator.logs import bind_worker, configure_logs
+from allocator.logs import bind_incarnation, bind_worker, configure_logs
 
 configure_logs("info")
 log = structlog.get_logger()
@@ -105,11 +110,17 @@ bind_worker(3)
 
 async def serve():
     log.info("in.the.loop")
+    await asyncio.create_task(renew())
+    log.info("renewed")
     await asyncio.create_task(later())
     await asyncio.to_thread(log.info, "in.a.thread")
     asyncio.get_running_loop().call_soon(logging.getLogger("asyncpg").warning, "of.a.library")
     await asyncio.sleep(0)
     log.info("with.its.own", worker=1)
+
+async def renew():
+    bind_incarnation("first")
+    bind_incarnation("second")
 
 async def later():
     log.info("in.a.task")
@@ -119,7 +130,7 @@ print(os.getpid())
 """
 
 
-def test_every_line_of_a_worker_says_whose_it_is() -> None:
+def test_every_line_of_a_worker_says_whose_it_is_and_in_which_life() -> None:
     done = subprocess.run(
         [sys.executable, "-c", WORKER_SCRIPT],
         cwd=Path(__file__).parents[2],
@@ -130,13 +141,16 @@ def test_every_line_of_a_worker_says_whose_it_is() -> None:
     lines = [msgspec.json.decode(line, type=dict[str, object]) for line in done.stderr.splitlines()]
     pid = int(done.stdout)
 
-    assert {str(line["event"]): (line.get("worker"), line.get("pid")) for line in lines} == {
-        "before": (None, None),
-        "in.the.loop": (3, pid),
-        "in.a.task": (3, pid),
-        "in.a.thread": (3, pid),
-        "of.a.library": (3, pid),
-        "with.its.own": (1, pid),
+    whose = ("worker", "pid", "incarnation")
+
+    assert {str(line["event"]): tuple(map(line.get, whose)) for line in lines} == {
+        "before": (None, None, None),
+        "in.the.loop": (3, pid, None),
+        "renewed": (3, pid, "second"),
+        "in.a.task": (3, pid, "second"),
+        "in.a.thread": (3, pid, "second"),
+        "of.a.library": (3, pid, "second"),
+        "with.its.own": (1, pid, "second"),
     }
 
 
