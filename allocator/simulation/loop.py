@@ -15,8 +15,10 @@ from functools import partial
 from heapq import heapify, heappop, heappush
 from random import Random
 from traceback import format_exception
-from typing import Final, NoReturn, TypeVar, TypeVarTuple, Unpack
+from typing import Final, TypeVar, TypeVarTuple, Unpack
 
+from allocator.simulation.bare_loop import BareLoop
+from allocator.simulation.callbacks import Due, Ready, label_of
 from allocator.simulation.process import PROCESS, Process
 
 T = TypeVar("T")
@@ -44,64 +46,7 @@ class EndlessError(AssertionError):
         super().__init__(f"{steps} callbacks ran, and it is not over at {at_s:.6f} s")
 
 
-class NotSimulatedError(NotImplementedError):
-    """A simulation has no such thing; hand what needs it another one."""
-
-    def __init__(self, *, what: str) -> None:
-        super().__init__(f"a simulation has no {what}")
-
-
-class Ready(asyncio.Handle):
-    """A callback of a process."""
-
-    __slots__ = ("process",)
-
-    def __init__(
-        self,
-        callback: object,
-        args: tuple[object, ...],
-        loop: "SimulationLoop",
-        context: Context,
-        process: Process,
-    ) -> None:
-        # Not through the parent, which asks the loop whether it debugs: this is made all the time.
-        self._callback = callback
-        self._args = args
-        self._loop = loop
-        self._context = context
-        self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
-        self.process = process
-
-
-class Due(asyncio.TimerHandle):
-    """A callback of a process that is for later."""
-
-    __slots__ = ("process",)
-
-    def __init__(  # noqa: PLR0913, PLR0917 (by position, since it is made all the time)
-        self,
-        when: float,
-        callback: object,
-        args: tuple[object, ...],
-        loop: "SimulationLoop",
-        context: Context,
-        process: Process,
-    ) -> None:
-        self._callback = callback
-        self._args = args
-        self._loop = loop
-        self._context = context
-        self._cancelled = False
-        self._repr = None
-        self._source_traceback = None
-        self._when = when
-        self._scheduled = True
-        self.process = process
-
-
-class SimulationLoop(asyncio.BaseEventLoop):
+class SimulationLoop(BareLoop):
     """Runs the processes of one simulation, and nothing else.
 
     While it runs, the garbage collector rests: when it comes depends on what ran before, and what
@@ -263,23 +208,6 @@ class SimulationLoop(asyncio.BaseEventLoop):
         lines = format_exception(error) if isinstance(error, BaseException) else []
         self._errors.append("".join([f"{context.get('message')}\n", *lines]).rstrip())
 
-    async def shutdown_asyncgens(self) -> None:
-        """Do nothing: what generators leave behind ends with the simulation."""
-
-    async def shutdown_default_executor(
-        self,
-        timeout: float | None = None,  # noqa: ASYNC109 (asyncio's own)
-    ) -> None:
-        """Do nothing: there is none."""
-
-    def call_soon_threadsafe(self, *_: object, **__: object) -> NoReturn:
-        """Refuse: everything happens in one thread."""
-        raise NotSimulatedError(what="threads")
-
-    def run_in_executor(self, *_: object) -> NoReturn:
-        """Refuse: everything happens in one thread."""
-        raise NotSimulatedError(what="threads")
-
     # How it runs.
 
     def _run_once(self) -> None:
@@ -379,14 +307,3 @@ class SimulationLoop(asyncio.BaseEventLoop):
             if process.alive
             for task in process.pending()
         ]
-
-
-def label_of(handle: asyncio.Handle) -> str:
-    """Say what a callback does; the same in every run of the same simulation."""
-    callback = handle._callback  # type: ignore[attr-defined]
-    while isinstance(callback, partial):
-        callback = callback.func
-    owner = getattr(callback, "__self__", None)
-    if isinstance(owner, asyncio.Task):
-        callback = owner.get_coro()
-    return getattr(callback, "__qualname__", type(callback).__name__)
