@@ -2,11 +2,10 @@
 
 from itertools import pairwise
 
-from allocator.domain.messages import Event, LotExpired, Wake
+from allocator.domain.messages import Command, Event, Wake
 from allocator.domain.pool import Pool
 from allocator.domain.records import GENESIS, Record, chain
 from allocator.domain.rules import decide, evolve
-from allocator.simulation.oracle_asks import command_of
 from allocator.simulation.oracle_pool import PoolEvidence
 
 
@@ -47,8 +46,9 @@ def every_row_is_what_the_rules_decide(pool: PoolEvidence) -> list[str]:
     the journal's.
     """
     state = Pool()
-    for row, event, numbers in zip(pool.rows, pool.events, pool.model.numbers[1:], strict=True):
-        if wrong := _objection(state, event, at_ms=row.at_ms):
+    rows = zip(pool.rows, pool.events, pool.commands, pool.model.numbers[1:], strict=True)
+    for row, event, command, numbers in rows:
+        if wrong := _objection(state, event, command, at_ms=row.at_ms):
             return [f"seq {row.seq} is {event}, but {wrong}"]
         evolve(state, event, at_ms=row.at_ms)
         if (state.available, state.ordered, state.expired) != numbers:
@@ -77,13 +77,11 @@ def _digest_after(previous: bytes, row: Record) -> bytes:
     )
 
 
-def _objection(state: Pool, event: Event, *, at_ms: int) -> str:
+def _objection(state: Pool, event: Event, command: Command, *, at_ms: int) -> str:
     """Say why the rules would not have decided so, or nothing."""
-    due = decide(state, Wake(), now_ms=at_ms)
-    if isinstance(event, LotExpired) or due:
-        expected = due
-    else:
-        expected = decide(state, command_of(event), now_ms=at_ms)
+    expected = decide(state, Wake(), now_ms=at_ms)
+    if not expected:
+        expected = decide(state, command, now_ms=at_ms)
     if isinstance(expected, tuple) and expected[:1] == (event,):
         return ""
     return f"the rules decide {expected}"

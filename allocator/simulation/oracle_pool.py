@@ -26,6 +26,7 @@ class PoolEvidence:
     Attributes:
         actor_id: Of the pool.
         rows, events: Of the journal, as far as it can be read.
+        commands: What has to be asked for each of the events.
         unreadable: Why no more of it can be, or "".
         model: Its versions.
         told: Attempts that heard of a success.
@@ -44,6 +45,7 @@ class PoolEvidence:
         self.actor_id = actor_id
         self.rows: list[Record] = []
         self.events: list[Event] = []
+        self.commands: list[Command] = []
         self.unreadable = ""
         self.model = PoolModel()
         self.told: list[Told] = []
@@ -102,6 +104,7 @@ class PoolEvidence:
                 return
             self.rows.append(row)
             self.events.append(event)
+            self.commands.append(command_of(event))
             self.model.add(event, at_ms=row.at_ms)
             if row.idempotency_key is not None:
                 self.keyed[row.principal, row.idempotency_key].append(number)
@@ -154,7 +157,7 @@ class PoolEvidence:
         row, event = self.rows[answer.seq - 1], self.events[answer.seq - 1]
         if (row.at_ms, event) != (answer.at_ms, answer.event):
             return f"the row says {event} at {row.at_ms}, and the answer {answer}"
-        if command_of(event) != operation.ask:
+        if self.commands[answer.seq - 1] != operation.ask:
             return f"that is not what was asked: {event}"
         asked = (operation.key, operation.principal, operation.request_digest)
         stored = (row.idempotency_key, row.principal, row.request_digest)
@@ -182,7 +185,7 @@ class PoolEvidence:
             return known
         if isinstance(event, LotExpired):
             return Span(ALWAYS, NEVER)  # nobody asks for it
-        moments = waiting.get(command_of(event))
+        moments = waiting.get(self.commands[row.seq - 1])
         if moments:
             return Span(moments.popleft(), NEVER)
         self.nobodys.append(f"seq {row.seq}, {event}")
@@ -190,7 +193,7 @@ class PoolEvidence:
 
     def _span_of_keyed(self, row: Record, key: str, event: Event) -> Span:
         name = (row.principal, key, row.request_digest or b"")
-        if self._names.get(name) != command_of(event):
+        if self._names.get(name) != self.commands[row.seq - 1]:
             self.nobodys.append(f"seq {row.seq} under key {key!r}, {event}")
         elif name not in self._asked:
             self.denied.append(f"seq {row.seq} under key {key!r}, {event}")
