@@ -22,7 +22,7 @@ from allocator.peers.errors import PeerUnreachableError
 from allocator.peers.frames import Hello
 from allocator.peers.link import Link
 from allocator.peers.sockets import Listening
-from tests.memory_database import MemoryDatabase
+from allocator.persistence.memory.database import MemoryDatabase
 from tests.scene import Scene, serving
 from tests.virtual_time import now_ms
 

@@ -14,8 +14,8 @@ from allocator.actors.worker import Limits, Worker
 from allocator.domain.messages import Command
 from allocator.domain.pool import Balance, Pool
 from allocator.domain.replay import replay
+from allocator.persistence.memory.database import MemoryDatabase
 from tests.builders import ACTOR, first_broken, receive
-from tests.memory_database import MemoryDatabase
 from tests.memory_journal import MemoryJournal
 from tests.virtual_time import now_ms, settle
 

@@ -10,9 +10,9 @@ from allocator.actors.ports import Journal
 from allocator.persistence.connections import Pool, connect, open_pool
 from allocator.persistence.installation import open_installation
 from allocator.persistence.journal import PostgresJournal
+from allocator.persistence.memory.database import MemoryDatabase
 from allocator.persistence.migrate import migrate
 from allocator.persistence.ownership import Ownership
-from tests.memory_database import MemoryDatabase
 from tests.memory_journal import MemoryJournal
 
 HOUR_MS: Final = 3_600_000
@@ -50,7 +50,7 @@ class MemoryJournals:
     async def silence(self, journal: Journal) -> None:
         assert isinstance(journal, MemoryJournal)
         assert journal.incarnation is not None
-        self._database.beats_ms[journal.incarnation] -= HOUR_MS
+        self._database.workers[journal.incarnation].beat_ms -= HOUR_MS
 
 
 class PostgresJournals:

@@ -18,9 +18,10 @@ from allocator.domain.ids import SHARD_MASK
 from allocator.domain.messages import CancelOrder, Command, DispatchOrder, PlaceOrder
 from allocator.domain.pool import Balance, Pool
 from allocator.errors import AllocatorError, JournalError
+from allocator.persistence.memory.database import MemoryDatabase
+from allocator.persistence.memory.trouble import Operation
 from tests.builders import ACTOR, keyed, place, receive
-from tests.memory_database import MemoryDatabase
-from tests.memory_journal import Fault, Operation
+from tests.memory_journal import Fault
 from tests.scene import Scene
 from tests.virtual_time import now_ms, settle
 

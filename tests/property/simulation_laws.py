@@ -24,7 +24,7 @@ from allocator.domain.pool import Balance, Pool
 from allocator.domain.records import Record
 from allocator.domain.rules import evolve, wake_at
 from allocator.errors import OutcomeUnknownError, UnavailableError
-from tests.memory_database import MemoryDatabase
+from allocator.persistence.memory.database import MemoryDatabase
 from tests.property.simulation import ACTORS, Simulation, Told
 from tests.scene import check_journal
 

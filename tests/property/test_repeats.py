@@ -9,8 +9,8 @@ from allocator.actors.keys import KeyedRequest
 from allocator.actors.messages import KeyReused, Outcome
 from allocator.actors.worker import Limits
 from allocator.domain.messages import CancelOrder, Command, DispatchOrder
+from allocator.persistence.memory.database import DEAD_AFTER_MS, MemoryDatabase
 from tests.builders import ACTOR, keyed, place, receive
-from tests.memory_database import DEAD_AFTER_MS, MemoryDatabase
 from tests.memory_journal import Fault
 from tests.scene import Scene, serving, soon
 from tests.virtual_time import now_ms, run

@@ -16,8 +16,8 @@ from allocator.domain.messages import (
 )
 from allocator.domain.pool import Pool
 from allocator.errors import BrokenRuleError, OutcomeUnknownError, OverloadedError
+from allocator.persistence.memory.database import DEAD_AFTER_MS, MemoryDatabase
 from tests.builders import ACTOR, HOUR_MS, place, receive, units
-from tests.memory_database import DEAD_AFTER_MS, MemoryDatabase
 from tests.scene import Scene, serving, soon, succeeded
 from tests.virtual_time import START_MS, now_ms, settle, virtual_time
 

@@ -24,8 +24,8 @@ from allocator.peers.errors import (
     PeerTimeoutError,
     PeerUnreachableError,
 )
+from allocator.persistence.memory.journal import MemoryJournal
 from tests.builders import keyed, place, receive
-from tests.memory_database import Life
 from tests.neighbours import Town, Trouble, town_of
 from tests.scene import soon, succeeded
 from tests.virtual_time import settle, virtual_time
@@ -75,9 +75,11 @@ async def unanswered(asked: Awaitable[object], kind: type[AllocatorError]) -> fl
 async def lose_to_a_stranger(town: Town) -> None:
     """Have a worker of another server own a shard, so that nobody of ours can take it."""
     shard = THEIRS & SHARD_MASK
-    life = Life(name="stranger", server="two", address="")
+    stranger = MemoryJournal(town.database, server="two")
+    await stranger.renew()
     await town.second.scene.worker.give(frozenset({shard}))
-    town.database.shards[shard] = town.database.succeed(None, life, keep=None)
+    assert stranger.incarnation is not None
+    town.database.assign([shard], town.database.workers[stranger.incarnation])
 
 
 # What comes back.

@@ -9,8 +9,8 @@ from allocator.actors.worker import Limits
 from allocator.domain.messages import CancelOrder, InsufficientStock, OrderNotOpen
 from allocator.domain.snapshots import dump_pool
 from allocator.errors import QuarantinedError, UnavailableError
+from allocator.persistence.memory.database import DEAD_AFTER_MS, MemoryDatabase
 from tests.builders import ACTOR, HOUR_MS, place, receive, units
-from tests.memory_database import DEAD_AFTER_MS, MemoryDatabase
 from tests.scene import Scene, serving, soon
 from tests.virtual_time import START_MS, now_ms, settle, virtual_time
 

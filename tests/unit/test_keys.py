@@ -16,8 +16,8 @@ from allocator.errors import (
     OverloadedError,
     UnavailableError,
 )
+from allocator.persistence.memory.database import DEAD_AFTER_MS, MemoryDatabase
 from tests.builders import ACTOR, keyed, place, receive
-from tests.memory_database import DEAD_AFTER_MS, MemoryDatabase
 from tests.memory_journal import Fault
 from tests.scene import serving, soon, succeeded
 from tests.virtual_time import now_ms, settle, virtual_time

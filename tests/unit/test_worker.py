@@ -16,8 +16,8 @@ from allocator.errors import (
     OverloadedError,
     UnavailableError,
 )
+from allocator.persistence.memory.database import DEAD_AFTER_MS, MemoryDatabase
 from tests.builders import ACTOR, HOUR_MS, keyed, place, receive, units
-from tests.memory_database import DEAD_AFTER_MS, MemoryDatabase
 from tests.memory_journal import Fault
 from tests.scene import DRAIN_MS, Scene, serving, soon
 from tests.virtual_time import START_MS, now_ms, settle, virtual_time

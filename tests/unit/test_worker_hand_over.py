@@ -12,8 +12,8 @@ from allocator.domain.ids import SHARD_MASK, SHARDS
 from allocator.domain.messages import InsufficientStock
 from allocator.domain.pool import Pool
 from allocator.errors import MovedError, OutcomeUnknownError, UnavailableError
+from allocator.persistence.memory.database import DEAD_AFTER_MS, MemoryDatabase
 from tests.builders import ACTOR, keyed, place, receive, units
-from tests.memory_database import DEAD_AFTER_MS, MemoryDatabase
 from tests.memory_journal import Fault
 from tests.scene import Scene, serving, soon
 from tests.virtual_time import now_ms, settle, virtual_time

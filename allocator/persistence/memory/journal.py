@@ -213,7 +213,9 @@ class MemoryJournal:
     ) -> T:
         call = Call(operation=operation, client=self.name, incarnation=self.incarnation, rows=rows)
         trouble = self._trouble(call)
-        transaction = Transaction(self.database, body, trouble, session=session, several=several)
+        transaction = Transaction(
+            self.database, operation, body, trouble, session=session, several=several
+        )
         if session is not None:
             session.statement = transaction
         if trouble is NO_TROUBLE:

@@ -174,7 +174,7 @@ class Tables:
         self._surveys.clear()
 
     @property
-    def owners(self) -> Sequence[int | None]:
+    def shards(self) -> Sequence[int | None]:
         """The incarnation that owns each shard; None if nobody does."""
         return [owner or None for owner in self._owners]
 

@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypeAlias
 
 from allocator.errors import JournalError
 from allocator.persistence.memory.locks import Lock, Session, Waiting
-from allocator.persistence.memory.trouble import End, Trouble
+from allocator.persistence.memory.trouble import End, Operation, Trouble
 
 Address: TypeAlias = tuple[int, int]
 """(actor id, seq)."""
@@ -68,14 +68,15 @@ class Transaction:
 
     __slots__ = (
         "_answered", "_awaited_by", "_begun", "_body", "_committing", "_context", "_deadline_s",
-        "_error", "_held", "_host", "_inserting", "_left", "_lost", "_reply", "_result",
-        "_session", "_several", "_steps", "_timer", "_trouble", "deposes", "effects", "over",
-        "xid",
+        "_error", "_held", "_host", "_inserting", "_left", "_lost", "_operation", "_reply",
+        "_result", "_session", "_several", "_steps", "_timer", "_trouble", "deposes", "effects",
+        "over", "xid",
     )  # fmt: skip
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what a call is)
         self,
         host: Host,
+        operation: Operation,
         body: Body,
         trouble: Trouble,
         *,
@@ -87,6 +88,7 @@ class Transaction:
         self.xid = 0
         self.over = False
         self._host = host
+        self._operation = operation
         self._body = body
         self._trouble = trouble
         self._session = session
@@ -148,7 +150,7 @@ class Transaction:
     def _time_out(self) -> None:
         if not self._answered:
             self._leave()
-            self._deliver(JournalError("TimeoutError"))
+            self._deliver(self._error_of("TimeoutError"))
 
     def _leave(self) -> None:
         """Be without a caller; a statement goes on all the same."""
@@ -238,20 +240,20 @@ class Transaction:
         self._lost = True
         if self._begun and not self._committing and not self.over:
             self._undo()
-            self._reply_with(JournalError("terminating connection"))
+            self._reply_with(self._error_of("terminating connection"))
 
     def disconnect(self) -> None:
         """Go on without a caller."""
         if not self._answered:
             self._left = True
-            self._deliver(JournalError("the connection was closed"))
+            self._deliver(self._error_of("the connection was closed"))
 
     def vanish(self) -> None:
         """End with the database: nothing of it is left, nobody goes on."""
         self.over = True
         self._steps = None
         self.effects.clear()
-        self._deliver(JournalError("the connection was lost"))
+        self._deliver(self._error_of("the connection was lost"))
 
     def _be_patient(self) -> None:
         if self.over or self._committing:
@@ -286,7 +288,7 @@ class Transaction:
         end = self._trouble.end
         if end is End.ROLLED_BACK:
             self._undo()
-            self._reply_with(JournalError("PostgreSQL rolled it back"))
+            self._reply_with(self._error_of("PostgreSQL rolled it back"))
             return
         for effect in self.effects:
             effect()
@@ -321,12 +323,12 @@ class Transaction:
         self._lost = True
         if self._session is not None:
             self._session.broken = True
-        self._reply_with(JournalError(why))
+        self._reply_with(self._error_of(why))
 
     def _break(self) -> None:
         if self._session is not None:
             self._session.broken = True
-        self._reply_with(JournalError("the connection was lost"))
+        self._reply_with(self._error_of("the connection was lost"))
 
     def _reply_with(self, error: JournalError | None) -> None:
         trouble = self._trouble
@@ -344,6 +346,9 @@ class Transaction:
         if self._reply is not None and not self._reply.done():
             self._reply.set_result(None)
         self._forget()
+
+    def _error_of(self, why: str) -> JournalError:
+        return JournalError(f"{self._operation}: {why}")
 
     def _forget(self) -> None:
         if self.over and (self._answered or self._left):
