@@ -31,6 +31,7 @@ class Logged(msgspec.Struct):
     event: str
     url: str = ""
     level: str = ""
+    incarnation: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True):
