@@ -69,10 +69,7 @@ class MemoryJournal:
         def store(transaction: Transaction) -> Generator[None, None, list[Record]]:
             database = self.database
             found = database.find_keys(names)
-            row = database.workers.get(session.incarnation)
-            if row is not None:
-                yield from transaction.share(row.lock)
-            if row is not None and not row.fenced:
+            if (yield from database.ownership.admit(transaction, session.incarnation)):
                 yield from database.reserve(transaction, batch)
                 transaction.effects.append(lambda: database.insert(batch, xid=transaction.xid))
             elif len(batch):
@@ -87,10 +84,7 @@ class MemoryJournal:
 
         def prove(transaction: Transaction) -> Generator[None, None, list[Record]]:
             found = self.database.find_keys(names)
-            row = self.database.workers.get(session.incarnation)
-            if row is not None:
-                yield from transaction.share(row.lock)
-            if row is None or row.fenced:
+            if not (yield from self.database.ownership.admit(transaction, session.incarnation)):
                 raise FencedError(incarnation=str(session.incarnation))
             return found
 

@@ -37,6 +37,14 @@ class Ownership:
         """Forget who claims: nobody does any more."""
         self._claiming = Lock()
 
+    def admit(self, transaction: Transaction, incarnation: int) -> Generator[None, None, bool]:
+        """Return whether an incarnation may write; it cannot be fenced until the commit."""
+        row = self._tables.workers.get(incarnation)
+        if row is None:
+            return False
+        yield from transaction.share(row.lock)
+        return not row.fenced
+
     def renew(
         self,
         transaction: Transaction,
@@ -78,12 +86,9 @@ class Ownership:
         stale = [row for row in self._stale(now_ms, dead=dead) if row.incarnation != mine]
         transaction.deposes = [row.incarnation for row in stale]
         yield from transaction.hold(self._claiming)
-        own = tables.workers.get(mine)
-        if own is None:
+        if not (yield from self.admit(transaction, mine)):
             return _NONE
-        yield from transaction.share(own.lock)
-        if own.fenced:
-            return _NONE
+        own = tables.workers[mine]
         dying = [row for row in self._stale(now_ms, dead=dead) if row in stale]
         for row in dying:
             yield from transaction.hold(row.lock)

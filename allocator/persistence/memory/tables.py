@@ -174,9 +174,9 @@ class Tables:
         self._surveys.clear()
 
     @property
-    def shards(self) -> Sequence[int | None]:
+    def shards(self) -> dict[int, int | None]:
         """The incarnation that owns each shard; None if nobody does."""
-        return [owner or None for owner in self._owners]
+        return {shard: owner or None for shard, owner in enumerate(self._owners)}
 
     def free(self, doomed: Collection[WorkerRow] = ()) -> list[int]:
         """Return the shards that nobody owns but these, ascending."""
