@@ -1,0 +1,180 @@
+"""Clients as they are: impatient, repeating under a key, sure of nothing that they did not hear.
+
+Each does one thing after the other and writes down what it asked, when, and what it heard. What
+it sends may be slow, the worker that takes it may die, and an answer may come when nobody waits
+any more.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from hashlib import blake2b
+from random import Random
+from typing import Final, TypeAlias, assert_never
+
+import msgspec
+
+from allocator.actors.messages import Outcome
+from allocator.domain.messages import (
+    CancelOrder,
+    Command,
+    DispatchOrder,
+    OrderPlaced,
+    PlaceOrder,
+    ReceiveStock,
+    StockReceived,
+)
+from allocator.domain.queries import BalanceQuery, LotQuery, OpenOrderQuery, Query
+from allocator.errors import AllocatorError
+from allocator.simulation.history import Attempt, Heard, Operation
+from allocator.simulation.steps import Close, Look, Place, Receive, Steal, Wish
+
+PRINCIPAL: Final = "shop"
+ATTEMPTS_MAX: Final = 12
+_PATIENCE_S: Final = (0.3, 2.0, 9.0)
+_BACK_OFF_S: Final = (0.01, 0.1, 0.6)
+_DIGEST_BYTES: Final = 8
+
+Send: TypeAlias = Callable[[Operation, Attempt], "asyncio.Future[Heard | None]"]
+"""Has one attempt carried out by whichever worker takes it, which it writes into the attempt; None
+is heard when the connection breaks. Nobody has to wait for it."""
+
+
+class Clients:
+    """Everybody who wants something.
+
+    Args:
+        send: How to reach the server.
+        dice: Decides how patient each is.
+        now_ms: Reads the clock by which lots expire.
+        note: Told what happens.
+
+    Attributes:
+        operations: In the order in which they began.
+    """
+
+    def __init__(
+        self, send: Send, *, dice: Random, now_ms: Callable[[], int], note: Callable[[str], None]
+    ) -> None:
+        self.operations: list[Operation] = []
+        self._send = send
+        self._dice = dice
+        self._now_ms = now_ms
+        self._note = note
+        self._tick = 0
+        self._copies: list[asyncio.Task[Heard | None]] = []
+        self._orders: defaultdict[int, list[int]] = defaultdict(list)
+        self._lots: defaultdict[int, list[int]] = defaultdict(list)
+        self._successes: dict[int, str] = {}  # by client, the key of the latest
+
+    async def live(self, wishes: Iterable[Wish]) -> None:
+        """Carry one client's wishes out, one after the other, none before its time."""
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        for wish in wishes:
+            wait_s = began_s + wish.at_ms / 1000 - loop.time()
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
+            await self._carry_out(wish)
+
+    async def look(self, pool: int) -> Operation:
+        """Read a pool's numbers, until somebody answers."""
+        operation = self._begin(client=-1, pool=pool, ask=BalanceQuery(), key=None)
+        await self._insist(operation, copies=1)
+        return operation
+
+    async def _carry_out(self, wish: Wish) -> None:
+        key = wish.key
+        if isinstance(wish.want, Steal):
+            key = self._successes.get(wish.client)
+            if key is None:
+                return
+        operation = self._begin(client=wish.client, pool=wish.pool, ask=self._ask_of(wish), key=key)
+        heard = await self._insist(operation, copies=wish.copies)
+        self._learn(operation, heard)
+
+    def _begin(self, *, client: int, pool: int, ask: Command | Query, key: str | None) -> Operation:
+        digest = blake2b(msgspec.msgpack.encode((pool, ask)), digest_size=_DIGEST_BYTES).digest()
+        operation = Operation(
+            number=len(self.operations),
+            client=client,
+            actor_id=pool,
+            ask=ask,
+            principal=PRINCIPAL if key is not None else "",
+            key=key,
+            request_digest=digest if key is not None else b"",
+            attempts=[],
+        )
+        self.operations.append(operation)
+        return operation
+
+    def _ask_of(self, wish: Wish) -> Command | Query:
+        match wish.want:
+            case Receive(quantity=quantity, ttl_ms=ttl_ms):
+                expires_at_ms = None if ttl_ms is None else self._now_ms() + ttl_ms
+                return ReceiveStock(quantity=quantity, expires_at_ms=expires_at_ms)
+            case Place(quantity=quantity) | Steal(quantity=quantity):
+                return PlaceOrder(quantity=quantity, customer=f"client {wish.client}")
+            case Close(which=which, dispatch=dispatch):
+                order = _nth(self._orders[wish.pool], which)
+                return DispatchOrder(order=order) if dispatch else CancelOrder(order=order)
+            case Look(what=what, which=which):
+                return self._query_of(wish.pool, what, which)
+            case _:
+                assert_never(wish.want)
+
+    def _query_of(self, pool: int, what: str, which: int) -> Query:
+        if what == "order":
+            return OpenOrderQuery(seq=_nth(self._orders[pool], which))
+        if what == "lot":
+            return LotQuery(seq=_nth(self._lots[pool], which))
+        return BalanceQuery()
+
+    async def _insist(self, operation: Operation, *, copies: int) -> Heard | None:
+        """Ask until there is an answer, or, without a key, once; a read may be asked again."""
+        repeatable = operation.key is not None or not isinstance(operation.ask, Command)
+        for _ in range(ATTEMPTS_MAX if repeatable else 1):
+            self._copies += [
+                asyncio.create_task(self._attempt(operation)) for _ in range(copies - 1)
+            ]
+            heard = await self._attempt(operation)
+            if heard is not None and not isinstance(heard, AllocatorError):
+                return heard
+            await asyncio.sleep(self._dice.choice(_BACK_OFF_S))
+        return None
+
+    async def _attempt(self, operation: Operation) -> Heard | None:
+        attempt = Attempt(worker="", asked_at=self._next_tick())
+        operation.attempts.append(attempt)
+        self._note(f"{_name_of(operation)} asks {operation.ask} of {operation.actor_id:#x}")
+        answer = self._send(operation, attempt)
+        await asyncio.wait([answer], timeout=self._dice.choice(_PATIENCE_S))
+        heard = answer.result() if answer.done() else None
+        self._note(f"{_name_of(operation)} hears {heard!r} from {attempt.worker or 'nobody'}")
+        if heard is not None:
+            attempt.answered_at = self._next_tick()
+            attempt.answer = heard
+        return heard
+
+    def _learn(self, operation: Operation, heard: Heard | None) -> None:
+        if not isinstance(heard, Outcome):
+            return
+        if operation.key is not None:
+            self._successes[operation.client] = operation.key
+        if isinstance(heard.event, OrderPlaced):
+            self._orders[heard.actor_id].append(heard.seq)
+        elif isinstance(heard.event, StockReceived):
+            self._lots[heard.actor_id].append(heard.seq)
+
+    def _next_tick(self) -> int:
+        self._tick += 1
+        return self._tick
+
+
+def _nth(seqs: list[int], which: int) -> int:
+    """Return one of what is known; something that may never be, if nothing is."""
+    return seqs[which % len(seqs)] if seqs else 1
+
+
+def _name_of(operation: Operation) -> str:
+    return f"#{operation.number} client {operation.client} {operation.key or 'no key'}:"

@@ -1,0 +1,226 @@
+"""What happens in a run, all of it decided by one number.
+
+Each seed draws a few kinds of trouble and gives each many chances; all kinds at once would rarely
+let one of them come to its point (swarm testing, Groce et al. 2012). A step can be left out and
+the rest is still a plan, which is what makes a failing one short.
+"""
+
+from collections.abc import Callable
+from random import Random
+from typing import Final, Literal
+
+import msgspec
+
+from allocator.domain.ids import SHARDS
+from allocator.persistence.memory.trouble import End, Operation
+from allocator.simulation.steps import (
+    Break,
+    Close,
+    Crash,
+    Cut,
+    Foreign,
+    Jump,
+    Kill,
+    Lag,
+    Look,
+    Orphan,
+    Part,
+    Pause,
+    Place,
+    Receive,
+    Roll,
+    Slow,
+    Steal,
+    Step,
+    Trouble,
+    Want,
+    Wish,
+)
+
+WORKERS: Final = 3
+OPERATIONS: Final = 200
+_CLIENTS: Final = 10
+_POOLS_MAX: Final = 6
+_LOAD_MS: Final = 4_000
+_STOCKED_MS: Final = 300
+"""Before most of the orders, pools get something to sell."""
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """A run before it runs.
+
+    Attributes:
+        seed: Decides everything that the steps leave open: who goes first, how long a byte takes.
+        steps: By time.
+    """
+
+    seed: int
+    steps: tuple[Step, ...]
+
+
+def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
+    """Return the plan of a seed, the same for ever."""
+    dice = Random(f"plan {seed}")
+    pools = _pools(dice)
+    wishes = [_wish(dice, pools, number) for number in range(operations)]
+    opening = [
+        Wish(
+            at_ms=0,
+            client=number % _CLIENTS,
+            pool=pool,
+            want=Receive(quantity=dice.randint(5, 25)),
+        )
+        for number, pool in enumerate(pools)
+    ]
+    steps = [*opening, *wishes, *_troubles(dice)]
+    return Plan(seed=seed, steps=tuple(sorted(steps, key=lambda step: step.at_ms)))
+
+
+def _pools(dice: Random) -> list[int]:
+    """Return ids of actors; two of a shard now and then, as neighbours share their fate."""
+    shards = dice.choices(range(SHARDS), k=dice.randint(3, _POOLS_MAX - 1))
+    return [number << 8 | shard for number, shard in enumerate([*shards, shards[0]], start=1)]
+
+
+def _wish(dice: Random, pools: list[int], number: int) -> Wish:
+    draw = dice.choices(_WANTS, weights=_WEIGHTS)[0]
+    keyed = dice.random() < 2 / 3
+    return Wish(
+        at_ms=dice.randrange(_STOCKED_MS, _LOAD_MS),
+        client=dice.randrange(_CLIENTS),
+        pool=dice.choice([pools[0], *pools]),  # one of them is the hot one
+        key=f"key {number}" if keyed else None,
+        copies=2 if keyed and dice.random() < 1 / 10 else 1,
+        want=draw(dice),
+    )
+
+
+def _receive(dice: Random) -> Want:
+    ttl_ms = dice.choice([None, None, dice.randint(200, 2_000)])
+    return Receive(quantity=dice.randint(1, 6), ttl_ms=ttl_ms)
+
+
+def _order(dice: Random) -> Want:
+    return Place(quantity=dice.randint(1, 3))
+
+
+def _close(dice: Random) -> Want:
+    return Close(which=dice.randrange(64), dispatch=dice.random() < 1 / 2)
+
+
+def _look(dice: Random) -> Want:
+    what: Literal["balance", "order", "lot"] = dice.choice(["balance", "balance", "order", "lot"])
+    return Look(what=what, which=dice.randrange(64))
+
+
+def _steal(dice: Random) -> Want:
+    return Steal(quantity=dice.randint(1, 3))
+
+
+def _troubles(dice: Random) -> list[Trouble]:
+    """Draw a few kinds and some of each; one run in twelve has a quiet day."""
+    kinds = dice.sample(_KINDS, k=dice.choice([0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4]))
+    return [
+        draw(dice, dice.randrange(_LOAD_MS))
+        for draw, most in kinds
+        for _ in range(dice.randint(1, most))
+    ]
+
+
+def _place(dice: Random) -> int:
+    return dice.randrange(WORKERS)
+
+
+def _two(dice: Random) -> tuple[int, int]:
+    one, other = dice.sample(range(WORKERS), k=2)
+    return one, other
+
+
+def _kill(dice: Random, at_ms: int) -> Trouble:
+    count = dice.choice([1, 1, 1, 2, WORKERS])
+    return Kill(at_ms=at_ms, places=tuple(dice.sample(range(WORKERS), k=count)))
+
+
+def _pause(dice: Random, at_ms: int) -> Trouble:
+    return Pause(at_ms=at_ms, place=_place(dice), for_ms=dice.choice([5, 50, 1_000, 4_000]))
+
+
+def _roll(_: Random, at_ms: int) -> Trouble:
+    return Roll(at_ms=at_ms)
+
+
+def _orphan(dice: Random, at_ms: int) -> Trouble:
+    return Orphan(at_ms=at_ms, for_ms=dice.choice([0, 300, 2_000]))
+
+
+def _cut(dice: Random, at_ms: int) -> Trouble:
+    one, other = _two(dice)
+    return Cut(at_ms=at_ms, one=one, other=other)
+
+
+def _part(dice: Random, at_ms: int) -> Trouble:
+    one, other = _two(dice)
+    return Part(at_ms=at_ms, one=one, other=other, for_ms=dice.choice([20, 500, 5_000]))
+
+
+def _lag(dice: Random, at_ms: int) -> Trouble:
+    return Lag(at_ms=at_ms, delay_ms=dice.choice([5, 50, 400]), for_ms=dice.randint(100, 2_000))
+
+
+def _slow(dice: Random, at_ms: int) -> Trouble:
+    return Slow(at_ms=at_ms, delay_ms=dice.choice([2, 30, 400]), for_ms=dice.randint(100, 2_000))
+
+
+def _break(dice: Random, at_ms: int) -> Trouble:
+    operation: Operation = dice.choice(_OFTEN if dice.random() < 2 / 3 else _SELDOM)
+    end = dice.choice([end for end in End if end is not End.ANSWERED])
+    return Break(
+        at_ms=at_ms,
+        place=_place(dice),
+        operation=operation,
+        end=end,
+        times=dice.choice([1, 1, 1, 3]),
+    )
+
+
+def _crash(dice: Random, at_ms: int) -> Trouble:
+    return Crash(at_ms=at_ms, for_ms=dice.choice([0, 100, 1_500]))
+
+
+def _jump(dice: Random, at_ms: int) -> Trouble:
+    by_ms = dice.choice([-3_600_000, -1_500, -20, 20, 1_500, 3_600_000])
+    return Jump(at_ms=at_ms, place=_place(dice), by_ms=by_ms)
+
+
+def _foreign(dice: Random, at_ms: int) -> Trouble:
+    return Foreign(at_ms=at_ms, place=_place(dice))
+
+
+_WANTS: Final[list[Callable[[Random], Want]]] = [_order, _close, _look, _receive, _steal]
+_WEIGHTS: Final = [50, 20, 15, 10, 5]
+_OFTEN: Final[tuple[Operation, ...]] = ("append", "append", "confirm", "find_keys")
+_SELDOM: Final[tuple[Operation, ...]] = (
+    "renew",
+    "claim",
+    "survey",
+    "beat",
+    "origin",
+    "records",
+    "due_wakes",
+    "save_snapshot",
+    "resign",
+)
+_KINDS: Final[tuple[tuple[Callable[[Random, int], Trouble], int], ...]] = (
+    (_kill, 4),
+    (_pause, 3),
+    (_roll, 1),
+    (_orphan, 1),
+    (_cut, 6),
+    (_part, 4),
+    (_lag, 3),
+    (_slow, 3),
+    (_break, 8),
+    (_crash, 2),
+    (_jump, 4),
+    (_foreign, 1),
+)

@@ -1,0 +1,212 @@
+"""Workers and the servers that supervise them, as simulated processes.
+
+What runs in them is what runs in real ones (`crew`, `supervision`, `peers`, `actors`). Simulated is
+what a kernel does for them: processes, signals, and connections of clients.
+"""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from allocator.actors.keys import KeyedRequest
+from allocator.actors.worker import Limits
+from allocator.crew import Crew, Outside, crew_of
+from allocator.domain.messages import Command
+from allocator.errors import AllocatorError
+from allocator.peers.frames import Hello
+from allocator.peers.sockets import Sockets
+from allocator.persistence.memory.database import MemoryDatabase
+from allocator.persistence.memory.journal import MemoryJournal
+from allocator.simulation.history import Heard, Operation
+from allocator.simulation.process import Process
+
+LIMITS: Final = Limits(mailbox_max=24, worker_max=64, batch_max=16, idle_ms=700, heartbeat_ms=500)
+"""Small, so that everything that is bounded meets its bound in a short run."""
+
+DRAIN_S: Final = 3.0
+_TIMEOUT_S: Final = 2.0
+_FOREIGN_VERSION: Final = 99
+_FAILED: Final = 1
+
+
+class Machine(msgspec.Struct, frozen=True, kw_only=True):
+    """What every process of an installation finds there.
+
+    Attributes:
+        failures: What workers did that none may ever do.
+    """
+
+    database: MemoryDatabase
+    sockets: Sockets
+    failures: list[str]
+
+
+class WorkerProcess:
+    """A worker from its start to its end. Satisfies `supervision.child.ProcessHandle`.
+
+    Args:
+        process: Nothing runs in it yet.
+        parent: Of the server that started it.
+        server: Names the server; its workers are each other's peers.
+        foreign: Whether it speaks no version that others know.
+
+    Attributes:
+        accepting: Whether it takes connections of clients.
+        orphaned: Whether its server is dead.
+        requests: What it has taken and not answered, each with how to hang up.
+    """
+
+    def __init__(  # noqa: PLR0913 (what a process is started with)
+        self,
+        machine: Machine,
+        process: Process,
+        *,
+        parent: Process,
+        pid: int,
+        place: int,
+        server: str,
+        foreign: bool,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.pid = pid
+        self.place = place
+        self.process = process
+        self.address = Path(f"/{place}-{pid}.sock")
+        self.ready: asyncio.Future[float] = loop.create_future()
+        self.exited: asyncio.Future[float] = loop.create_future()
+        self.accepting = False
+        self.orphaned = False
+        self.requests: dict[int, Callable[[], None]] = {}
+        self.crew: Crew | None = None
+        self._machine = machine
+        self._parent = parent
+        self._server = server
+        self._foreign = foreign
+        self._stop = asyncio.Event()
+        self._taken = 0
+        process.on_end(self._note_end)
+        self._serving = process.spawn(self._serve(), name=f"serve {place}")
+
+    @property
+    def returncode(self) -> int | None:
+        """How it ended."""
+        return self.process.returncode
+
+    def signal(self, number: signal.Signals, /) -> None:
+        """Send it a signal."""
+        self.process.signal(number)
+
+    def take(self, operation: Operation, respond: Callable[[Heard | None], None]) -> None:
+        """Carry a client's request out; to be called in the process. None breaks the connection."""
+        if not self.accepting or self.crew is None:
+            respond(None)
+            return
+        self._taken = number = self._taken + 1
+        self.requests[number] = lambda: respond(None)
+
+        def answered(answer: "asyncio.Future[Heard]") -> None:
+            if self.requests.pop(number, None) is not None:
+                respond(_heard(answer))
+
+        try:
+            self._ask(self.crew, operation).add_done_callback(answered)
+        except AllocatorError as error:
+            del self.requests[number]
+            respond(error)
+
+    def _ask(self, crew: Crew, operation: Operation) -> "asyncio.Future[Heard]":
+        ask, actor_id = operation.ask, operation.actor_id
+        if not isinstance(ask, Command):
+            return asyncio.ensure_future(crew.asker.look(actor_id, ask))
+        if operation.key is None:
+            return crew.asker.ask(actor_id, ask)  # type: ignore[return-value]
+        return crew.asker.ask_once(  # type: ignore[return-value]
+            KeyedRequest(
+                actor_id, ask, operation.principal, operation.key, operation.request_digest
+            )
+        )
+
+    async def _serve(self) -> None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._stop.set)
+        crew = self._crew()
+        try:
+            background = await crew.begin()
+        except AllocatorError:
+            self.process.end(_FAILED)
+            return
+        self.crew = crew
+        self.accepting = True
+        self._parent.call(_resolve, self.ready)
+        stopped = asyncio.create_task(self._stop.wait())
+        await asyncio.wait({stopped, *background}, return_when=asyncio.FIRST_COMPLETED)
+        failed = [task.get_name() for task in background if task.done()]
+        self._machine.failures.extend(f"{self.process.name}: {name} ended" for name in failed)
+        self.accepting = False
+        await self._drain()
+        await crew.leave()
+        for task in background:
+            task.cancel()
+        await asyncio.gather(*background, return_exceptions=True)
+        self.process.end(_FAILED if failed else 0)
+
+    def _crew(self) -> Crew:
+        hello = Hello(name=str(self.place), build="simulated")
+        if self._foreign:
+            version = _FOREIGN_VERSION
+            hello = msgspec.structs.replace(hello, oldest=version, newest=version)
+        journal = MemoryJournal(
+            self._machine.database,
+            name=self.process.name,
+            server=self._server,
+            address=str(self.address),
+            timeout_s=_TIMEOUT_S,
+        )
+        return crew_of(
+            Outside(clock=self.process.now_ms, journal=journal, sockets=self._machine.sockets),
+            limits=LIMITS,
+            hello=hello,
+            address=self.address,
+            figures=bytes,
+            may_retire=self._may_retire,
+        )
+
+    def _may_retire(self) -> bool:
+        if self.orphaned:
+            self._stop.set()
+        return self.orphaned
+
+    async def _drain(self) -> None:
+        """Finish what was taken, as the web server does; hang up on the rest."""
+        until_s = asyncio.get_running_loop().time() + DRAIN_S
+        while self.requests and asyncio.get_running_loop().time() < until_s:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        requests, self.requests = self.requests, {}
+        for hang_up in requests.values():
+            hang_up()
+
+    def _note_end(self) -> None:
+        """Do what the kernel does: hang up on clients, and tell the parent."""
+        self.accepting = False
+        self._hang_up()
+        self._parent.call(_resolve, self.exited)
+
+
+def _heard(answer: "asyncio.Future[Heard]") -> Heard | None:
+    if answer.cancelled():
+        return None
+    error = answer.exception()
+    if error is None:
+        return answer.result()
+    return error if isinstance(error, AllocatorError) else None
+
+
+def _resolve(moment: asyncio.Future[float]) -> None:
+    if not moment.done():
+        moment.set_result(asyncio.get_running_loop().time())

@@ -1,0 +1,160 @@
+"""What can happen in a run: what clients want, and what goes wrong."""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from allocator.persistence.memory.trouble import End, Operation
+
+
+class _Want(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What a client wants of a pool."""
+
+
+class Receive(_Want, frozen=True):
+    """A lot comes; it expires after `ttl_ms`, or never."""
+
+    quantity: int
+    ttl_ms: int | None = None
+
+
+class Place(_Want, frozen=True):
+    """An order for some units."""
+
+    quantity: int
+
+
+class Close(_Want, frozen=True):
+    """An order ends that somebody placed before: the `which`th that is known, wrapped around."""
+
+    which: int
+    dispatch: bool
+
+
+class Look(_Want, frozen=True):
+    """The numbers of a pool are read; or an order or a lot, the `which`th that is known."""
+
+    what: Literal["balance", "order", "lot"] = "balance"
+    which: int = 0
+
+
+class Steal(_Want, frozen=True):
+    """An order under the key of the client's own latest success."""
+
+    quantity: int
+
+
+Want: TypeAlias = Receive | Place | Close | Look | Steal
+
+
+class _Step(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Something that happens.
+
+    Attributes:
+        at_ms: When, after the clients begin.
+    """
+
+    at_ms: int
+
+
+class Wish(_Step, frozen=True):
+    """Something that a client wants, and does later if it is not done with the one before.
+
+    Attributes:
+        client: Does one thing after the other.
+        pool: The id of the actor.
+        key: Under which it may be repeated; None: it is asked once, whatever comes of it.
+        copies: How many times a keyed wish is sent at once, as by a double click.
+    """
+
+    client: int
+    pool: int
+    want: Want
+    key: str | None = None
+    copies: int = 1
+
+
+class Kill(_Step, frozen=True):
+    """Workers die at once, as by `kill -9`; their supervisor starts others."""
+
+    places: tuple[int, ...]
+
+
+class Pause(_Step, frozen=True):
+    """A worker stops for a while, as by SIGSTOP, and does not know it afterwards."""
+
+    place: int
+    for_ms: int
+
+
+class Roll(_Step, frozen=True):
+    """All workers are exchanged, one by one, as by SIGHUP."""
+
+
+class Orphan(_Step, frozen=True):
+    """The supervisor dies; its workers serve on, until a new server asks them to leave."""
+
+    for_ms: int
+
+
+class Cut(_Step, frozen=True):
+    """The connections between two workers break."""
+
+    one: int
+    other: int
+
+
+class Part(_Step, frozen=True):
+    """Nothing passes between two workers for a while, and nothing breaks."""
+
+    one: int
+    other: int
+    for_ms: int
+
+
+class Lag(_Step, frozen=True):
+    """Everything between workers takes so long."""
+
+    delay_ms: int
+    for_ms: int
+
+
+class Slow(_Step, frozen=True):
+    """The database takes so long for everything, half of it with its locks held."""
+
+    delay_ms: int
+    for_ms: int
+
+
+class Break(_Step, frozen=True):
+    """The next calls of one kind that a worker makes of the database end badly."""
+
+    place: int
+    operation: Operation
+    end: End
+    times: int
+
+
+class Crash(_Step, frozen=True):
+    """The database dies, and runs again after a while."""
+
+    for_ms: int
+
+
+class Jump(_Step, frozen=True):
+    """The clock of a worker jumps."""
+
+    place: int
+    by_ms: int
+
+
+class Foreign(_Step, frozen=True):
+    """A worker dies, and who comes in its place speaks no version that the others know."""
+
+    place: int
+
+
+Trouble: TypeAlias = (
+    Kill | Pause | Roll | Orphan | Cut | Part | Lag | Slow | Break | Crash | Jump | Foreign
+)
+Step: TypeAlias = Wish | Trouble

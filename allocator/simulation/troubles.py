@@ -1,0 +1,184 @@
+"""Brings the trouble of a plan upon an installation, and in the end takes all of it away."""
+
+import asyncio
+import signal
+from collections import Counter
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Final, assert_never
+
+from allocator.persistence.memory.trouble import Call, End, Operation, Trouble
+from allocator.simulation.installation import Installation
+from allocator.simulation.process import Process
+from allocator.simulation.processes import WorkerProcess
+from allocator.simulation.steps import (
+    Break,
+    Crash,
+    Cut,
+    Foreign,
+    Jump,
+    Kill,
+    Lag,
+    Orphan,
+    Part,
+    Pause,
+    Roll,
+    Slow,
+)
+from allocator.simulation.steps import Trouble as Step
+
+_USUAL_S: Final = (0.0002, 0.0005, 0.001, 0.003)
+"""What a call of the database takes on a good day, there and back and for its commit."""
+_LINE_S: Final = (0.00005, 0.0002, 0.001)
+"""What bytes take between two workers."""
+
+
+class Troubles:
+    """Everything that goes wrong in one run.
+
+    Args:
+        dice: Decides what takes how long.
+        note: Told what happens.
+    """
+
+    def __init__(
+        self, installation: Installation, *, dice: Random, note: Callable[[str], None]
+    ) -> None:
+        self._installation = installation
+        self._note = note
+        self._dice = dice
+        self._slow_s: list[float] = []
+        self._lag_s: list[float] = []
+        self._broken: Counter[tuple[int, Operation, End]] = Counter()
+        self._ends: list[asyncio.Task[None]] = []
+        self._paused: list[Process] = []
+        installation.database.trouble = self._of_call
+        installation.network.delay = self._of_line
+
+    async def run(self, steps: Sequence[Step]) -> None:
+        """Let each happen at its time."""
+        loop = asyncio.get_running_loop()
+        began_s = loop.time()
+        for step in steps:
+            wait_s = began_s + step.at_ms / 1000 - loop.time()
+            if wait_s > 0:
+                await asyncio.sleep(wait_s)
+            self._note(f"trouble: {step}")
+            self._bring(step)
+
+    def heal(self) -> None:
+        """Take everything away that still is; only clocks stay as they are."""
+        for task in self._ends:
+            task.cancel()
+        installation = self._installation
+        self._slow_s.clear()
+        self._lag_s.clear()
+        self._broken.clear()
+        installation.network.heal()
+        installation.database.start()
+        for process in self._paused:
+            process.resume()
+        for place in sorted(installation.foreign):
+            self._kill(place)
+        installation.foreign.clear()
+        if installation.server is None or not installation.server.alive:
+            installation.start()
+
+    def _bring(self, step: Step) -> None:
+        match step:
+            case Kill() | Pause() | Roll() | Orphan() | Jump() | Foreign():
+                self._bring_upon_processes(step)
+            case Cut(one=one, other=other):
+                for two in self._both(one, other):
+                    self._installation.network.cut(*two)
+            case Part(one=one, other=other, for_ms=for_ms):
+                for two in self._both(one, other):
+                    self._installation.network.partition(*two)
+                self._after(for_ms, self._installation.network.heal)
+            case Lag(delay_ms=delay_ms, for_ms=for_ms):
+                self._for_a_while(self._lag_s, delay_ms / 1000, for_ms)
+            case Slow(delay_ms=delay_ms, for_ms=for_ms):
+                self._for_a_while(self._slow_s, delay_ms / 1000, for_ms)
+            case Break(place=place, operation=operation, end=end, times=times):
+                self._broken[place, operation, end] += times
+            case Crash(for_ms=for_ms):
+                self._installation.database.crash()
+                self._after(for_ms, self._installation.database.start)
+            case _:
+                assert_never(step)
+
+    def _bring_upon_processes(self, step: Kill | Pause | Roll | Orphan | Jump | Foreign) -> None:
+        installation = self._installation
+        match step:
+            case Kill(places=places):
+                for place in places:
+                    self._kill(place)
+            case Pause(place=place, for_ms=for_ms):
+                self._pause(installation.in_place(place), for_ms)
+            case Roll():
+                installation.roll()
+            case Orphan(for_ms=for_ms):
+                installation.orphan()
+                self._after(for_ms, installation.start)
+            case Jump(place=place, by_ms=by_ms):
+                self._jump(place, by_ms)
+            case Foreign(place=place):
+                installation.foreign.add(place)
+                self._kill(place)
+            case _:
+                assert_never(step)
+
+    def _of_call(self, call: Call) -> Trouble:
+        """Say what becomes of one call of the database."""
+        dice, slow_s = self._dice, max(self._slow_s, default=0.0)
+        return Trouble(
+            request_s=dice.choice(_USUAL_S),
+            commit_s=dice.choice(_USUAL_S) + slow_s * dice.random(),
+            reply_s=dice.choice(_USUAL_S) + slow_s * dice.random(),
+            end=self._end_of(call) if self._broken else End.ANSWERED,
+        )
+
+    def _end_of(self, call: Call) -> End:
+        place = int(call.client.split()[1].split(".")[0])
+        for end in End:
+            if self._broken[place, call.operation, end] > 0:
+                self._broken[place, call.operation, end] -= 1
+                return end
+        return End.ANSWERED
+
+    def _of_line(self, _one: Process, _other: Process) -> float:
+        return self._dice.choice(_LINE_S) + max(self._lag_s, default=0.0) * self._dice.random()
+
+    def _kill(self, place: int) -> None:
+        worker = self._installation.in_place(place)
+        if worker is not None:
+            worker.signal(signal.SIGKILL)
+
+    def _pause(self, worker: WorkerProcess | None, for_ms: int) -> None:
+        if worker is not None and not worker.process.paused:
+            worker.process.pause()
+            self._paused.append(worker.process)
+            self._after(for_ms, worker.process.resume)
+
+    def _jump(self, place: int, by_ms: int) -> None:
+        """Let the clock of a place jump, for all workers that it will have."""
+        skews_ms = self._installation.skews_ms
+        skews_ms[place] = skews_ms.get(place, 0) + by_ms
+        for worker in self._installation.workers:
+            if worker.place == place:
+                worker.process.clock_offset_ms = skews_ms[place]
+
+    def _both(self, one: int, other: int) -> list[tuple[Process, Process]]:
+        here, there = self._installation.in_place(one), self._installation.in_place(other)
+        return [(here.process, there.process)] if here and there else []
+
+    def _for_a_while(self, those: list[float], one: float, for_ms: int) -> None:
+        those.append(one)
+        self._after(for_ms, lambda: those.remove(one) if one in those else None)
+
+    def _after(self, for_ms: int, end: Callable[[], object]) -> None:
+        async def wait() -> None:
+            await asyncio.sleep(for_ms / 1000)
+            end()
+
+        self._ends.append(asyncio.create_task(wait()))
