@@ -212,7 +212,7 @@ class Transaction:
             self.over = True
         elif not self._host.up:
             self._fail("PostgreSQL is not running")
-        elif self._session is not None and self._session.broken:
+        elif self._lost or (self._session is not None and self._session.broken and not self._left):
             self._fail("the connection was closed")
         elif self._trouble.end is End.REFUSED:
             self._fail("PostgreSQL did not do it")
@@ -332,7 +332,9 @@ class Transaction:
 
     def _reply_with(self, error: JournalError | None) -> None:
         trouble = self._trouble
-        delay_s = trouble.reply_s if self.xid else trouble.commit_s + trouble.reply_s
+        delay_s = trouble.reply_s
+        if self._committing and not self.xid:  # it had nothing to commit, and takes as long
+            delay_s += trouble.commit_s
         if delay_s:
             self._host.later(delay_s, lambda: self._deliver(error))
         else:
