@@ -26,8 +26,8 @@ async def _day(loop: SimulationLoop, dice: Random) -> None:
     boxes = [asyncio.Queue[int](3) for _ in range(5)]
     processes = [loop.process(f"worker {number}") for number in range(5)]
     for process, box in zip(processes, boxes, strict=True):
-        process.spawn(_work(box, boxes, Random(dice.random())), name="work")
-        process.spawn(_beat(), name="beat")
+        _ = process.spawn(_work(box, boxes, Random(dice.random())), name="work")
+        _ = process.spawn(_beat(), name="beat")
     for number in range(50):
         if not boxes[number % 5].full():  # nobody may be left to empty it
             boxes[number % 5].put_nowait(number)
