@@ -158,7 +158,11 @@ class SimulationLoop(BareLoop):
         process = context.get(PROCESS) or self.outside
         handle = Due(when, callback, args, self, context, process)
         if when <= self._now:
-            self._make_ready(handle)
+            handle._scheduled = False
+            process.ready.append(handle)
+            if not process.listed:
+                process.listed = True
+                self._runnable.append(process)
         else:
             self._timers_made += 1
             heappush(self._timers, (when, self._timers_made, handle))
@@ -257,30 +261,23 @@ class SimulationLoop(BareLoop):
 
     def _advance(self) -> None:
         """Let time pass until a timer is due; make ready whatever is due then."""
-        timers = self._timers
-        while timers and (timers[0][2]._cancelled or not timers[0][2].process.alive):
-            self._take_timer()
-        if not timers:
+        timers, has_passed = self._timers, False
+        while timers and not (has_passed and timers[0][0] > self._now):
+            when, _, handle = heappop(timers)
+            handle._scheduled = False
+            if handle._cancelled:
+                self._timers_cancelled -= 1
+                continue
+            process = handle.process
+            process.ready.append(handle)
+            if process.alive:  # for the dead, no time needs to pass
+                has_passed = True
+                self._now = when
+                if not process.listed:
+                    process.listed = True
+                    self._runnable.append(process)
+        if not has_passed:
             raise NothingLeftToHappenError(waiting=self._waiting())
-        self._now = timers[0][0]
-        while timers and timers[0][0] <= self._now:
-            self._take_timer()
-
-    def _take_timer(self) -> None:
-        handle = heappop(self._timers)[2]
-        handle._scheduled = False
-        if handle._cancelled:
-            self._timers_cancelled -= 1
-        else:
-            self._make_ready(handle)
-
-    def _make_ready(self, handle: Due) -> None:
-        handle._scheduled = False
-        process = handle.process
-        process.ready.append(handle)
-        if not process.listed:
-            process.listed = True
-            self._runnable.append(process)
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Forget cancelled timers when they are most of all; a timer calls this."""
