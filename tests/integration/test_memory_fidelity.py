@@ -1,0 +1,63 @@
+"""The journal in memory and the one in PostgreSQL give the same answers to the same calls.
+
+So what the simulator proves over the one is proved over something that does as the other. Every
+sequence is decided by its number; `FIDELITY_SEQUENCES` says how many are tried, and
+`FIDELITY_FIRST` with which number they begin.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pprint import pformat
+from typing import Final
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.integration.fidelity_player import Outcome, Player
+from tests.integration.fidelity_sides import MemorySide, PostgresSide, in_postgres
+from tests.integration.fidelity_steps import Sequence, sequence_of
+from tests.virtual_time import run
+
+SEQUENCES: Final = int(os.environ.get("FIDELITY_SEQUENCES", "300"))
+FIRST: Final = int(os.environ.get("FIDELITY_FIRST", "1"))
+
+
+class Pair:
+    """Both journals."""
+
+    def __init__(self, runner: asyncio.Runner, side: PostgresSide) -> None:
+        self._runner = runner
+        self._side = side
+
+    def difference(self, sequence: Sequence) -> str | None:
+        """Play a sequence on both, and say where they first disagree."""
+        with capture_logs():
+            in_memory = run(Player(MemorySide(), sequence).play())
+            in_postgres = self._runner.run(self._play(sequence))
+        for number, pair in enumerate(zip(in_memory, in_postgres, strict=True)):
+            if pair[0] != pair[1]:
+                step = sequence.steps[number] if number < len(sequence.steps) else "what is stored"
+                return f"step {number}, {step}\nin memory: {pair[0]}\nPostgreSQL: {pair[1]}"
+        return None
+
+    async def _play(self, sequence: Sequence) -> list[Outcome]:
+        await self._side.reset()
+        return await Player(self._side, sequence).play()
+
+
+@pytest.fixture
+def pair(database_url: str) -> Iterator[Pair]:
+    with asyncio.Runner() as runner:
+        opening = in_postgres(database_url)
+        yield Pair(runner, runner.run(opening.__aenter__()))
+        runner.run(opening.__aexit__(None, None, None))
+
+
+@pytest.mark.timeout(60 + SEQUENCES)
+def test_sequences_of_calls_come_to_the_same_on_both(pair: Pair) -> None:
+    for seed in range(FIRST, FIRST + SEQUENCES):
+        sequence = sequence_of(seed)
+        difference = pair.difference(sequence)
+
+        assert difference is None, f"seed {seed}: {difference}\n{pformat(sequence)}"
