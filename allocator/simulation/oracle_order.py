@@ -63,7 +63,7 @@ def a_search_finds_a_sequential_order(pool: PoolEvidence) -> list[str]:
     """The second opinion: an order is searched, and the real rules say what is true in it."""
     if every_row_is_what_the_rules_decide(pool):
         return []  # the journal cannot be replayed
-    verdict = search(calls_of(pool), initial=0, step=_Machine(pool).step, steps_max=_STEPS_MAX)
+    verdict = search(calls_of(pool), initial=0, step=Machine(pool).step, steps_max=_STEPS_MAX)
     return ["there is none"] if verdict is Verdict.NOT_LINEARIZABLE else []
 
 
@@ -84,7 +84,7 @@ def _call(ask: Ask, span: Span) -> Call[Ask]:
     return Call(ask=ask, asked_ns=span.asked, answered_ns=answered)
 
 
-class _Machine:
+class Machine:
     """A pool under its real rules. Its state is a version: effects come in the journal's order."""
 
     def __init__(self, pool: PoolEvidence) -> None:

@@ -25,6 +25,7 @@ class PoolEvidence:
 
     Attributes:
         actor_id: Of the pool.
+        operations: Everything that was asked of it.
         rows, events: Of the journal, as far as it can be read.
         commands: What has to be asked for each of the events.
         unreadable: Why no more of it can be, or "".
@@ -43,6 +44,7 @@ class PoolEvidence:
         self, actor_id: int, *, rows: Sequence[Record], operations: Sequence[Operation]
     ) -> None:
         self.actor_id = actor_id
+        self.operations = operations
         self.rows: list[Record] = []
         self.events: list[Event] = []
         self.commands: list[Command] = []

@@ -18,7 +18,7 @@ from allocator.domain.messages import (
     ReceiveStock,
     StockReceived,
 )
-from allocator.domain.pool import Balance
+from allocator.domain.pool import Balance, Lot
 from allocator.domain.queries import BalanceQuery, LotQuery, OpenOrderQuery, View
 from allocator.errors import (
     AllocatorError,
@@ -307,9 +307,10 @@ def a_used_up_lot_was_shown(story: Story) -> None:
     )
 
 
-def _lot_seen(story: Story) -> "object":
+def _lot_seen(story: Story) -> Lot:
     answer = story.operations[7].attempts[0].answer
     assert isinstance(answer, View)
+    assert answer.lot is not None
     return answer.lot
 
 
