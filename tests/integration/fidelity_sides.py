@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final
+from typing import Final, cast
 
 from allocator.actors.ports import Journal
 from allocator.errors import JournalError
@@ -102,6 +102,16 @@ class MemorySide:
             ],
             owners=["" if owner is None else str(owner) for owner in database.shards.values()],
         )
+
+
+class _LastingPool:
+    """Connections that outlive renewals: opening them anew would take most of the time."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.acquire = pool.acquire
+
+    async def expire_connections(self) -> None:
+        """Keep them: nothing here breaks any."""
 
 
 class PostgresSide:
@@ -233,8 +243,9 @@ async def in_postgres(url: str) -> AsyncIterator[PostgresSide]:
         stack.callback(blocking.terminate)
         pools: list[Pool] = []
         for _ in range(WORKERS_MAX):
-            pools.append(await open_pool(url, size=4))
-            stack.callback(pools[-1].terminate)
+            pool = await open_pool(url, size=4)
+            stack.callback(pool.terminate)
+            pools.append(cast("Pool", _LastingPool(pool)))
         yield PostgresSide(
             url, pools=pools, looking=looking, blocking=blocking, era=installation.era
         )

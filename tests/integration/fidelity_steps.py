@@ -174,7 +174,7 @@ class _Author:
 
     def __init__(self, dice: Random) -> None:
         self._dice = dice
-        self._workers = dice.choice((2, 3, WORKERS_MAX))
+        self._workers = dice.choice((2, 2, WORKERS_MAX))
         self._heads: defaultdict[int, int] = defaultdict(int)
         self._wakes = 0
 
@@ -197,7 +197,7 @@ class _Author:
     def _call(self) -> Step:  # noqa: PLR0911 (one for each kind)
         dice, worker = self._dice, self._worker()
         kinds = ("append", "confirm", "keys", "renew", "claim", "simple", "read", "other")
-        match dice.choices(kinds, (30, 8, 5, 7, 14, 14, 14, 8))[0]:
+        match dice.choices(kinds, (30, 8, 5, 4, 14, 14, 14, 8))[0]:
             case "append":
                 return self._append(worker)
             case "confirm":
