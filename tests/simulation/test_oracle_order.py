@@ -42,16 +42,17 @@ Item = int | tuple[Told, Seen] | None
 def an_ask(dice: Random, story: Story) -> Ask:
     seq = dice.randint(1, 4)
     expires_at_ms = dice.choice([None, story.now_ms - 1, story.now_ms + 1])
-    return dice.choice(
-        [
-            ReceiveStock(quantity=2, expires_at_ms=expires_at_ms),
-            ReceiveStock(quantity=1),
-            PlaceOrder(quantity=dice.randint(1, 2)),
-            PlaceOrder(quantity=1),
-            dice.choice([DispatchOrder, CancelOrder])(order=seq),
-            dice.choice([BalanceQuery(), LotQuery(seq), OpenOrderQuery(seq)]),
-        ]
-    )
+    asks: list[Ask] = [
+        ReceiveStock(quantity=2, expires_at_ms=expires_at_ms),
+        ReceiveStock(quantity=1),
+        PlaceOrder(quantity=dice.randint(1, 2)),
+        PlaceOrder(quantity=1),
+        DispatchOrder(order=seq),
+        CancelOrder(order=seq),
+        BalanceQuery(),
+        dice.choice([BalanceQuery(), LotQuery(seq), OpenOrderQuery(seq)]),
+    ]
+    return dice.choice(asks)
 
 
 def a_history(seed: int, count: int) -> PoolEvidence:
@@ -182,7 +183,7 @@ def test_the_single_pass_accepts_exactly_what_has_an_order(seed: int, count: int
     assert is_accepted(pool) is has_an_order(pool, pool.operations)
 
 
-@pytest.mark.parametrize("count", [2, 4, 12])
+@pytest.mark.parametrize("count", [4, 12])
 def test_such_histories_are_of_both_kinds(count: int) -> None:
     accepted = sum(is_accepted(a_history(seed, count)) for seed in range(200))
 
