@@ -198,10 +198,10 @@ class Peering:
         await self._learn(await self._journal.survey())
 
     async def _learn(self, survey: Survey) -> None:
-        if self.closed:
+        if self.closed or survey == self._survey:
             return
         addresses = {peer.incarnation: peer.address for peer in survey.peers}
-        for path in self._links.keys() - addresses.values():
+        for path in sorted(self._links.keys() - addresses.values()):
             parting = asyncio.create_task(_part(self._links.pop(path)))
             self._partings.add(parting)
             parting.add_done_callback(self._partings.discard)
