@@ -54,13 +54,20 @@ class Clients:
     """
 
     def __init__(
-        self, send: Send, *, dice: Random, now_ms: Callable[[], int], note: Callable[[str], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        send: Send,
+        dice: Random,
+        now_ms: Callable[[], int],
+        note: Callable[[str], None],
     ) -> None:
         self.operations: list[Operation] = []
         self._send = send
         self._dice = dice
         self._now_ms = now_ms
         self._note = note
+        self._loop = loop
         self._tick = 0
         self._copies: list[asyncio.Task[Heard | None]] = []
         self._orders: defaultdict[int, list[int]] = defaultdict(list)
@@ -69,10 +76,9 @@ class Clients:
 
     async def live(self, wishes: Iterable[Wish]) -> None:
         """Carry one client's wishes out, one after the other, none before its time."""
-        loop = asyncio.get_running_loop()
-        began_s = loop.time()
+        began_s = self._loop.time()
         for wish in wishes:
-            wait_s = began_s + wish.at_ms / 1000 - loop.time()
+            wait_s = began_s + wish.at_ms / 1000 - self._loop.time()
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
             await self._carry_out(wish)
@@ -148,8 +154,9 @@ class Clients:
         operation.attempts.append(attempt)
         self._note(f"{_name_of(operation)} asks {operation.ask} of {operation.actor_id:#x}")
         answer = self._send(operation, attempt)
-        await asyncio.wait([answer], timeout=self._dice.choice(_PATIENCE_S))
-        heard = answer.result() if answer.done() else None
+        patience = self._loop.call_later(self._dice.choice(_PATIENCE_S), _give_up, answer)
+        heard = await answer
+        patience.cancel()
         self._note(f"{_name_of(operation)} hears {heard!r} from {attempt.worker or 'nobody'}")
         if heard is not None:
             attempt.answered_at = self._next_tick()
@@ -169,6 +176,11 @@ class Clients:
     def _next_tick(self) -> int:
         self._tick += 1
         return self._tick
+
+
+def _give_up(answer: "asyncio.Future[Heard | None]") -> None:
+    if not answer.done():
+        answer.set_result(None)
 
 
 def _nth(seqs: list[int], which: int) -> int:

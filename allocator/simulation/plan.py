@@ -41,7 +41,8 @@ WORKERS: Final = 3
 OPERATIONS: Final = 200
 _CLIENTS: Final = 10
 _POOLS_MAX: Final = 6
-_LOAD_MS: Final = 4_000
+LOAD_MS: Final = 4_000
+"""So long clients begin new things, and things go wrong."""
 _STOCKED_MS: Final = 300
 """Before most of the orders, pools get something to sell."""
 
@@ -86,7 +87,7 @@ def _wish(dice: Random, pools: list[int], number: int) -> Wish:
     draw = dice.choices(_WANTS, weights=_WEIGHTS)[0]
     keyed = dice.random() < 2 / 3
     return Wish(
-        at_ms=dice.randrange(_STOCKED_MS, _LOAD_MS),
+        at_ms=dice.randrange(_STOCKED_MS, LOAD_MS),
         client=dice.randrange(_CLIENTS),
         pool=dice.choice([pools[0], *pools]),  # one of them is the hot one
         key=f"key {number}" if keyed else None,
@@ -121,7 +122,7 @@ def _troubles(dice: Random) -> list[Trouble]:
     """Draw a few kinds and some of each; one run in twelve has a quiet day."""
     kinds = dice.sample(_KINDS, k=dice.choice([0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4]))
     return [
-        draw(dice, dice.randrange(_LOAD_MS))
+        draw(dice, dice.randrange(LOAD_MS))
         for draw, most in kinds
         for _ in range(dice.randint(1, most))
     ]

@@ -17,7 +17,7 @@ from allocator.simulation.installation import Installation
 from allocator.simulation.loop import SimulationLoop
 from allocator.simulation.mutants import mutated
 from allocator.simulation.oracle import judge
-from allocator.simulation.plan import Plan
+from allocator.simulation.plan import LOAD_MS, Plan
 from allocator.simulation.process import current_process
 from allocator.simulation.steps import Step, Wish
 from allocator.simulation.troubles import Troubles
@@ -56,7 +56,11 @@ class _Run:
         self._note = note
         self._installation = Installation(self._loop, dice=self._dice)
         self._clients = Clients(
-            self._installation.send, dice=self._dice, now_ms=self._people.now_ms, note=self._say
+            self._loop,
+            send=self._installation.send,
+            dice=self._dice,
+            now_ms=self._people.now_ms,
+            note=self._say,
         )
         self._hanging: list[str] = []
 
@@ -81,11 +85,13 @@ class _Run:
         troubles = Troubles(installation, dice=self._dice, note=self._say)
         installation.start()
         await self._expect(lambda: installation.whole, "the server never began", within_s=_START_S)
+        began_s = self._loop.time()
         living = [
             asyncio.create_task(self._clients.live(wishes), name=f"client {client}")
             for client, wishes in sorted(_by_client(plan.steps).items())
         ]
         await troubles.run([step for step in plan.steps if not isinstance(step, Wish)])
+        await asyncio.sleep(max(0.0, began_s + LOAD_MS / 1000 - self._loop.time()))
         self._say("heal")
         troubles.heal()
         waiting = (await asyncio.wait(living, timeout=_LOAD_S))[1] if living else set()
