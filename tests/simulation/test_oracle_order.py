@@ -42,6 +42,7 @@ Item = int | tuple[Told, Seen] | None
 def an_ask(dice: Random, story: Story) -> Ask:
     seq = dice.randint(1, 4)
     expires_at_ms = dice.choice([None, story.now_ms - 1, story.now_ms + 1])
+    queries: list[Query] = [BalanceQuery(), LotQuery(seq), OpenOrderQuery(seq)]
     asks: list[Ask] = [
         ReceiveStock(quantity=2, expires_at_ms=expires_at_ms),
         ReceiveStock(quantity=1),
@@ -50,7 +51,7 @@ def an_ask(dice: Random, story: Story) -> Ask:
         DispatchOrder(order=seq),
         CancelOrder(order=seq),
         BalanceQuery(),
-        dice.choice([BalanceQuery(), LotQuery(seq), OpenOrderQuery(seq)]),
+        dice.choice(queries),
     ]
     return dice.choice(asks)
 
