@@ -41,9 +41,9 @@ class Process:
         returncode: Once it has ended; the negative number of the signal that killed it.
         ended: Done with the return code when it has ended; never cancel it.
         clock_offset_ms: How far its clock is ahead.
-        ready: For the loop: what is to run, in the order in which it became ready.
+        ready: For the loop: what is to run, in the order in which it became ready. What the dead
+            would have run stays there to the end of the simulation: its going might run something.
         listed: For the loop: whether it is among the runnable, or must not be.
-        remains: For the loop: what is kept until the end of the simulation.
     """
 
     def __init__(
@@ -62,7 +62,6 @@ class Process:
         self.clock_offset_ms = 0
         self.ready: deque[asyncio.Handle] = deque()
         self.listed = False
-        self.remains: deque[asyncio.Handle] = _Remains()
         self._loop = loop
         self._runnable = runnable
         self._context = copy_context()
@@ -114,9 +113,7 @@ class Process:
             return
         self.alive = False
         self.returncode = returncode
-        ready = self._bury()
-        for handle in ready:
-            self.remains.append(handle)
+        self._unlist()
         for task in self._tasks:
             asyncio._unregister_task(task)  # noqa: SLF001
         for tell in self._at_end:
@@ -196,38 +193,20 @@ class Process:
         they would run their `finally` blocks in the middle of another simulation.
         """
         self.alive = False
-        ready = self._bury()
+        self._unlist()
         context = self.context()
         for task in self._tasks:  # grows, if something in a `finally` block starts another
             if not task.done():
                 context.run(_close, task)
-        ready.clear()
-        self.remains.clear()
+        self.ready.clear()
         self._tasks.clear()
         self._at_end.clear()
         self._handlers.clear()
-
-    def _bury(self) -> deque[asyncio.Handle]:
-        """Have nothing of it run any more; return what was ready."""
-        self._unlist()
-        ready, self.ready = self.ready, self.remains
-        return ready
 
     def _unlist(self) -> None:
         if self.listed and self in self._runnable:
             self._runnable.remove(self)
         self.listed = True  # whatever becomes ready: it is not put there again
-
-
-class _Remains(deque[asyncio.Handle]):
-    """What a dead process would have run. Kept, since its going might run something."""
-
-    def append(self, handle: asyncio.Handle) -> None:
-        """Keep a callback; whoever would have looked at a future's error in it is dead."""
-        super().append(handle)
-        for argument in handle._args or ():  # noqa: SLF001 (a handle is the loop's own)
-            if asyncio.isfuture(argument) and argument.done():
-                argument._log_traceback = False  # noqa: SLF001
 
 
 def current_process() -> Process:
@@ -241,7 +220,6 @@ def current_process() -> Process:
 
 def _close(task: asyncio.Task[object]) -> None:
     coro = task.get_coro()
-    task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
     for _ in range(_CLOSES_MAX):
         try:
             coro.close()

@@ -118,6 +118,8 @@ def test_what_the_dead_would_have_answered_is_waited_for_in_vain() -> None:
     with pytest.raises(NothingLeftToHappenError):
         loop.run(main())
 
+    assert loop.time() == 0
+
 
 def test_an_error_that_only_the_dead_would_have_read_is_none_for_the_oracle() -> None:
     loop = new_loop()
