@@ -80,7 +80,7 @@ class Peering:
         self._suspects: set[str] = set()
         self._ended: WeakSet[PeerLink] = WeakSet()  # as long as somebody holds on to them
         self._asked = asyncio.Event()
-        self._partings: set[asyncio.Task[None]] = set()
+        self._partings: dict[asyncio.Task[None], None] = {}
 
     @property
     def name(self) -> str:
@@ -203,8 +203,8 @@ class Peering:
         addresses = {peer.incarnation: peer.address for peer in survey.peers}
         for path in sorted(self._links.keys() - addresses.values()):
             parting = asyncio.create_task(_part(self._links.pop(path)))
-            self._partings.add(parting)
-            parting.add_done_callback(self._partings.discard)
+            self._partings[parting] = None
+            parting.add_done_callback(self._partings.pop)
         self._suspects &= self._links.keys()
         fresh = [
             peer

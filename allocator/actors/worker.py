@@ -305,7 +305,7 @@ class Worker:
             mailbox_max=self._limits.mailbox_max,
         )
 
-    async def _repair(self, error: JournalError, unreleased: set[Actor]) -> None:
+    async def _repair(self, error: JournalError, unreleased: list[Actor]) -> None:
         log.warning("worker.repairing", error=str(error), actors=len(unreleased))
         self._closed = "the journal is unavailable"
         self.repairs += 1
@@ -318,7 +318,7 @@ class Worker:
             self._closed = None
         log.info("worker.repaired", shards=len(self.shards))
 
-    def _give_up(self, unreleased: set[Actor]) -> None:
+    def _give_up(self, unreleased: list[Actor]) -> None:
         """Drop what had something under way, and answer "unknown" to whoever waits for it."""
         unknown = OutcomeUnknownError()
         self.directory.drop(unreleased, because=unknown)

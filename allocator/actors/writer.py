@@ -63,7 +63,7 @@ class JournalWriter:
         journal: Journal,
         *,
         batch_max: int,
-        repair: Callable[[JournalError, set[Actor]], Awaitable[None]],
+        repair: Callable[[JournalError, list[Actor]], Awaitable[None]],
     ) -> None:
         self.statistics = WriterStatistics()
         self.unanswered = 0  # of all actors, as `Actor.unanswered`, and questions
@@ -183,8 +183,8 @@ class JournalWriter:
             await self._idle.wait()
             await asyncio.sleep(0)
 
-    def abandon(self) -> set[Actor]:
-        """Answer everything unreleased with "unknown"; return the actors that it came from.
+    def abandon(self) -> list[Actor]:
+        """Answer everything unreleased with "unknown"; return whose it was, each actor once.
 
         Questions are dropped: who asked them knows best what to do.
         """
@@ -197,7 +197,8 @@ class JournalWriter:
             for _, reply, _ in turn.answers:
                 if reply is not None and not reply.done():
                     reply.set_exception(unknown)
-        return {actor for turn in lost for actor, _, _ in turn.answers if actor is not None}
+        actors = (actor for turn in lost for actor, _, _ in turn.answers if actor is not None)
+        return list(dict.fromkeys(actors))  # in the same order whenever the same happens
 
     async def _send(self, turn: _Turn) -> Sequence[Record]:
         if self._doubt is not None:

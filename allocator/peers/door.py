@@ -75,7 +75,7 @@ class Door(Generic[Request, Response]):
         self._requests = requests
         self._handle = handle
         self._outstanding_max = outstanding_max
-        self._callers: set[_Caller[Request, Response]] = set()
+        self._callers: dict[_Caller[Request, Response], None] = {}  # in order of arrival
         self._listening: Listening | None = None
         self._closed = False
 
@@ -125,7 +125,7 @@ class Door(Generic[Request, Response]):
             handle=self._handle,
             outstanding_max=self._outstanding_max,
         )
-        self._callers.add(caller)
+        self._callers[caller] = None
         if self._closed:  # it was accepted in the moment before
             caller.take_leave()
         return caller
@@ -140,7 +140,7 @@ class _Caller(Line, Generic[Request, Response]):
 
     def __init__(
         self,
-        callers: "set[_Caller[Request, Response]]",
+        callers: "dict[_Caller[Request, Response], None]",
         *,
         hello: Hello,
         requests: msgspec.msgpack.Decoder[Numbered[Request]],
@@ -201,7 +201,7 @@ class _Caller(Line, Generic[Request, Response]):
     def lost(self, why: str) -> None:  # noqa: ARG002 (a caller may hang up as it likes)
         """Forget what is owed: nobody can be told."""
         self._stranger.cancel()
-        self._callers.discard(self)
+        self._callers.pop(self, None)
         self._outstanding.clear()
         self._note_drained()
 

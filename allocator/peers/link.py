@@ -93,7 +93,7 @@ class Link(Generic[Request, Response]):
         self._calls: Calls[Response] = Calls(timeout_s=timeout_s, expire=self._expire)
         self._number = 0  # of the latest call; never used again, so a late answer fits no other
         self._line: _Line[Response] | None = None  # the one that takes new calls
-        self._lines: set[_Line[Response]] = set()
+        self._lines: dict[_Line[Response], None] = {}  # in order of making
         self._back_off_s = _BACK_OFF_MIN_S
         self._retry_at_s = 0.0
         self._obstacle = ""  # why the latest attempt failed
@@ -159,7 +159,7 @@ class Link(Generic[Request, Response]):
             connect_s=self._connect_s,
         )
         self._line = line
-        self._lines.add(line)
+        self._lines[line] = None
         return line
 
     def _expire(self, through: int) -> None:
@@ -236,7 +236,7 @@ class Link(Generic[Request, Response]):
         return self._number if line.last is None else line.last
 
     def _forget(self, line: "_Line[Response]") -> None:
-        self._lines.discard(line)
+        self._lines.pop(line, None)
         self._detach(line)
 
     def _detach(self, line: "_Line[Response]") -> None:

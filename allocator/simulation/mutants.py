@@ -12,8 +12,8 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from allocator.actors.actor import Actor
-from allocator.actors.forwarding import Forwarded
 from allocator.actors.directory import Directory
+from allocator.actors.forwarding import Forwarded
 from allocator.actors.keys import KeyedRequest, Keys
 from allocator.actors.messages import Answer, Envelope, Outcome, Reply
 from allocator.actors.worker import Worker
@@ -86,7 +86,7 @@ def _repeat_without_barrier(_: Method) -> Method:
 
 
 def _keep_memory(_: Method) -> Method:
-    def mutant(self: Worker, unreleased: set[Actor]) -> None:
+    def mutant(self: Worker, unreleased: list[Actor]) -> None:
         for actor in unreleased:
             actor.unanswered = 0
         self.keys.forget_unanswered(JournalError("lost"))
@@ -119,7 +119,7 @@ def _compare_no_bodies(ask: Method) -> Method:
 
 
 def _release_what_failed(_: Method) -> Method:
-    def mutant(self: JournalWriter) -> set[Actor]:
+    def mutant(self: JournalWriter) -> list[Actor]:
         lost = list(self._turns)
         self._turns.clear()
         self._turns.append(_Turn())
@@ -130,7 +130,8 @@ def _release_what_failed(_: Method) -> Method:
             for _actor, reply, answer in turn.answers:
                 if reply is not None and not reply.done():
                     reply.set_result(answer)
-        return {actor for turn in lost for actor, _, _ in turn.answers if actor is not None}
+        actors = (actor for turn in lost for actor, _, _ in turn.answers if actor is not None)
+        return list(dict.fromkeys(actors))
 
     return mutant
 

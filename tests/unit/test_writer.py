@@ -62,8 +62,8 @@ class Desk:
     def _actor(self, actor_id: int) -> Actor:
         return Actor(actor_id, writer=self.writer, clock=now_ms, mailbox_max=1000)
 
-    async def _repair(self, error: JournalError, unreleased: set[Actor]) -> None:
-        self.repaired.append((str(error), unreleased))
+    async def _repair(self, error: JournalError, unreleased: list[Actor]) -> None:
+        self.repaired.append((str(error), set(unreleased)))
         await self.journal.renew()
 
 
