@@ -16,11 +16,35 @@ from structlog.testing import capture_logs
 
 from tests.integration.fidelity_player import Outcome, Player
 from tests.integration.fidelity_sides import MemorySide, PostgresSide, in_postgres
-from tests.integration.fidelity_steps import Sequence, sequence_of
+from tests.integration.fidelity_steps import (
+    ACTORS,
+    Age,
+    Blocked,
+    Claim,
+    Renew,
+    Row,
+    Sequence,
+    Simple,
+    sequence_of,
+)
 from tests.virtual_time import run
 
 SEQUENCES: Final = int(os.environ.get("FIDELITY_SEQUENCES", "300"))
 FIRST: Final = int(os.environ.get("FIDELITY_FIRST", "1"))
+
+
+_ROW: Final = Row(ACTORS[0], 1)
+
+FOUND: Final = {
+    "an incarnation that is locked is not forgotten": Sequence(
+        ("ours", "ours"),
+        (
+            *(Renew(0), Renew(1), Simple(1, "resign"), Age()),
+            Blocked("share", 1, _ROW, (Claim(0), Simple(0, "survey")), commits=False),
+        ),
+    ),
+}
+"""What random sequences once found, cut short, by the law that was broken."""
 
 
 class Pair:
@@ -61,3 +85,8 @@ def test_sequences_of_calls_come_to_the_same_on_both(pair: Pair) -> None:
         difference = pair.difference(sequence)
 
         assert difference is None, f"seed {seed}: {difference}\n{pformat(sequence)}"
+
+
+@pytest.mark.parametrize("law", FOUND)
+def test_what_once_was_different_is_the_same(pair: Pair, law: str) -> None:
+    assert pair.difference(FOUND[law]) is None

@@ -23,6 +23,10 @@ class Lock:
         self.sharers: list[Waiting] = []
         self.waiting: list[Waiting] = []
 
+    def free_for(self, one: Waiting) -> bool:
+        """Return whether nobody else has it."""
+        return self.holder in (None, one) and not self.sharers
+
     def release(self, one: Waiting) -> None:
         """Let those who wait look again, in the order in which they came."""
         if self.holder is one:

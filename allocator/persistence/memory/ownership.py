@@ -99,7 +99,9 @@ class Ownership:
             for row in doomed:
                 tables.depose(row)
             tables.assign(taken, own)
-            tables.forget(before_ms=now_ms - _FORGET_AFTER_MS, limit=_FORGET_MAX)
+            tables.forget(
+                before_ms=now_ms - _FORGET_AFTER_MS, limit=_FORGET_MAX, on_behalf_of=transaction
+            )
 
         transaction.effects.append(commit)
         return own.shards.union(taken) if taken else own.shards

@@ -9,7 +9,7 @@ import msgspec
 from allocator.domain.ids import SHARDS
 from allocator.domain.records import GENESIS, Batch, KeyName, Origin, Record, StoredSnapshot
 from allocator.domain.shares import Peer, Survey
-from allocator.persistence.memory.locks import Lock
+from allocator.persistence.memory.locks import Lock, Waiting
 
 SNAPSHOTS_KEPT: Final = 3
 _NONE: Final[frozenset[int]] = frozenset()
@@ -202,9 +202,13 @@ class Tables:
             foreign=any(row.shards for row in living if row.incarnation not in peers),
         )
 
-    def forget(self, *, before_ms: int, limit: int) -> None:
-        """Remove incarnations that were fenced and began long ago."""
-        old = [row for row in self.workers.values() if row.fenced and row.started_ms < before_ms]
+    def forget(self, *, before_ms: int, limit: int, on_behalf_of: Waiting) -> None:
+        """Remove incarnations that were fenced and began long ago, unless others lock them."""
+        old = [
+            row
+            for row in self.workers.values()
+            if row.fenced and row.started_ms < before_ms and row.lock.free_for(on_behalf_of)
+        ]
         for row in old[:limit]:
             del self.workers[row.incarnation]
 
