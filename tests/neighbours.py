@@ -85,12 +85,18 @@ class MemoryLink(Link[Request, Response]):
         self._town = town
         self._to = to
         self.calls: list[asyncio.Future[Response]] = []
+        self.barred = False
         town.lines[to].append(self)
 
     @property
     def in_flight(self) -> int:
         """Calls without an answer."""
         return sum(not call.done() for call in self.calls)
+
+    @property
+    def is_barred(self) -> bool:
+        """Whether it could not be connected."""
+        return self.barred
 
     def call(self, request: Request) -> asyncio.Future[Response]:
         """Pass a request on, unless there is trouble."""

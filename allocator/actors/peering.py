@@ -89,9 +89,11 @@ class Peering:
 
     @property
     def complete(self) -> bool:
-        """Whether every shard has a living owner, as far as is known."""
+        """Whether every shard has a living owner who can be asked, as far as is known."""
         survey = self._survey
-        return survey is not None and not self._suspects and all(survey.owners)
+        if survey is None or self._suspects or not all(survey.owners):
+            return False
+        return not any(link is not None and link.is_barred for link in self._owners)
 
     @property
     def alone(self) -> bool:

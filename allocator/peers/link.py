@@ -104,6 +104,11 @@ class Link(Generic[Request, Response]):
         """Calls without an answer, those included whose callers have left."""
         return len(self._calls)
 
+    @property
+    def is_barred(self) -> bool:
+        """Whether the latest attempt to connect failed, be it for a version or for a corpse."""
+        return bool(self._obstacle)
+
     def call(self, request: Request) -> asyncio.Future[Response]:
         """Ask the peer; a caller who is not interested any more may cancel the future.
 
@@ -181,6 +186,7 @@ class Link(Generic[Request, Response]):
         """Note that there is a connection, and to whom."""
         self.peer = peer
         self._back_off_s = _BACK_OFF_MIN_S
+        self._obstacle = ""
 
     def barred(self, line: "_Line[Response]", error: PeerUnreachableError) -> None:
         """Fail all that waited for a connection which could not be made."""

@@ -109,8 +109,9 @@ class WorkerProcess:
         self.requests[number] = lambda: respond(None)
 
         def answered(answer: "asyncio.Future[Heard]") -> None:
+            heard = _heard(answer)
             if self.requests.pop(number, None) is not None:
-                respond(_heard(answer))
+                respond(heard)
 
         try:
             self._ask(self.crew, operation).add_done_callback(answered)

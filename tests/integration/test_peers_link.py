@@ -422,9 +422,11 @@ async def test_a_link_comes_back_when_the_door_does(room: Room) -> None:
     door, link = await room.door(), room.link()
     for _ in range(3):
         await answered(link)
+        assert not link.is_barred
         await door.close()
 
         assert not await is_answered(link)
+        assert link.is_barred
 
         door = await room.door()
 

@@ -47,6 +47,17 @@ def seconds() -> float:
 
 
 @virtual_time
+async def test_a_server_is_not_ready_while_an_owner_cannot_be_asked(tmp_path: Path) -> None:
+    async with town_of(2, tmp_path) as town:
+        await asyncio.sleep(SETTLED_S)
+        [line] = town.lines[town.second.address]
+        line.barred = True
+
+        assert not town.first.cluster.ready
+        assert town.second.cluster.ready
+
+
+@virtual_time
 async def test_one_that_joins_is_given_a_fair_share(tmp_path: Path) -> None:
     async with town_of(1, tmp_path) as town:
         assert counts(town) == [SHARDS]
