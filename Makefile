@@ -1,17 +1,20 @@
 # Every target makes what it needs: from a fresh clone, `make run` is enough.
 # ARGS passes more: `make run ARGS="--port 9000"`, `make test ARGS="-k dispatch -x"`,
-# `make chaos SECONDS=600 ARGS="--workers 4 --seed 1"`.
+# `make chaos SECONDS=600 ARGS="--workers 4 --seed 1"`, `make simulate SEED=7 TRACE=1`.
 
 PYTHON = python3
 VENV = .venv
 ARGS =
 SECONDS = 60
+SEED =
+SEEDS =
+TRACE =
 
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: install run test check bench chaos db image help
+.PHONY: install run test check bench chaos simulate simulate-mutants db image help
 
 install: $(INSTALLED) ## set up .venv with everything (PYTHON=python3.12 picks the interpreter)
 
@@ -46,6 +49,13 @@ bench: install ## run the benchmarks (ARGS=--smoke for the small size)
 chaos: install ## kill everything at random for SECONDS, and prove that nothing was lost
 	$(BIN)/python -m bench.chaos --seconds $(SECONDS) $(ARGS)
 
+simulate: install ## run SEEDS servers in memory in which everything fails, or one: SEED=n TRACE=1
+	$(BIN)/python -m allocator simulate $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) \
+		$(if $(TRACE),--trace) $(ARGS)
+
+simulate-mutants: install ## switch each guard of the design off, and see that the simulator notices
+	$(BIN)/python -m allocator simulate --mutants $(if $(SEEDS),--seeds $(SEEDS)) $(ARGS)
+
 db: install ## start the embedded PostgreSQL alone, for psql, until Ctrl-C
 	$(BIN)/python -m allocator db $(ARGS)
 
@@ -55,4 +65,4 @@ image: ## build the Docker image allocator:latest
 	docker build --tag allocator:latest $(ARGS) .
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))

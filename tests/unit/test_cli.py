@@ -154,6 +154,12 @@ def test_without_a_command_it_shows_the_commands() -> None:
         (["replay", __file__], {"ALLOCATOR_CLIENT": "8"}, "did you mean ALLOCATOR_CLIENTS?"),
         (["replay", "no-such-file.csv"], {}, "'no-such-file.csv' does not exist"),
         (["replay", __file__, "--clients", "0"], {}, "0 is not in the range"),
+        (["simulate", "--seed", "1", "--seeds", "2"], {}, "--seed is one run"),
+        (["simulate", "--seed", "-1"], {}, "-1 is not in the range"),
+        (["simulate", "--processes", "0"], {}, "0 is not in the range"),
+        (["simulate", "--trace"], {}, "say which with --seed"),
+        (["simulate", "--mutant", "no such"], {}, "there is no mutant 'no such'"),
+        (["simulate"], {"ALLOCATOR_SEDE": "1"}, "did you mean ALLOCATOR_SEED"),
     ],
 )
 def test_a_mistake_stops_the_start_with_one_sentence(
@@ -216,3 +222,10 @@ def test_a_file_that_is_no_history_is_refused_by_replay(tmp_path: Path) -> None:
 
     assert stopped.returncode == USAGE
     assert "lacks the columns" in stopped.stdout + stopped.stderr
+
+
+def test_a_seed_is_simulated_and_told() -> None:
+    simulated = run("simulate", "--seed", "1")
+
+    assert "seed 1" in simulated.stdout
+    assert simulated.stderr == ""

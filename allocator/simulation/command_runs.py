@@ -1,0 +1,100 @@
+"""Runs of many seeds: what is asked of a process that runs some, and what it says afterwards."""
+
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from allocator.simulation.history import Verdict
+from allocator.simulation.plan import Plan
+
+BROKE_OFF = "no run breaks off"
+"""The law that a run breaks by raising."""
+
+
+class Simulate(Protocol):
+    """Runs a plan and judges what came of it."""
+
+    def __call__(
+        self,
+        plan: Plan,
+        *,
+        mutant: str | None = None,
+        trace: Callable[[str], None] | None = None,
+    ) -> Verdict:
+        """Return the verdict."""
+
+
+class Simulator(msgspec.Struct, frozen=True, kw_only=True):
+    """What runs. All of it can be named to another process: it has no state.
+
+    Attributes:
+        mutants: The names of guards that can be switched off.
+    """
+
+    plan_of: Callable[[int], Plan]
+    simulate: Simulate
+    mutants: tuple[str, ...] = ()
+
+
+class Chunk(msgspec.Struct, frozen=True, kw_only=True):
+    """Some seeds, one after the other."""
+
+    first: int
+    count: int
+    mutant: str | None = None
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a chunk.
+
+    Attributes:
+        cpu_s: What it took.
+        failed: Verdicts with failures.
+    """
+
+    chunk: Chunk
+    operations: int
+    steps: int
+    virtual_s: float
+    cpu_s: float
+    failed: tuple[Verdict, ...]
+
+
+def run_chunk(simulator: Simulator, chunk: Chunk) -> Report:
+    """Run the seeds of a chunk."""
+    started = time.process_time()
+    verdicts = [
+        run_plan(simulator, simulator.plan_of(seed), mutant=chunk.mutant)
+        for seed in range(chunk.first, chunk.first + chunk.count)
+    ]
+    return Report(
+        chunk=chunk,
+        operations=sum(verdict.operations for verdict in verdicts),
+        steps=sum(verdict.steps for verdict in verdicts),
+        virtual_s=sum(verdict.virtual_s for verdict in verdicts),
+        cpu_s=time.process_time() - started,
+        failed=tuple(verdict for verdict in verdicts if verdict.failures),
+    )
+
+
+def run_plan(
+    simulator: Simulator,
+    plan: Plan,
+    *,
+    mutant: str | None = None,
+    trace: Callable[[str], None] | None = None,
+) -> Verdict:
+    """Run one plan; a run that raises has failed like any other."""
+    try:
+        return simulator.simulate(plan, mutant=mutant, trace=trace)
+    except Exception as error:  # noqa: BLE001 (whatever it is, its seed has to be told)
+        return Verdict(
+            seed=plan.seed,
+            failures=(f"{BROKE_OFF}: {type(error).__name__}: {error}",),
+            operations=0,
+            steps=0,
+            virtual_s=0.0,
+            digest="",
+        )
