@@ -117,7 +117,7 @@ class End(asyncio.Transport):
             return
         if self._is_cut_off():
             self._lose(BrokenPipeError("the peer has hung up"))
-        elif not peer._closing and not peer._ended:
+        elif not peer._ended:
             peer._unread += len(data)
             peer._expect(bytes(data))
             if not self._congested and peer._unread > self._conditions.room_bytes:
@@ -130,8 +130,6 @@ class End(asyncio.Transport):
             self._closing = True
             if not self.get_write_buffer_size():
                 self._lose(None)
-            elif self._is_cut_off():
-                self._lose(BrokenPipeError("the peer has hung up"))
 
     def abort(self) -> None:
         """Hang up now; what no kernel has taken never arrives."""

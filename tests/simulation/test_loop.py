@@ -62,6 +62,7 @@ def test_a_cancelled_timer_neither_fires_nor_moves_the_clock() -> None:
 
     assert loop.run(main()) == 1
     assert not fired
+    assert not loop.errors
 
 
 def test_a_timer_that_is_due_is_not_kept_waiting_by_whoever_is_busy() -> None:

@@ -176,6 +176,25 @@ def test_nothing_arrives_at_once() -> None:
     Stage().run(scenario)
 
 
+def test_what_is_quick_waits_for_what_is_slow_before_it_and_for_nothing_after_it() -> None:
+    async def scenario(stage: Stage) -> None:
+        here, there = await stage.ends()
+        delays_s = iter([1.0, 5.0, 1.0, 1.0])
+        stage.network.delay = lambda _one, _other: next(delays_s, 0.0)
+        here.transport.write(b"1")
+        here.transport.write(b"5")
+        here.transport.write(b"1")
+        here.transport.close()
+        await asyncio.sleep(3)
+        assert there.data() == b"1"
+        there.transport.write(b"who hangs up behind what is under way has not yet hung up")
+        await asyncio.sleep(3)
+        assert there.data() == b"151"
+        assert there.ends == [None]
+
+    Stage().run(scenario)
+
+
 def test_who_closes_is_told_so_once_and_the_peer_after_everything_that_was_written() -> None:
     async def scenario(stage: Stage) -> None:
         here, there = await stage.ends()
@@ -224,6 +243,22 @@ def test_a_peer_that_does_not_read_is_noticed_and_its_bytes_are_kept() -> None:
         await asyncio.sleep(1)
         assert there.data() == b"a" * 1000 + b"b" * 1000
         assert here.ends == there.ends == [None]
+
+    Stage().run(scenario)
+
+
+def test_who_closes_is_gone_when_a_kernel_has_taken_everything() -> None:
+    async def scenario(stage: Stage) -> None:
+        here, _ = await stage.ends()
+        delays_s = iter([0.0, 100.0])
+        stage.network.room_bytes = 1000
+        stage.network.delay = lambda _one, _other: next(delays_s, 0.0)
+        here.transport.write(b"a" * 600)
+        here.transport.write(b"b" * 900)
+        here.transport.close()
+        assert not here.ends
+        await asyncio.sleep(1)
+        assert here.ends == [None]
 
     Stage().run(scenario)
 
@@ -373,6 +408,25 @@ def test_between_parted_processes_nothing_arrives_and_nothing_is_lost() -> None:
 
     Stage().run(scenario)
     Stage().run(heard)
+
+
+def test_nobody_hears_of_a_death_beyond_a_partition() -> None:
+    async def scenario(stage: Stage) -> None:
+        here, _ = await stage.ends()
+        stage.network.room_bytes = 10
+        here.transport.pause_reading()
+        stage.network.partition(stage.caller, stage.answerer)
+        stage.answerer.kill()
+        here.transport.write(b"a" * 20)
+        await asyncio.sleep(10)
+        here.transport.write(b"a" * 20)
+        await asyncio.sleep(10)
+        assert not here.ends
+        stage.network.heal()
+        await asyncio.sleep(1)
+        assert isinstance(here.ends[0], BrokenPipeError)
+
+    Stage().run(scenario)
 
 
 def test_only_the_living_who_listen_can_be_connected_to() -> None:
