@@ -141,6 +141,24 @@ async def test_a_take_over_whose_caller_gives_up_before_the_commit_never_happene
     assert [row.fenced for row in database.workers.values()] == [True, True, False]
 
 
+@virtual_time
+async def test_a_take_over_whose_caller_gives_up_while_it_waits_lets_go_of_what_it_has() -> None:
+    database = MemoryDatabase(clock=now_ms)
+    journal, heir = await opened(database), await opened(database, name="two")
+    database.trouble = trouble_with("append", Trouble(commit_s=0.4))
+    appending = asyncio.create_task(journal.append(row_of(1)))
+    await settle()
+    claiming = asyncio.create_task(heir.claim(dead=[str(journal.incarnation)]))
+    await settle()
+    claiming.cancel()
+    await settle()
+
+    assert len(await heir.claim()) == SHARDS // 2
+    assert seconds() == 0
+    await appending
+    await journal.confirm()
+
+
 @pytest.mark.parametrize("end", [End.LOST, End.SILENT, End.ROLLED_BACK, End.REFUSED, End.STUCK])
 def test_after_a_renewal_of_unknown_outcome_the_next_one_keeps_the_shards(end: End) -> None:
     @virtual_time
