@@ -85,7 +85,7 @@ class MemoryLink(Link[Request, Response]):
         self._town = town
         self._to = to
         self.calls: list[asyncio.Future[Response]] = []
-        self.barred = False
+        self.out_of_reach = False
         town.lines[to].append(self)
 
     @property
@@ -96,7 +96,7 @@ class MemoryLink(Link[Request, Response]):
     @property
     def is_barred(self) -> bool:
         """Whether it could not be connected."""
-        return self.barred
+        return self.out_of_reach
 
     def call(self, request: Request) -> asyncio.Future[Response]:
         """Pass a request on, unless there is trouble."""

@@ -151,6 +151,13 @@ class Peering:
         for call in self.call_all(Notice()).values():
             call.add_done_callback(_ignore)
 
+    def _knock(self) -> None:
+        """Try the doors again that were shut: nobody may ask for what is behind them for long."""
+        for link in self._links.values():
+            if link.is_barred:
+                with suppress(AllocatorError):  # too early
+                    link.call(Notice()).add_done_callback(_ignore)
+
     async def run(self) -> None:
         """Keep looking for ever; cancel to stop."""
         self.look_around()
@@ -165,6 +172,7 @@ class Peering:
                 await self._look()
             except JournalError as error:
                 log.warning("peering.cannot_look", error=str(error))
+            self._knock()
             self.changed()
             await asyncio.sleep(_PAUSE_S)
 

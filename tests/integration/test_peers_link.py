@@ -205,6 +205,7 @@ async def test_nobody_listens_so_all_who_wait_may_ask_somebody_else(room: Room) 
     waiting = [link.call(Ask(number)) for number in range(10)]
 
     assert {type(each) for each in await outcomes(waiting)} == {PeerUnreachableError}
+    assert link.is_barred
     assert link.in_flight == 0
     assert room.lost == []
 
@@ -426,7 +427,6 @@ async def test_a_link_comes_back_when_the_door_does(room: Room) -> None:
         await door.close()
 
         assert not await is_answered(link)
-        assert link.is_barred
 
         door = await room.door()
 

@@ -51,10 +51,15 @@ async def test_a_server_is_not_ready_while_an_owner_cannot_be_asked(tmp_path: Pa
     async with town_of(2, tmp_path) as town:
         await asyncio.sleep(SETTLED_S)
         [line] = town.lines[town.second.address]
-        line.barred = True
+        line.out_of_reach = True
 
         assert not town.first.cluster.ready
         assert town.second.cluster.ready
+
+        del line.calls[:]
+        await asyncio.sleep(SETTLED_S)
+
+        assert line.calls, "nobody tried again"
 
 
 @virtual_time
