@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from allocator.actors.messages import KeyReused, Outcome
 from allocator.domain.records import KeyName
-from allocator.errors import OutcomeUnknownError, QuarantinedError, UnavailableError
+from allocator.errors import OutcomeUnknownError, UnavailableError
 from allocator.simulation.history import Operation
 from allocator.simulation.oracle_asks import Told, describe
 from allocator.simulation.oracle_pool import PoolEvidence
@@ -32,19 +32,13 @@ def nothing_denied_was_done(pool: PoolEvidence) -> list[str]:
     return pool.denied
 
 
-def no_error_is_a_bug(operations: Sequence[Operation], *, unreadable: set[int]) -> list[str]:
+def no_error_is_a_bug(pool: PoolEvidence) -> list[str]:
     """Errors say that nothing was done or that nobody knows; a sound pool is not quarantined."""
-    wrong = []
-    for operation in operations:
-        for attempt in operation.attempts:
-            error = attempt.answer
-            if not isinstance(error, Exception):
-                continue
-            if isinstance(error, QuarantinedError) and operation.actor_id in unreadable:
-                continue
-            if not isinstance(error, UnavailableError | OutcomeUnknownError):
-                wrong.append(f"{describe(Told(operation, attempt))} heard {error!r}")
-    return wrong
+    return [
+        f"{describe(told)} heard {told.attempt.answer!r}"
+        for told in pool.errors
+        if not isinstance(told.attempt.answer, UnavailableError | OutcomeUnknownError)
+    ]
 
 
 class Keys:

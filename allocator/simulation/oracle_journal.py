@@ -5,7 +5,7 @@ from itertools import pairwise
 from allocator.domain.messages import Command, Event, Wake
 from allocator.domain.pool import Pool
 from allocator.domain.records import GENESIS, Record, chain
-from allocator.domain.rules import decide, evolve
+from allocator.domain.rules import decide, evolve, wake_at
 from allocator.simulation.oracle_pool import PoolEvidence
 
 
@@ -79,9 +79,9 @@ def _digest_after(previous: bytes, row: Record) -> bytes:
 
 def _objection(state: Pool, event: Event, command: Command, *, at_ms: int) -> str:
     """Say why the rules would not have decided so, or nothing."""
-    expected = decide(state, Wake(), now_ms=at_ms)
-    if not expected:
-        expected = decide(state, command, now_ms=at_ms)
+    due_ms = wake_at(state)
+    is_due = due_ms is not None and due_ms <= at_ms
+    expected = decide(state, Wake() if is_due else command, now_ms=at_ms)
     if isinstance(expected, tuple) and expected[:1] == (event,):
         return ""
     return f"the rules decide {expected}"

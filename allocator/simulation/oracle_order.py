@@ -10,7 +10,7 @@ from allocator.domain.rules import decide, evolve
 from allocator.simulation.linearizability import Call, Verdict, search
 from allocator.simulation.oracle_asks import Seen, Told, describe
 from allocator.simulation.oracle_journal import every_row_is_what_the_rules_decide
-from allocator.simulation.oracle_places import NEVER, Span, Windows
+from allocator.simulation.oracle_places import NEVER, Span
 from allocator.simulation.oracle_pool import PoolEvidence
 
 _STEPS_MAX = 200_000
@@ -38,7 +38,7 @@ def effects_keep_the_order_of_their_asking(pool: PoolEvidence) -> list[str]:
     """No row stands behind another that was asked for when it had been answered."""
     return [
         f"seq {number}, {pool.events[number - 1]}, stands behind what was asked for after it"
-        for number in Windows(pool.spans).overtakings()
+        for number in pool.windows.overtakings()
     ]
 
 
@@ -48,14 +48,13 @@ def every_answer_was_true_when_it_was_given(pool: PoolEvidence) -> list[str]:
     And all of them together: nobody sees less than what was seen before. With the journal as the
     witness, which is exact: see `oracle_places`.
     """
-    windows = Windows(pool.spans)
-    if windows.overtakings():
+    if pool.windows.overtakings():
         return []  # the journal's order is no witness
     sightings = [pool.sighting(told, answer) for told, answer in pool.seen]
     return [
         f"{describe(pool.seen[index][0])} heard {pool.seen[index][1]}, "
         f"which is true at no version of {first} to {last}"
-        for index, first, last in windows.misplaced(sightings)
+        for index, first, last in pool.windows.misplaced(sightings)
     ]
 
 

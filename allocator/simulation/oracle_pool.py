@@ -14,7 +14,7 @@ from allocator.domain.records import KeyName, Record
 from allocator.simulation.history import Operation
 from allocator.simulation.model import PoolModel
 from allocator.simulation.oracle_asks import Seen, Told, command_of, describe, first_true, fits
-from allocator.simulation.oracle_places import ALWAYS, NEVER, Sighting, Span
+from allocator.simulation.oracle_places import ALWAYS, NEVER, Sighting, Span, Windows
 
 RequestName: TypeAlias = tuple[str, str, bytes]
 """Principal, key and digest: who asks under the same name asks for the same."""
@@ -36,7 +36,9 @@ class PoolEvidence:
         nobodys: Rows that nobody can have asked for, each in a sentence.
         denied: Rows of those who were told that nothing was done, each in a sentence.
         keyed: The seqs of rows by key, ascending.
+        errors: Attempts that heard of one.
         spans: Of each row, when who asked for it did, and was told.
+        windows: Of all rows together.
         seen: Attempts that were told what changes nothing.
     """
 
@@ -57,6 +59,7 @@ class PoolEvidence:
         self.denied: list[str] = []
         self.keyed: defaultdict[KeyName, list[int]] = defaultdict(list)
         self.seen: list[tuple[Told, Seen]] = []
+        self.errors: list[Told] = []
         self._known: dict[int, Span] = {}  # of rows without a key that somebody was told of
         self._open: defaultdict[Command, list[int]] = defaultdict(list)  # asked, without a key
         self._asked: dict[RequestName, int] = {}  # when a key's row may have come at the earliest
@@ -66,6 +69,7 @@ class PoolEvidence:
         for operation in operations:
             self._hear(operation)
         self.spans = self._spans()
+        self.windows = Windows(self.spans)
 
     def sighting(self, told: Told, answer: Seen) -> Sighting:
         """Return what has to be true of the state in which `answer` was given."""
@@ -121,11 +125,12 @@ class PoolEvidence:
             answer = attempt.answer
             if isinstance(answer, Outcome):
                 self._hear_success(told, answer, name)
-            elif answer is not None and not isinstance(answer, Exception):
-                if fits(operation, answer):
-                    self.seen.append((told, answer))
-                else:
-                    self.unfitting.append(f"{describe(told)} heard {answer}")
+            elif isinstance(answer, Exception):
+                self.errors.append(told)
+            elif answer is not None and fits(operation, answer):
+                self.seen.append((told, answer))
+            elif answer is not None:
+                self.unfitting.append(f"{describe(told)} heard {answer}")
             if attempt.may_have_happened:
                 self._suspect(told, name)
 
