@@ -21,6 +21,7 @@ from tests.integration.fidelity_steps import (
     Age,
     Blocked,
     Claim,
+    Confirm,
     Renew,
     Row,
     Sequence,
@@ -36,6 +37,13 @@ FIRST: Final = int(os.environ.get("FIDELITY_FIRST", "1"))
 _ROW: Final = Row(ACTORS[0], 1)
 
 FOUND: Final = {
+    "whoever is fenced already does not wait to be fenced again": Sequence(
+        ("ours", "ours"),
+        (
+            *(Renew(0), Renew(1), Claim(1, dead=(0,))),
+            Blocked("fence", 0, _ROW, (Confirm(0), Renew(0)), commits=True),
+        ),
+    ),
     "an incarnation that is locked is not forgotten": Sequence(
         ("ours", "ours"),
         (

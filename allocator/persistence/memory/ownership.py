@@ -40,7 +40,7 @@ class Ownership:
     def admit(self, transaction: Transaction, incarnation: int) -> Generator[None, None, bool]:
         """Return whether an incarnation may write; it cannot be fenced until the commit."""
         row = self._tables.workers.get(incarnation)
-        if row is None:
+        if row is None or row.fenced:  # whoever is fenced for good is not waited for
             return False
         yield from transaction.share(row.lock)
         return not row.fenced
@@ -62,8 +62,10 @@ class Ownership:
         tables = self._tables
         row = self._new_row(opened, life)
         transaction.deposes = former
-        for _ in range(2):
-            for each in tables.known(former):
+        for each in tables.known(former):
+            yield from transaction.hold(each.lock)
+        for each in tables.known(former):
+            if not each.fenced:
                 yield from transaction.hold(each.lock)
         deposed = tables.known(former)
         owned = _NONE.union(*(each.shards for each in deposed))
