@@ -47,7 +47,7 @@ class Clients:
         send: How to reach the server.
         dice: Decides how patient each is.
         now_ms: Reads the clock by which lots expire.
-        note: Told what happens.
+        note: Told what happens, if somebody wants to know: to say it costs more than to do it.
 
     Attributes:
         operations: In the order in which they began.
@@ -60,7 +60,7 @@ class Clients:
         send: Send,
         dice: Random,
         now_ms: Callable[[], int],
-        note: Callable[[str], None],
+        note: Callable[[str], None] | None,
     ) -> None:
         self.operations: list[Operation] = []
         self._send = send
@@ -152,12 +152,14 @@ class Clients:
     async def _attempt(self, operation: Operation) -> Heard | None:
         attempt = Attempt(worker="", asked_at=self._next_tick())
         operation.attempts.append(attempt)
-        self._note(f"{_name_of(operation)} asks {operation.ask} of {operation.actor_id:#x}")
+        if self._note is not None:
+            self._note(f"{_name_of(operation)} asks {operation.ask} of {operation.actor_id:#x}")
         answer = self._send(operation, attempt)
         patience = self._loop.call_later(self._dice.choice(_PATIENCE_S), _give_up, answer)
         heard = await answer
         patience.cancel()
-        self._note(f"{_name_of(operation)} hears {heard!r} from {attempt.worker or 'nobody'}")
+        if self._note is not None:
+            self._note(f"{_name_of(operation)} hears {heard!r} from {attempt.worker or 'nobody'}")
         if heard is not None:
             attempt.answered_at = self._next_tick()
             attempt.answer = heard

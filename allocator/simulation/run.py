@@ -60,7 +60,7 @@ class _Run:
             send=self._installation.send,
             dice=self._dice,
             now_ms=self._people.now_ms,
-            note=self._say,
+            note=None if note is None else self._say,
         )
         self._hanging: list[str] = []
 
