@@ -1,20 +1,20 @@
 """A fast proof that a large history is linearizable, with the journal as the witness.
 
-The journal is the order in which effects happened, so nothing has to be searched: each effect
-has its slot, and what is left is to find for every refusal and reading a version that it could
-have seen. The order is sound if nothing stands before what had been answered when it was asked.
-Taking the earliest possible version for each, in the order of asking, finds a placement if there
-is one: an earlier version never narrows what is possible for those that follow.
+The journal is the order in which effects happened, so nothing has to be searched; why that is
+exact is said in `allocator.simulation.oracle_places`. Here are the versions that a pool had, and at
+which of them what a client saw was true.
 """
 
-import heapq
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import partial
 from math import inf
 from typing import assert_never
 
 from allocator.simulation.linearizability import Call
+from allocator.simulation.oracle_places import NEVER, Span, Windows
+from allocator.simulation.oracle_places import Sighting as Seen
 from bench.chaos_pool import (
     NEW,
     Closed,
@@ -35,13 +35,10 @@ def overtakings(effects: Sequence[Call[Effect]]) -> list[str]:
     Args:
         effects: In the order of the journal.
     """
-    wrong = []
-    asked_latest_ns = 0
-    for version, call in enumerate(effects, start=1):
-        asked_latest_ns = max(asked_latest_ns, call.asked_ns)
-        if call.answered_ns is not None and call.answered_ns < asked_latest_ns:
-            wrong.append(f"seq {version}, {call.ask}, stands behind what was asked after it")
-    return wrong
+    return [
+        f"seq {number}, {effects[number - 1].ask}, stands behind what was asked after it"
+        for number in Windows([_span(call) for call in effects]).overtakings()
+    ]
 
 
 def unexplained(timeline: "Timeline", sightings: Sequence[Call[Sighting]]) -> list[str]:
@@ -51,21 +48,11 @@ def unexplained(timeline: "Timeline", sightings: Sequence[Call[Sighting]]) -> li
         timeline: Of effects with nothing impossible and no overtakings.
         sightings: In any order; all of them answered.
     """
-    wrong = []
-    floor = 0  # the latest version seen by anybody who was answered before this one asked
-    answered: list[tuple[int, int]] = []
-    for call in sorted(sightings, key=lambda call: call.asked_ns):
-        assert call.answered_ns is not None
-        while answered and answered[0][0] < call.asked_ns:
-            floor = max(floor, heapq.heappop(answered)[1])
-        first = max(floor, timeline.first_version(call.asked_ns))
-        last = timeline.last_version(call.answered_ns)
-        version = timeline.seen_at(call.ask, first)
-        if version is None or version > last:
-            wrong.append(f"{call.ask} was true at no version of {first} to {last}")
-        else:
-            heapq.heappush(answered, (call.answered_ns, version))
-    return wrong
+    seen = [Seen(_span(call), partial(timeline.seen_at, call.ask)) for call in sightings]
+    return [
+        f"{sightings[place].ask} was true at no version of {first} to {last}"
+        for place, first, last in timeline.windows.misplaced(seen)
+    ]
 
 
 class Timeline:
@@ -73,6 +60,7 @@ class Timeline:
 
     Attributes:
         impossible: Effects that the pool could not have had, each in a sentence.
+        windows: When each effect happened.
     """
 
     def __init__(self, effects: Sequence[Call[Effect]]) -> None:
@@ -87,21 +75,7 @@ class Timeline:
                 self.impossible.append(f"seq {version} sells what is not there")
             self._numbers.append((available, ordered))
             self._versions_with[available].append(version)
-        # When an effect has happened at the earliest, and at the latest, given its neighbours.
-        self._earliest_ns = [call.asked_ns for call in effects]
-        self._latest_ns = [_or_never(call.answered_ns) for call in effects]
-        for index in range(1, len(effects)):
-            self._earliest_ns[index] = max(self._earliest_ns[index - 1 : index + 1])
-        for index in reversed(range(len(effects) - 1)):
-            self._latest_ns[index] = min(self._latest_ns[index : index + 2])
-
-    def first_version(self, asked_ns: int) -> int:
-        """Return the earliest version that could be seen by who asked then."""
-        return bisect_left(self._latest_ns, asked_ns)
-
-    def last_version(self, answered_ns: int) -> int:
-        """Return the latest version that could be seen by who was answered then."""
-        return bisect_right(self._earliest_ns, answered_ns)
+        self.windows = Windows([_span(call) for call in effects])
 
     def seen_at(self, sighting: Sighting, first: int) -> int | None:
         """Return the earliest version from `first` on at which a sighting is true."""
@@ -157,5 +131,5 @@ class Timeline:
         return version if version < closed_at else None
 
 
-def _or_never(answered_ns: int | None) -> float:
-    return inf if answered_ns is None else answered_ns
+def _span(call: Call[Effect] | Call[Sighting]) -> Span:
+    return Span(call.asked_ns, NEVER if call.answered_ns is None else call.answered_ns)
