@@ -1,5 +1,6 @@
 """Shows how far the runs are: a bar on a terminal, a line now and then elsewhere."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -81,13 +82,16 @@ class _Lines:
         self._what = what
         self._total = total
         self._tenths = 0
+        self._began_s = time.monotonic()
 
     def show(self, tally: Tally) -> None:
         tenths = tally.runs * _LINES // self._total
         if tenths > self._tenths:
             self._tenths = tenths
+            left_s = (time.monotonic() - self._began_s) * (self._total / tally.runs - 1)
             text = (
-                f"{self._what}: {tally.runs:,} of {self._total:,}, {tally.pace}, {_failures(tally)}"
+                f"{self._what}: {tally.runs:,} of {self._total:,}, {tally.pace}, "
+                f"{_failures(tally)}, {left_s:.0f} s to go"
             )
             self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 

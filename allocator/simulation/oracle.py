@@ -41,6 +41,7 @@ POOL_LAWS: Final[tuple[Callable[[PoolEvidence], list[str]], ...]] = (
     digests_chain,
     no_unit_is_sold_twice_or_lost,
     every_row_is_what_the_rules_decide,
+    the_stored_wake_up_is_the_wanted_one,
     no_answer_is_outside_the_contract,
     no_error_is_a_bug,
     every_acknowledged_change_is_in_the_journal_as_it_was_told,
@@ -69,26 +70,18 @@ def judge(evidence: Evidence, *, searched: int = 0) -> list[str]:
         searched: For so many pools, the busiest first, a second opinion is asked of a search
             that takes much longer.
     """
-    wrong: defaultdict[str, list[str]] = defaultdict(list)
     pools = _pools(evidence)
     sound = [pool for pool in pools if not pool.unreadable]
-    for pool in pools:
-        _note(wrong, rows_have_no_gap_and_can_be_read, pool)
-    for law in POOL_LAWS:
-        for pool in sound:
-            _note(wrong, law, pool)
-    for pool in sound:
-        stored_ms = evidence.wakes.get(pool.actor_id)
-        found = the_stored_wake_up_is_the_wanted_one(pool, stored_ms=stored_ms)
-        wrong[_named(the_stored_wake_up_is_the_wanted_one.__name__)] += _of_pool(pool, found)
-    for pool in sorted(sound, key=lambda pool: len(pool.seen), reverse=True)[:searched]:
-        _note(wrong, a_search_finds_a_sequential_order, pool)
+    busiest = sorted(sound, key=lambda pool: len(pool.seen), reverse=True)[:searched]
     keys = Keys(sound, evidence.operations)
-    for key_law in KEY_LAWS:
-        wrong[_named(key_law.__name__)] += key_law(keys)
-    wrong[_named(every_question_is_answered.__name__)] += every_question_is_answered(evidence)
-    wrong[_named(no_part_breaks_its_contract.__name__)] += no_part_breaks_its_contract(evidence)
-    return [f"{law}: {_brief(details)}" for law, details in wrong.items() if details]
+    return [
+        *_broken(rows_have_no_gap_and_can_be_read, pools),
+        *(failure for law in POOL_LAWS for failure in _broken(law, sound)),
+        *_broken(a_search_finds_a_sequential_order, busiest),
+        *(failure for law in KEY_LAWS for failure in _failure(law.__name__, law(keys))),
+        *_failure(every_question_is_answered.__name__, every_question_is_answered(evidence)),
+        *_failure(no_part_breaks_its_contract.__name__, no_part_breaks_its_contract(evidence)),
+    ]
 
 
 def every_question_is_answered(evidence: Evidence) -> list[str]:
@@ -111,25 +104,24 @@ def _pools(evidence: Evidence) -> list[PoolEvidence]:
     for operation in evidence.operations:
         by_actor[operation.actor_id].append(operation)
     return [
-        PoolEvidence(actor_id, rows=evidence.rows.get(actor_id, []), operations=by_actor[actor_id])
+        PoolEvidence(
+            actor_id,
+            rows=evidence.rows.get(actor_id, []),
+            operations=by_actor[actor_id],
+            wake_at_ms=evidence.wakes.get(actor_id),
+        )
         for actor_id in sorted({*evidence.rows, *by_actor})
     ]
 
 
-def _note(
-    wrong: dict[str, list[str]], law: Callable[[PoolEvidence], list[str]], pool: PoolEvidence
-) -> None:
-    found = law(pool)
-    if found:
-        wrong.setdefault(_named(law.__name__), []).extend(_of_pool(pool, found))
+def _broken(law: Callable[[PoolEvidence], list[str]], pools: Sequence[PoolEvidence]) -> list[str]:
+    """Hold a law against pools; return one failure at most."""
+    details = [f"actor {pool.actor_id}: {each}" for pool in pools for each in law(pool)]
+    return _failure(law.__name__, details)
 
 
-def _of_pool(pool: PoolEvidence, found: Sequence[str]) -> list[str]:
-    return [f"actor {pool.actor_id}: {each}" for each in found]
-
-
-def _named(law: str) -> str:
-    return law.replace("_", " ")
+def _failure(name: str, details: Sequence[str]) -> list[str]:
+    return [f"{name.replace('_', ' ')}: {_brief(details)}"] if details else []
 
 
 def _brief(details: Sequence[str]) -> str:

@@ -56,9 +56,9 @@ def every_row_is_what_the_rules_decide(pool: PoolEvidence) -> list[str]:
     return []
 
 
-def the_stored_wake_up_is_the_wanted_one(pool: PoolEvidence, *, stored_ms: int | None) -> list[str]:
+def the_stored_wake_up_is_the_wanted_one(pool: PoolEvidence) -> list[str]:
     """An idle pool is woken when its first lot expires, and not for nothing."""
-    wanted_ms = pool.model.next_expiry_ms
+    stored_ms, wanted_ms = pool.wake_at_ms, pool.model.next_expiry_ms
     return [] if stored_ms == wanted_ms else [f"{wanted_ms} is wanted, {stored_ms} is stored"]
 
 

@@ -26,6 +26,7 @@ class PoolEvidence:
     Attributes:
         actor_id: Of the pool.
         operations: Everything that was asked of it.
+        wake_at_ms: When it is to be woken, as stored.
         rows, events: Of the journal, as far as it can be read.
         commands: What has to be asked for each of the events.
         unreadable: Why no more of it can be, or "".
@@ -43,10 +44,16 @@ class PoolEvidence:
     """
 
     def __init__(
-        self, actor_id: int, *, rows: Sequence[Record], operations: Sequence[Operation]
+        self,
+        actor_id: int,
+        *,
+        rows: Sequence[Record],
+        operations: Sequence[Operation],
+        wake_at_ms: int | None = None,
     ) -> None:
         self.actor_id = actor_id
         self.operations = operations
+        self.wake_at_ms = wake_at_ms
         self.rows: list[Record] = []
         self.events: list[Event] = []
         self.commands: list[Command] = []
