@@ -31,7 +31,7 @@ POOL: Final = "pool"
 """Names of tasks: on which connection of its worker a call is made."""
 
 _BOUND_S = 20.0
-_LATE_S = 3.0
+_LATE_S = 8.0
 
 Outcome: TypeAlias = object
 

@@ -1,7 +1,7 @@
 """The two databases that are compared: in memory, and in PostgreSQL."""
 
 import asyncio
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final, cast
 
@@ -13,7 +13,7 @@ from allocator.persistence.journal import PostgresJournal
 from allocator.persistence.memory.database import MemoryDatabase
 from allocator.persistence.memory.journal import MemoryJournal
 from allocator.persistence.memory.locks import Lock
-from allocator.persistence.memory.transaction import Transaction
+from allocator.persistence.memory.transaction import PATIENCE_S, Transaction
 from allocator.persistence.memory.trouble import Trouble
 from allocator.persistence.migrate import migrate
 from allocator.persistence.ownership import Ownership
@@ -25,7 +25,8 @@ from tests.virtual_time import now_ms, settle
 HOUR_MS: Final = 3_600_000
 _DEAD_AFTER_MS: Final = HOUR_MS // 2
 _TIMEOUT_S: Final = 10.0
-_SETTLE_MAX_S: Final = 5.0
+_SETTLE_MAX_S: Final = 8.0
+_ENDLESS_S: Final = 60.0
 _POLL_S: Final = 0.001
 _SOON: Final = Trouble(commit_s=0.000_001)
 
@@ -121,18 +122,22 @@ class PostgresSide:
         pools: One for each worker.
         looking: For whatever no worker does.
         blocking: Holds the locks that are in the way.
+        be_patient: Says how long whoever fences waits before it ends sessions, seconds: on a
+            busy machine nothing else may take as long.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (what it is made of)
         self,
         url: str,
         *,
         pools: Sequence[Pool],
         looking: Connection,
         blocking: Connection,
+        be_patient: Callable[[float], None],
         era: int,
     ) -> None:
         self._url = url
+        self._be_patient = be_patient
         self._pools = pools
         self._looking = looking
         self._blocking = blocking
@@ -140,6 +145,7 @@ class PostgresSide:
 
     async def reset(self) -> None:
         """Have nothing stored, and nobody alive."""
+        self._be_patient(_ENDLESS_S)
         await self._looking.execute(_EMPTY)
 
     async def open(self, worker: int, server: str) -> Journal:
@@ -175,6 +181,7 @@ class PostgresSide:
         )
 
     async def block(self, blocked: Blocked, incarnation: str) -> None:
+        self._be_patient(PATIENCE_S if blocked.late else _ENDLESS_S)
         await self._blocking.execute("BEGIN")
         match blocked.by:
             case "row":
@@ -196,6 +203,7 @@ class PostgresSide:
 
     async def release(self, *, commits: bool) -> None:
         await self._blocking.execute("COMMIT" if commits else "ROLLBACK")
+        self._be_patient(_ENDLESS_S)
 
     async def settle(self, calls: list[asyncio.Task[Outcome]]) -> None:
         async with asyncio.timeout(_SETTLE_MAX_S):
@@ -228,7 +236,9 @@ class PostgresSide:
 
 
 @asynccontextmanager
-async def in_postgres(url: str) -> AsyncIterator[PostgresSide]:
+async def in_postgres(
+    url: str, *, be_patient: Callable[[float], None]
+) -> AsyncIterator[PostgresSide]:
     """Bring an empty database up to date, for one sequence after the other."""
     async with AsyncExitStack() as stack:
         looking = await connect(url, application_name="looking", timeout_s=_TIMEOUT_S)
@@ -247,7 +257,12 @@ async def in_postgres(url: str) -> AsyncIterator[PostgresSide]:
             stack.callback(pool.terminate)
             pools.append(cast("Pool", _LastingPool(pool)))
         yield PostgresSide(
-            url, pools=pools, looking=looking, blocking=blocking, era=installation.era
+            url,
+            pools=pools,
+            looking=looking,
+            blocking=blocking,
+            be_patient=be_patient,
+            era=installation.era,
         )
 
 

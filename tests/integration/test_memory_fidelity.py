@@ -14,6 +14,7 @@ from typing import Final
 import pytest
 from structlog.testing import capture_logs
 
+from allocator.persistence import ownership
 from tests.integration.fidelity_player import Outcome, Player
 from tests.integration.fidelity_sides import MemorySide, PostgresSide, in_postgres
 from tests.integration.fidelity_steps import (
@@ -79,9 +80,12 @@ class Pair:
 
 
 @pytest.fixture
-def pair(database_url: str) -> Iterator[Pair]:
+def pair(database_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pair]:
+    def be_patient(seconds: float) -> None:
+        monkeypatch.setattr(ownership, "_PATIENCE_S", seconds)
+
     with asyncio.Runner() as runner:
-        opening = in_postgres(database_url)
+        opening = in_postgres(database_url, be_patient=be_patient)
         yield Pair(runner, runner.run(opening.__aenter__()))
         runner.run(opening.__aexit__(None, None, None))
 
