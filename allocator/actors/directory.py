@@ -27,7 +27,6 @@ log = structlog.get_logger()
 
 _SWEEP_CHUNK: Final = 1000
 _RECENT_MS: Final = 1000
-_SNAPSHOT_EVENTS_MIN: Final = 100  # fewer are replayed faster than a snapshot is fetched
 _SNAPSHOT_ORDERS_MAX: Final = 10_000  # more would stall the loop; the folding process does those
 
 
@@ -37,11 +36,18 @@ class Directory:
     Args:
         journal: Where they are recovered from.
         make: Returns a new actor without state.
+        snapshot_events: So many since the last snapshot make another worth its while; fewer are
+            replayed faster than a snapshot is fetched.
         recoveries_max: How many are recovered at a time; the others wait.
     """
 
     def __init__(
-        self, journal: Journal, *, make: Callable[[int], Actor], recoveries_max: int = 6
+        self,
+        journal: Journal,
+        *,
+        make: Callable[[int], Actor],
+        snapshot_events: int = 100,
+        recoveries_max: int = 6,
     ) -> None:
         self.statistics = DirectoryStatistics()
         self.quarantined: dict[int, QuarantinedError] = {}
@@ -49,6 +55,7 @@ class Directory:
         self._make = make
         self._actors: dict[int, Actor] = {}
         self._recoveries: dict[asyncio.Task[None], Actor] = {}
+        self._snapshot_events = snapshot_events
         self._turn = asyncio.Semaphore(recoveries_max)
 
     def __len__(self) -> int:
@@ -115,7 +122,7 @@ class Directory:
             return
         version = pool.version
         if (
-            version - actor.snapshot_seq >= _SNAPSHOT_EVENTS_MIN
+            version - actor.snapshot_seq >= self._snapshot_events
             and len(pool.orders) <= _SNAPSHOT_ORDERS_MAX
         ):
             snapshot = StoredSnapshot(seq=version, state=dump_pool(pool))

@@ -56,6 +56,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         batch_max: Rows of one append.
         actors_max: Actors in memory, above which the longest unused are passivated.
         idle_ms: An actor that got no message for so long is passivated.
+        snapshot_events: An actor that leaves memory after so many new ones leaves a snapshot.
         heartbeat_ms: How often a worker says that it lives, and looks for free shards.
     """
 
@@ -64,6 +65,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     batch_max: int = 1024
     actors_max: int = 200_000
     idle_ms: int = 600_000
+    snapshot_events: int = 100
     heartbeat_ms: int = 500
 
 
@@ -83,7 +85,7 @@ class Worker:
         self.lives = 0
         self._owned = self.shards  # those that it is giving away as well
         self.writer = JournalWriter(journal, batch_max=limits.batch_max, repair=self._repair)
-        self.directory = Directory(journal, make=self._make)
+        self.directory = Directory(journal, make=self._make, snapshot_events=limits.snapshot_events)
         self.keys = Keys(self.writer, self._find)
         self._journal = journal
         self._clock = clock

@@ -30,7 +30,7 @@ from allocator.simulation.history import Attempt, Heard, Operation
 from allocator.simulation.steps import Close, Look, Place, Receive, Steal, Wish
 
 PRINCIPAL: Final = "shop"
-ATTEMPTS_MAX: Final = 12
+_LAST_ATTEMPTS_MAX: Final = 40
 _PATIENCE_S: Final = (0.3, 2.0, 9.0)
 _BACK_OFF_S: Final = (0.01, 0.1, 0.6)
 _DIGEST_BYTES: Final = 8
@@ -86,7 +86,7 @@ class Clients:
     async def look(self, pool: int) -> Operation:
         """Read a pool's numbers, until somebody answers."""
         operation = self._begin(client=-1, pool=pool, ask=BalanceQuery(), key=None)
-        await self._insist(operation, copies=1)
+        await self._insist(operation, copies=1, attempts=_LAST_ATTEMPTS_MAX)
         return operation
 
     async def _carry_out(self, wish: Wish) -> None:
@@ -96,7 +96,7 @@ class Clients:
             if key is None:
                 return
         operation = self._begin(client=wish.client, pool=wish.pool, ask=self._ask_of(wish), key=key)
-        heard = await self._insist(operation, copies=wish.copies)
+        heard = await self._insist(operation, copies=wish.copies, attempts=wish.attempts)
         self._learn(operation, heard)
 
     def _begin(self, *, client: int, pool: int, ask: Command | Query, key: str | None) -> Operation:
@@ -136,10 +136,10 @@ class Clients:
             return LotQuery(seq=_nth(self._lots[pool], which))
         return BalanceQuery()
 
-    async def _insist(self, operation: Operation, *, copies: int) -> Heard | None:
+    async def _insist(self, operation: Operation, *, copies: int, attempts: int) -> Heard | None:
         """Ask until there is an answer, or, without a key, once; a read may be asked again."""
         repeatable = operation.key is not None or not isinstance(operation.ask, Command)
-        for _ in range(ATTEMPTS_MAX if repeatable else 1):
+        for _ in range(attempts if repeatable else 1):
             self._copies += [
                 asyncio.create_task(self._attempt(operation)) for _ in range(copies - 1)
             ]

@@ -22,6 +22,7 @@ from allocator.simulation.steps import (
     Jump,
     Kill,
     Lag,
+    Leave,
     Look,
     Orphan,
     Part,
@@ -92,6 +93,7 @@ def _wish(dice: Random, pools: list[int], number: int) -> Wish:
         pool=dice.choice([pools[0], *pools]),  # one of them is the hot one
         key=f"key {number}" if keyed else None,
         copies=2 if keyed and dice.random() < 1 / 10 else 1,
+        attempts=dice.choice(_ATTEMPTS),
         want=draw(dice),
     )
 
@@ -144,6 +146,10 @@ def _kill(dice: Random, at_ms: int) -> Trouble:
 
 def _pause(dice: Random, at_ms: int) -> Trouble:
     return Pause(at_ms=at_ms, place=_place(dice), for_ms=dice.choice([5, 50, 1_000, 4_000]))
+
+
+def _leave(dice: Random, at_ms: int) -> Trouble:
+    return Leave(at_ms=at_ms, place=_place(dice))
 
 
 def _roll(_: Random, at_ms: int) -> Trouble:
@@ -199,6 +205,7 @@ def _foreign(dice: Random, at_ms: int) -> Trouble:
 
 _WANTS: Final[list[Callable[[Random], Want]]] = [_order, _close, _look, _receive, _steal]
 _WEIGHTS: Final = [50, 20, 15, 10, 5]
+_ATTEMPTS: Final = (1, 2, 12, 12)
 _OFTEN: Final[tuple[Operation, ...]] = ("append", "append", "confirm", "find_keys")
 _SELDOM: Final[tuple[Operation, ...]] = (
     "renew",
@@ -214,6 +221,7 @@ _SELDOM: Final[tuple[Operation, ...]] = (
 _KINDS: Final[tuple[tuple[Callable[[Random, int], Trouble], int], ...]] = (
     (_kill, 4),
     (_pause, 3),
+    (_leave, 4),
     (_roll, 1),
     (_orphan, 1),
     (_cut, 6),

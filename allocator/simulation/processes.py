@@ -24,7 +24,14 @@ from allocator.persistence.memory.journal import MemoryJournal
 from allocator.simulation.history import Heard, Operation
 from allocator.simulation.process import Process
 
-LIMITS: Final = Limits(mailbox_max=24, worker_max=64, batch_max=16, idle_ms=1_500, heartbeat_ms=500)
+LIMITS: Final = Limits(
+    mailbox_max=24,
+    worker_max=64,
+    batch_max=16,
+    idle_ms=1_500,
+    snapshot_events=6,
+    heartbeat_ms=500,
+)
 """Small, so that everything that is bounded meets its bound in a short run."""
 
 DRAIN_S: Final = 3.0

@@ -65,6 +65,7 @@ class Wish(_Step, frozen=True):
         pool: The id of the actor.
         key: Under which it may be repeated; None: it is asked once, whatever comes of it.
         copies: How many times a keyed wish is sent at once, as by a double click.
+        attempts: How often its client asks at most, if it may ask again.
     """
 
     client: int
@@ -72,6 +73,7 @@ class Wish(_Step, frozen=True):
     want: Want
     key: str | None = None
     copies: int = 1
+    attempts: int = 12
 
 
 class Kill(_Step, frozen=True):
@@ -85,6 +87,12 @@ class Pause(_Step, frozen=True):
 
     place: int
     for_ms: int
+
+
+class Leave(_Step, frozen=True):
+    """A worker is told to end, as by SIGTERM; its supervisor starts another."""
+
+    place: int
 
 
 class Roll(_Step, frozen=True):
@@ -155,6 +163,6 @@ class Foreign(_Step, frozen=True):
 
 
 Trouble: TypeAlias = (
-    Kill | Pause | Roll | Orphan | Cut | Part | Lag | Slow | Break | Crash | Jump | Foreign
+    Kill | Pause | Leave | Roll | Orphan | Cut | Part | Lag | Slow | Break | Crash | Jump | Foreign
 )
 Step: TypeAlias = Wish | Trouble

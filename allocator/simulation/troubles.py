@@ -19,6 +19,7 @@ from allocator.simulation.steps import (
     Jump,
     Kill,
     Lag,
+    Leave,
     Orphan,
     Part,
     Pause,
@@ -79,14 +80,14 @@ class Troubles:
         for process in self._paused:
             process.resume()
         for place in sorted(installation.foreign):
-            self._kill(place)
+            self._signal(place, signal.SIGKILL)
         installation.foreign.clear()
         if installation.server is None or not installation.server.alive:
             installation.start()
 
     def _bring(self, step: Step) -> None:
         match step:
-            case Kill() | Pause() | Roll() | Orphan() | Jump() | Foreign():
+            case Kill() | Pause() | Leave() | Roll() | Orphan() | Jump() | Foreign():
                 self._bring_upon_processes(step)
             case Cut(one=one, other=other):
                 for two in self._both(one, other):
@@ -107,14 +108,18 @@ class Troubles:
             case _:
                 assert_never(step)
 
-    def _bring_upon_processes(self, step: Kill | Pause | Roll | Orphan | Jump | Foreign) -> None:
+    def _bring_upon_processes(
+        self, step: Kill | Pause | Leave | Roll | Orphan | Jump | Foreign
+    ) -> None:
         installation = self._installation
         match step:
             case Kill(places=places):
                 for place in places:
-                    self._kill(place)
+                    self._signal(place, signal.SIGKILL)
             case Pause(place=place, for_ms=for_ms):
                 self._pause(installation.in_place(place), for_ms)
+            case Leave(place=place):
+                self._signal(place, signal.SIGTERM)
             case Roll():
                 installation.roll()
             case Orphan(for_ms=for_ms):
@@ -124,7 +129,7 @@ class Troubles:
                 self._jump(place, by_ms)
             case Foreign(place=place):
                 installation.foreign.add(place)
-                self._kill(place)
+                self._signal(place, signal.SIGKILL)
             case _:
                 assert_never(step)
 
@@ -152,10 +157,10 @@ class Troubles:
         delay_s = _LINE_S[int(chance() * len(_LINE_S))]
         return delay_s + max(self._lag_s) * chance() if self._lag_s else delay_s
 
-    def _kill(self, place: int) -> None:
+    def _signal(self, place: int, number: signal.Signals) -> None:
         worker = self._installation.in_place(place)
         if worker is not None:
-            worker.signal(signal.SIGKILL)
+            worker.signal(number)
 
     def _pause(self, worker: WorkerProcess | None, for_ms: int) -> None:
         if worker is not None and not worker.process.paused:
