@@ -1,0 +1,24 @@
+"""A guard of the design that can be switched off."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import msgspec
+
+Method: TypeAlias = Callable[..., Any]  # type: ignore[explicit-any]  # any method at all
+
+
+class Mutant(msgspec.Struct, frozen=True, kw_only=True):
+    """A guard, and what is there when it is not.
+
+    Attributes:
+        rule: The guard, in words.
+        owner: The class whose method keeps it.
+        method: By name.
+        make: Makes the method without it from the one with it.
+    """
+
+    rule: str
+    owner: type
+    method: str
+    make: Callable[[Method], Method]
