@@ -117,6 +117,24 @@ async def test_a_caller_that_gives_up_has_its_append_stored_all_the_same() -> No
 
 
 @virtual_time
+async def test_what_was_sent_on_a_connection_that_is_closed_arrives_all_the_same() -> None:
+    database = MemoryDatabase(clock=now_ms)
+    journal = await opened(database)
+    database.trouble = trouble_with("append", Trouble(request_s=1.0))
+    appending = asyncio.create_task(journal.append(row_of(1)))
+    await settle()
+    database.trouble = trouble_with("renew", Trouble(end=End.REFUSED))
+    results = await asyncio.gather(journal.renew(), appending, return_exceptions=True)
+
+    assert [type(each) for each in results] == [JournalError] * 2
+    assert seconds() == 0
+
+    await asyncio.sleep(2)
+
+    assert seqs(database) == [1]
+
+
+@virtual_time
 async def test_a_take_over_whose_caller_gives_up_before_the_commit_never_happened() -> None:
     """It is of several statements, and nobody is there to send the next."""
     database = MemoryDatabase(clock=now_ms)

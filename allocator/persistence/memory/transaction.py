@@ -5,12 +5,11 @@ waits for lets it go on. So most run from beginning to end in one go, without ta
 those that wait do so in the order in which they came.
 """
 
-import asyncio
 from collections.abc import Callable, Generator, Sequence
-from contextvars import Context, copy_context
 from typing import Final, Protocol, TypeAlias
 
 from allocator.errors import JournalError
+from allocator.persistence.memory.caller import Caller
 from allocator.persistence.memory.locks import Lock, Session, Waiting
 from allocator.persistence.memory.trouble import End, Operation, Trouble
 
@@ -67,10 +66,9 @@ class Transaction:
     """
 
     __slots__ = (
-        "_answered", "_awaited_by", "_begun", "_body", "_committing", "_context", "_deadline_s",
-        "_error", "_held", "_host", "_inserting", "_left", "_lost", "_operation", "_reply",
-        "_result", "_session", "_several", "_steps", "_timer", "_trouble", "deposes", "effects",
-        "over", "xid",
+        "_awaited_by", "_begun", "_body", "_caller", "_committing", "_held", "_host",
+        "_inserting", "_lost", "_operation", "_result", "_session", "_several", "_steps",
+        "_trouble", "deposes", "effects", "over", "xid",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 (what a call is)
@@ -93,17 +91,13 @@ class Transaction:
         self._trouble = trouble
         self._session = session
         self._several = several
+        self._caller = Caller()
         self._steps: Generator[None, None, object] | None = None
         self._result: object = None
-        self._error: JournalError | None = None
         self._held: list[Lock] = []
         self._inserting: Sequence[Address] = ()
         self._awaited_by: list[Waiting] = []
-        self._begun = self._committing = self._answered = self._left = self._lost = False
-        self._reply: asyncio.Future[None] | None = None
-        self._context: Context | None = None
-        self._deadline_s = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._begun = self._committing = self._lost = False
 
     # For its caller.
 
@@ -117,44 +111,28 @@ class Transaction:
         Raises:
             JournalError: It failed, or it was not heard of in time.
         """
-        if not self._answered:
-            await self._hear(timeout_s)
-        if self._error is not None:
-            raise self._error
+        caller = self._caller
+        if not caller.answered:
+            self._host.ongoing[self] = None
+            try:
+                await caller.hear(timeout_s=timeout_s, armed=self._may_take(timeout_s))
+            except TimeoutError:
+                raise self._error_of("TimeoutError") from None
+            finally:
+                if caller.gone:
+                    self._go_on_alone()
+        if caller.error is not None:
+            raise caller.error
         return self._result
 
-    async def _hear(self, timeout_s: float) -> None:
-        loop = asyncio.get_running_loop()
-        self._host.ongoing[self] = None
-        self._context = copy_context()
-        self._reply = loop.create_future()
-        self._deadline_s = loop.time() + timeout_s
+    def _may_take(self, timeout_s: float) -> bool:
+        """Return whether it may take so long, for all that is known; waiting comes on top."""
         trouble = self._trouble
         takes_s = trouble.request_s + trouble.commit_s + trouble.reply_s
-        # Whatever else takes time arms the time-out when it begins.
-        if self._begun or takes_s >= timeout_s or trouble.end in _ENDLESS:
-            self._arm()
-        try:
-            await self._reply
-        finally:
-            if self._timer is not None:
-                self._timer.cancel()
-            if not self._answered:
-                self._leave()
+        return self._begun or takes_s >= timeout_s or trouble.end in _ENDLESS
 
-    def _arm(self) -> None:
-        loop = asyncio.get_running_loop()
-        left_s = self._deadline_s - loop.time()
-        self._timer = loop.call_later(max(left_s, 0), self._time_out, context=self._context)
-
-    def _time_out(self) -> None:
-        if not self._answered:
-            self._leave()
-            self._deliver(self._error_of("TimeoutError"))
-
-    def _leave(self) -> None:
-        """Be without a caller; a statement goes on all the same."""
-        self._left = True
+    def _go_on_alone(self) -> None:
+        """Be without a caller: a statement goes on, and several end where they are."""
         if self._session is not None:
             self._session.broken = True
         if self._several and not self._committing:
@@ -208,11 +186,11 @@ class Transaction:
         if self.over:
             return
         self._begun = True
-        if self._several and self._left:
+        if self._several and self._caller.gone:
             self.over = True
         elif not self._host.up:
             self._fail("PostgreSQL is not running")
-        elif self._lost or (self._session is not None and self._session.broken and not self._left):
+        elif self._lost or self._is_cut_off():
             self._fail("the connection was closed")
         elif self._trouble.end is End.REFUSED:
             self._fail("PostgreSQL did not do it")
@@ -220,6 +198,11 @@ class Transaction:
             self._steps = self._body(self)
             self.go_on()
             self._be_patient()
+
+    def _is_cut_off(self) -> bool:
+        """Return whether the connection broke under a caller that still waits."""
+        session = self._session
+        return session is not None and session.broken and not self._caller.gone
 
     def go_on(self) -> None:
         """Run until it has to wait or has ended."""
@@ -244,9 +227,10 @@ class Transaction:
 
     def disconnect(self) -> None:
         """Go on without a caller."""
-        if not self._answered:
-            self._left = True
-            self._deliver(self._error_of("the connection was closed"))
+        if not self._caller.answered:
+            self._caller.gone = True
+            self._caller.tell(self._error_of("the connection was closed"))
+            self._forget()
 
     def vanish(self) -> None:
         """End with the database: nothing of it is left, nobody goes on."""
@@ -258,8 +242,7 @@ class Transaction:
     def _be_patient(self) -> None:
         if self.over or self._committing:
             return
-        if self._context is not None and self._timer is None:
-            self._arm()
+        self._caller.arm()
         if self.deposes:
             self._host.later(PATIENCE_S, self._lose_patience)
 
@@ -341,19 +324,14 @@ class Transaction:
             self._deliver(error)
 
     def _deliver(self, error: JournalError | None) -> None:
-        if self._answered:
-            return
-        self._answered = True
-        self._error = error
-        if self._reply is not None and not self._reply.done():
-            self._reply.set_result(None)
+        self._caller.tell(error)
         self._forget()
 
     def _error_of(self, why: str) -> JournalError:
         return JournalError(f"{self._operation}: {why}")
 
     def _forget(self) -> None:
-        if self.over and (self._answered or self._left):
+        if self.over and (self._caller.answered or self._caller.gone):
             self._host.ongoing.pop(self, None)
 
 
