@@ -151,7 +151,7 @@ class Peering:
         for call in self.call_all(Notice()).values():
             call.add_done_callback(_ignore)
 
-    def _knock(self) -> None:
+    def _try_shut_doors(self) -> None:
         """Try the doors again that were shut: nobody may ask for what is behind them for long."""
         for link in self._links.values():
             if link.is_barred:
@@ -172,7 +172,7 @@ class Peering:
                 await self._look()
             except JournalError as error:
                 log.warning("peering.cannot_look", error=str(error))
-            self._knock()
+            self._try_shut_doors()
             self.changed()
             await asyncio.sleep(_PAUSE_S)
 
@@ -232,8 +232,9 @@ class Peering:
 
     def _line_to(self, path: str, name: str) -> PeerLink:
         def lost(_name: str) -> None:
-            self._suspects.add(path)
-            self.look_around()
+            if path in self._links:  # or we have parted from it
+                self._suspects.add(path)
+                self.look_around()
 
         return Link(
             Path(path),
