@@ -26,6 +26,10 @@ from tests.integration.fidelity_steps import (
     Step,
 )
 
+HOUR_MS: Final = 3_600_000
+DEAD_AFTER_MS: Final = HOUR_MS // 2
+"""Nobody lives so long in a test without being silenced."""
+
 SESSION: Final = "session"
 POOL: Final = "pool"
 """Names of tasks: on which connection of its worker a call is made."""

@@ -15,8 +15,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from allocator.persistence import ownership
+from tests.integration.fidelity_author import sequence_of
+from tests.integration.fidelity_memory import MemorySide
 from tests.integration.fidelity_player import Outcome, Player
-from tests.integration.fidelity_sides import MemorySide, PostgresSide, in_postgres
+from tests.integration.fidelity_postgres import PostgresSide, in_postgres
 from tests.integration.fidelity_steps import (
     ACTORS,
     Age,
@@ -27,11 +29,10 @@ from tests.integration.fidelity_steps import (
     Row,
     Sequence,
     Simple,
-    sequence_of,
 )
 from tests.virtual_time import run
 
-SEQUENCES: Final = int(os.environ.get("FIDELITY_SEQUENCES", "300"))
+SEQUENCES: Final = int(os.environ.get("FIDELITY_SEQUENCES", "200"))
 FIRST: Final = int(os.environ.get("FIDELITY_FIRST", "1"))
 
 
