@@ -39,14 +39,6 @@ def _refuse_without_barrier(confirm: Method) -> Method:
     return mutant
 
 
-def _repeat_without_barrier(_: Method) -> Method:
-    def mutant(_self: JournalWriter, reply: Reply, answer: Answer) -> None:
-        if not reply.done():
-            reply.set_result(answer)
-
-    return mutant
-
-
 def _keep_memory(_: Method) -> Method:
     def mutant(self: Worker, unreleased: list[Actor]) -> None:
         for actor in unreleased:
@@ -196,12 +188,6 @@ ACTOR_MUTANTS: Final[dict[str, Mutant]] = {
         owner=JournalWriter,
         method="confirm",
         make=_refuse_without_barrier,
-    ),
-    "repeat without barrier": Mutant(
-        rule="a repeat waits as a read does",
-        owner=JournalWriter,
-        method="repeat",
-        make=_repeat_without_barrier,
     ),
     "keep memory after a failed append": Mutant(
         rule="an actor whose append failed is dropped whole",

@@ -173,6 +173,7 @@ class WorkerProcess:
             address=str(self.address),
             timeout_s=_TIMEOUT_S,
         )
+        journal.violations = self._machine.failures
         return crew_of(
             Outside(clock=self.process.now_ms, journal=journal, sockets=self._machine.sockets),
             limits=LIMITS,
