@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from allocator.domain.records import GENESIS, chain
+from allocator.simulation.linearizability import Call
 from bench import chaos_proof
 from bench.chaos_evidence import Evidence, Listed, PoolEvidence, ShownOrder
 from bench.chaos_history import (
@@ -25,7 +26,6 @@ from bench.chaos_history import (
 from bench.chaos_ledger import Row
 from bench.chaos_pool import Placed
 from bench.chaos_proof import CLAIMS
-from allocator.simulation.linearizability import Call
 
 
 def rows_of(*events: tuple[str, str, str]) -> list[Row]:
