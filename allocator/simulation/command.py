@@ -64,7 +64,8 @@ def run_simulations(wanted: Wanted, *, simulator: Simulator, console: Console) -
     """Run what is wanted, and say what came of it.
 
     Returns:
-        0 if every law was kept; with `mutants`, if each was caught. Else 1.
+        0 if every law was kept; with `mutants`, if each was caught by a law that is kept without
+        it. Else 1.
 
     Raises:
         UsageError: That cannot be wanted; nothing ran.
@@ -146,10 +147,21 @@ class _Shown:
                 with watch_on(self._console, name, total=self._seeds) as watch:
                     self._run(workers, tally, watch, mutant=name, failed_max=1)
                 caught.append(_caught(name, tally, base=self._base))
+                if (seed := caught[-1].seed) is not None and self._fails_anyway(seed):
+                    return BROKEN
                 self._print(caught[-1].line)
         for line in mutants_table(caught):
             self._print(line)
         return KEPT if all(each.seeds is not None for each in caught) else BROKEN
+
+    def _fails_anyway(self, seed: int) -> bool:
+        """Say whether a seed fails with every guard on: then it proves nothing about a mutant."""
+        verdict = run_plan(self._simulator, self._simulator.plan_of(seed))
+        if verdict.failures:
+            self._print("without any mutant")
+            for line in told_failure(verdict, others=(), mutant=None):
+                self._print(line)
+        return bool(verdict.failures)
 
     def _run(
         self, workers: Workers, tally: Tally, watch: Watch, *, mutant: str | None, failed_max: int
@@ -203,7 +215,8 @@ class _Shown:
 
 def _caught(name: str, tally: Tally, *, base: int) -> Caught:
     if not tally.failed:
-        return Caught(mutant=name, seeds=None, law="", passed=tally.runs)
+        return Caught(mutant=name, seed=None, seeds=None, law="", passed=tally.runs)
     first = min(tally.failed, key=lambda verdict: verdict.seed)
+    passed = first.seed - base
     law = law_of(first.failures[0])
-    return Caught(mutant=name, seeds=first.seed - base + 1, law=law, passed=first.seed - base)
+    return Caught(mutant=name, seed=first.seed, seeds=passed + 1, law=law, passed=passed)

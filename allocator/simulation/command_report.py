@@ -15,12 +15,14 @@ class Caught(msgspec.Struct, frozen=True, kw_only=True):
     """How one mutant fared.
 
     Attributes:
-        seeds: How many runs it took until a law was broken, the last included; None: not caught.
+        seed: In whose run a law was broken; None: in none.
+        seeds: How many runs it took until a law was broken, the last included.
         law: The first that was.
         passed: Runs that did not notice.
     """
 
     mutant: str
+    seed: int | None
     seeds: int | None
     law: str
     passed: int

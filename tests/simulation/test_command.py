@@ -163,6 +163,14 @@ def test_when_every_mutant_is_caught_all_is_well() -> None:
     assert code == KEPT
 
 
+def test_a_seed_that_fails_anyway_proves_nothing_about_a_mutant() -> None:
+    code, said = run(Wanted(mutants=True, from_seed=BREAKS_OFF, seeds=8))
+
+    assert code == BROKEN
+    assert f"without any mutant\nseed {BREAKS_OFF} fails:\n  no run breaks off" in said
+    assert "blind" not in said
+
+
 def test_one_mutant_runs_like_what_is_right_and_is_named_in_the_line_to_repeat_it() -> None:
     code, said = run(Wanted(mutant="seen", seed=20))
 
