@@ -206,7 +206,8 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 _WAITING: Final = f"""
 SELECT count(*) FILTER (WHERE application_name <> 'allocator') AS {SESSION},
        count(*) FILTER (WHERE application_name = 'allocator') AS {POOL}
-FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'
+FROM pg_stat_activity
+WHERE datname = current_database() AND backend_type = 'client backend' AND wait_event_type = 'Lock'
 """
 
 
