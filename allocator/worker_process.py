@@ -17,13 +17,15 @@ import msgspec
 import structlog
 import uvloop
 
-from allocator.errors import AllocatorError
+from allocator.errors import AllocatorError, JournalError
 from allocator.logs import bind_worker, configure_logs
 from allocator.runtime import Seat, WorkerSettings, seated, settle_memory, until_stopped
 
 log = structlog.get_logger()
 
 _EXIT_FAILED: Final = 1
+_EXIT_LATER: Final = 75
+"""Not what is asked of it is wrong, but the moment (EX_TEMPFAIL of sysexits.h): try again."""
 
 
 def main() -> int:
@@ -38,7 +40,7 @@ def main() -> int:
         return uvloop.run(_serve(settings))
     except AllocatorError as error:
         log.error("worker.cannot_start", error=str(error))  # noqa: TRY400 (one sentence says it)
-        return _EXIT_FAILED
+        return _EXIT_LATER if isinstance(error, JournalError) else _EXIT_FAILED
 
 
 async def _serve(settings: WorkerSettings) -> int:

@@ -16,7 +16,7 @@ from allocator.actors.keys import KeyedRequest
 from allocator.actors.worker import Limits
 from allocator.crew import Crew, Outside, crew_of
 from allocator.domain.messages import Command
-from allocator.errors import AllocatorError
+from allocator.errors import AllocatorError, JournalError
 from allocator.peers.frames import Hello
 from allocator.peers.sockets import Sockets
 from allocator.persistence.memory.database import MemoryDatabase
@@ -38,6 +38,8 @@ DRAIN_S: Final = 3.0
 _TIMEOUT_S: Final = 2.0
 _FOREIGN_VERSION: Final = 99
 _FAILED: Final = 1
+_LATER: Final = 75
+"""As `worker_process` ends."""
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,8 +145,8 @@ class WorkerProcess:
         crew = self._crew()
         try:
             background = await crew.begin()
-        except AllocatorError:
-            self.process.end(_FAILED)
+        except AllocatorError as error:
+            self.process.end(_LATER if isinstance(error, JournalError) else _FAILED)
             return
         self.crew = crew
         self.accepting = True

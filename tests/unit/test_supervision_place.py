@@ -5,7 +5,7 @@ import signal
 
 from allocator.supervision.backoff import Backoff
 from allocator.supervision.child import ProcessHandle, Program
-from allocator.supervision.place import Patience, Place
+from allocator.supervision.place import GaveUpError, Patience, Place
 from tests.virtual_time import now_ms, settle, virtual_time
 
 PROGRAM = Program(command=("never", "run"), settings=lambda place: {"place": place})
@@ -105,3 +105,26 @@ async def test_a_process_that_never_serves_is_given_up() -> None:
     assert not second.signals
 
     await stage.close()
+
+
+@virtual_time
+async def test_a_first_worker_that_found_no_database_is_followed_by_another() -> None:
+    stage = Stage()
+    await settle()
+    stage.puppets[0].end(75)
+    second = await stage.serving()
+
+    assert [each.pid for each in stage.place.status()] == [second.pid]
+    assert not stage.keeping.done()
+
+    await stage.close()
+
+
+@virtual_time
+async def test_a_first_worker_that_cannot_start_as_configured_is_the_end() -> None:
+    stage = Stage()
+    await settle()
+    stage.puppets[0].end(1)
+    await settle()
+
+    assert isinstance(stage.keeping.exception(), GaveUpError)
