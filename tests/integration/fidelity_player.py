@@ -93,6 +93,7 @@ class Player:
         self._journals: list[Journal] = []
         self._names: dict[str, str] = {"": ""}
         self._lives: list[list[str]] = [[] for _ in sequence.servers]
+        self._resigned: set[int] = set()
 
     async def play(self) -> list[Outcome]:
         """Return what each step came to, and what is stored in the end."""
@@ -154,6 +155,7 @@ class Player:
             case FindKeys(_, names):
                 return found(await journal.find_keys(names))
             case Renew():
+                self._resigned.discard(step.worker)
                 return await journal.renew(step.keep)
             case Claim(worker, dead):
                 ended = [self._lives[each][-1] for each in dead]
@@ -175,13 +177,14 @@ class Player:
             self._name()
             return self._told(survey)
         if operation == "resign":
+            self._resigned.add(worker)
             await journal.resign()
             return None
         return await journal.beat() if self._lives_on(worker) else None
 
     def _lives_on(self, worker: int) -> bool:
         """Return whether a worker has not resigned: who has neither beats nor claims."""
-        return self._side.incarnation(self._journals[worker]) is not None
+        return worker not in self._resigned
 
     def _name(self) -> None:
         """Give new incarnations a name: whose they are, and its how many-eth."""
