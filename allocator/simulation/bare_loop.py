@@ -36,6 +36,10 @@ class NotSimulatedError(NotImplementedError):
 class BareLoop(asyncio.BaseEventLoop):
     """Refuses, with `NotSimulatedError`, whatever would reach beyond its own callbacks."""
 
+    # Every future asks for both.
+    get_debug = staticmethod(bool)
+    """Returns that nobody debugs."""
+
     async def shutdown_asyncgens(self) -> None:
         """Do nothing: what generators leave behind ends with the simulation."""
 

@@ -67,7 +67,7 @@ class SimulationLoop(BareLoop):
     def __init__(self, dice: Random, *, steps_max: int = _STEPS_MAX) -> None:
         super().__init__()
         self.steps = 0
-        self.on_step: Callable[[Process, asyncio.Handle], None] | None = None
+        self.on_step: Callable[[Process, Ready | Due], None] | None = None
         self._dice = dice
         self._steps_max = steps_max
         self._now = 0.0
@@ -128,55 +128,46 @@ class SimulationLoop(BareLoop):
         """Return virtual time in seconds; it begins at 0."""
         return self._now
 
-    def call_soon(
-        self,
-        callback: Callable[[Unpack[Ts]], object],
-        *args: *Ts,
-        context: Context | None = None,
-    ) -> asyncio.Handle:
+    # By `*call` and not `callback, *args`: what is called is one tuple from here to `_run`.
+
+    def call_soon(  # type: ignore[override]
+        self, *call: object, context: Context | None = None
+    ) -> Ready:
         """Have a function called in the process of the context, after what is ready there."""
         if context is None:
             context = copy_context()
         process = context.get(PROCESS) or self.outside
-        handle = Ready(callback, args, self, context, process)
+        handle = Ready(call, context)
         process.ready.append(handle)
         if not process.listed:
             process.listed = True
             self._runnable.append(process)
         return handle
 
-    def call_at(
-        self,
-        when: float,
-        callback: Callable[[Unpack[Ts]], object],
-        *args: *Ts,
-        context: Context | None = None,
-    ) -> asyncio.TimerHandle:
+    def call_at(  # type: ignore[override]
+        self, when: float, *call: object, context: Context | None = None
+    ) -> Due:
         """Have a function called in the process of the context at some time."""
         if context is None:
             context = copy_context()
         process = context.get(PROCESS) or self.outside
-        handle = Due(when, callback, args, self, context, process)
-        if when <= self._now:
-            handle._scheduled = False
-            process.ready.append(handle)
-            if not process.listed:
-                process.listed = True
-                self._runnable.append(process)
-        else:
-            self._timers_made += 1
-            heappush(self._timers, (when, self._timers_made, handle))
+        handle = Due(call, context, process, self, when)
+        if when > self._now:
+            self._timers_made = number = self._timers_made + 1
+            heappush(self._timers, (when, number, handle))
+            return handle
+        handle.is_kept = False
+        process.ready.append(handle)
+        if not process.listed:
+            process.listed = True
+            self._runnable.append(process)
         return handle
 
-    def call_later(
-        self,
-        delay: float,
-        callback: Callable[[Unpack[Ts]], object],
-        *args: *Ts,
-        context: Context | None = None,
-    ) -> asyncio.TimerHandle:
+    def call_later(  # type: ignore[override]
+        self, delay: float, *call: object, context: Context | None = None
+    ) -> Due:
         """Have a function called in the process of the context after some time."""
-        return self.call_at(self._now + delay, callback, *args, context=context)
+        return self.call_at(self._now + delay, *call, context=context)
 
     def create_task(  # type: ignore[override]  # later versions of Python pass more
         self,
@@ -188,7 +179,7 @@ class SimulationLoop(BareLoop):
         """Start a task in the process of the context."""
         if context is None:
             context = copy_context()
-        task = super().create_task(coro, name=name, context=context)
+        task = asyncio.Task(coro, loop=self, name=name, context=context)
         (context.get(PROCESS) or self.outside).adopt(task)
         return task
 
@@ -225,7 +216,7 @@ class SimulationLoop(BareLoop):
                 gc.enable()
 
     def _run(self) -> None:
-        runnable, chance = self._runnable, self._dice.random
+        runnable, chance, steps_max = self._runnable, self._dice.random, self._steps_max
         while not self._stopping:
             count = len(runnable)
             if count == 0:
@@ -240,21 +231,21 @@ class SimulationLoop(BareLoop):
                 last = runnable.pop()
                 if last is not process:
                     runnable[index] = last
-            if handle._cancelled:
+            if handle.is_cancelled:
                 continue
-            if self.steps >= self._steps_max:
+            if self.steps >= steps_max:
                 raise EndlessError(steps=self.steps, at_s=self._now)
             self.steps += 1
             if self.on_step is not None:
                 self.on_step(process, handle)
             try:
-                handle._context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]
+                handle.context.run(*handle.call)  # type: ignore[arg-type]
             except (SystemExit, KeyboardInterrupt):
                 raise
             except BaseException as error:  # noqa: BLE001 (as asyncio does; nobody else is left)
                 self._note_failure(handle, error)
 
-    def _note_failure(self, handle: asyncio.Handle, error: BaseException) -> None:
+    def _note_failure(self, handle: Ready | Due, error: BaseException) -> None:
         self.call_exception_handler(
             {"message": f"Exception in callback {label_of(handle)}", "exception": error}
         )
@@ -264,8 +255,8 @@ class SimulationLoop(BareLoop):
         timers, has_passed = self._timers, False
         while timers and not (has_passed and timers[0][0] > self._now):
             when, _, handle = heappop(timers)
-            handle._scheduled = False
-            if handle._cancelled:
+            handle.is_kept = False
+            if handle.is_cancelled:
                 self._timers_cancelled -= 1
                 continue
             process = handle.process
@@ -279,16 +270,12 @@ class SimulationLoop(BareLoop):
         if not has_passed:
             raise NothingLeftToHappenError(waiting=self._waiting())
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+    def note_cancelled(self) -> None:
         """Forget cancelled timers when they are most of all; a timer calls this."""
-        if not handle._scheduled:  # type: ignore[attr-defined]
-            return
         timers = self._timers
         self._timers_cancelled += 1
         if len(timers) > _SWEEP_MIN and 2 * self._timers_cancelled > len(timers):
-            timers[:] = [
-                timer for timer in timers if not timer[2]._cancelled and timer[2] is not handle
-            ]
+            timers[:] = [timer for timer in timers if not timer[2].is_cancelled]
             heapify(timers)
             self._timers_cancelled = 0
 

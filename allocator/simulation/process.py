@@ -10,7 +10,10 @@ import signal
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
-from typing import Final, TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Final, TypeVar, TypeVarTuple, Unpack
+
+if TYPE_CHECKING:
+    from allocator.simulation.callbacks import Due, Ready
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -60,7 +63,7 @@ class Process:
         self.returncode: int | None = None
         self.ended: asyncio.Future[int] = loop.create_future()
         self.clock_offset_ms = 0
-        self.ready: deque[asyncio.Handle] = deque()
+        self.ready: deque[Ready | Due] = deque()
         self.listed = False
         self._loop = loop
         self._runnable = runnable

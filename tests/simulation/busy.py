@@ -5,7 +5,7 @@ from contextlib import suppress
 from hashlib import blake2b
 from random import Random
 
-from allocator.simulation.callbacks import label_of
+from allocator.simulation.callbacks import Due, Ready, label_of
 from allocator.simulation.loop import SimulationLoop
 from allocator.simulation.process import Process
 
@@ -14,7 +14,7 @@ def digest_of_a_busy_day(seed: int) -> str:
     """Return what tells the steps of two runs apart."""
     loop, dice, digest = SimulationLoop(Random(seed)), Random(f"day {seed}"), blake2b()
 
-    def note(process: Process, handle: asyncio.Handle) -> None:
+    def note(process: Process, handle: Ready | Due) -> None:
         digest.update(f"{loop.time()!r} {process.name} {label_of(handle)}\n".encode())
 
     loop.on_step = note
