@@ -227,6 +227,38 @@ async def test_nothing_can_be_asked_on_a_connection_that_broke_until_a_renewal()
     assert journal.violations == []
 
 
+@pytest.mark.parametrize(("end", "heard"), [(End.ROLLED_BACK, False), (End.LOST, True)])
+def test_a_heartbeat_that_did_not_happen_is_not_heard(end: End, *, heard: bool) -> None:
+    @virtual_time
+    async def scenario() -> None:
+        database = MemoryDatabase(clock=now_ms)
+        journal, other = await opened(database), await opened(database, name="two")
+        await asyncio.sleep(MISSED_S)
+        database.trouble = trouble_with("beat", Trouble(end=end))
+        with pytest.raises(JournalError):
+            await journal.beat()
+
+        assert len((await other.survey()).peers) == 1 + heard
+
+    scenario()
+
+
+@virtual_time
+async def test_what_is_stuck_on_a_connection_is_found_whatever_was_asked_on_it_since() -> None:
+    database = MemoryDatabase(clock=now_ms)
+    journal = await opened(database)
+    database.trouble = trouble_with("append", Trouble(end=End.STUCK))
+    for call in (journal.append(row_of(1)), journal.confirm()):
+        with pytest.raises(JournalError):
+            await call
+
+    assert seconds() == pytest.approx(TIMEOUT_S)
+
+    await journal.renew()
+
+    assert seconds() == pytest.approx(TIMEOUT_S + PATIENCE_S)
+
+
 @virtual_time
 async def test_two_statements_at_once_are_refused_and_noted() -> None:
     journal = await opened(MemoryDatabase(clock=now_ms))

@@ -129,8 +129,11 @@ class MemoryJournal:
     async def beat(self) -> bool:
         """Say that this incarnation lives; return whether it is unfenced."""
         mine = self._mine
-        ownership = self.database.ownership
-        alive = await self._call("beat", _reading(lambda: ownership.beat(mine[-1])))
+
+        def beat(transaction: Transaction) -> Generator[None, None, bool]:
+            return self.database.ownership.beat(transaction, mine[-1])
+
+        alive = await self._call("beat", beat)
         return alive or len(mine) > 1 or self._mine is not mine
 
     async def resign(self) -> None:
@@ -190,6 +193,9 @@ class MemoryJournal:
         if session.asked:
             self.violations.append(f"{operation} while another statement is in flight")
             raise JournalError(f"{operation}: another operation is in progress")
+        if session.broken:
+            await _turn()
+            raise JournalError(f"{operation}: the connection was closed")
         session.asked = True
         try:
             return await self._call(operation, body, rows=rows, session=session)

@@ -5,6 +5,7 @@ when it looks, and leaves what it changes to the commit.
 """
 
 from collections.abc import Callable, Collection, Generator, Sequence
+from functools import partial
 from typing import Final
 
 from allocator.domain.shares import Survey, room, wants
@@ -118,12 +119,13 @@ class Ownership:
         ]
         return self._tables.survey(living, server=server)
 
-    def beat(self, incarnation: int) -> bool:
+    def beat(self, transaction: Transaction, incarnation: int) -> Generator[None, None, bool]:
         """Say that an incarnation lives; return whether it may still write."""
         row = self._tables.workers.get(incarnation)
         if row is None:
             return False
-        row.beat_ms = self._clock()
+        transaction.effects.append(partial(row.hear, self._clock()))
+        yield from ()
         return not row.fenced
 
     def resign(self, transaction: Transaction, mine: Sequence[int]) -> Generator[None, None, None]:

@@ -48,6 +48,10 @@ class WorkerRow:
         self.lock = Lock()
         self.peer = Peer(incarnation=str(incarnation), name=life.name, address=life.address)
 
+    def hear(self, beat_ms: int) -> None:
+        """Note that it lived at this time."""
+        self.beat_ms = beat_ms
+
 
 class Tables:
     """What all workers share.
