@@ -65,6 +65,7 @@ class Installation:
         self._servers = 0
         self._pids = 0
         self._exit_code: int | None = None
+        self._stopped = False
         self._serving: list[asyncio.Task[None]] = []
 
     # What a person does to it.
@@ -79,6 +80,7 @@ class Installation:
     def stop(self) -> None:
         """Have the server drain and end."""
         assert self.server is not None
+        self._stopped = True
         self.server.signal(signal.SIGTERM)
 
     def roll(self) -> None:
@@ -164,6 +166,8 @@ class Installation:
             spawn=self._spawn,
         )
         self._exit_code = await supervisor.run()
+        if not self._stopped:
+            self.failures.append(f"{name} ended by itself, with {self._exit_code}")
         process.end(self._exit_code)
 
     async def _make_room(self) -> None:

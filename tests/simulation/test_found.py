@@ -1,0 +1,69 @@
+"""What the simulator has found so far, each told as the trouble that brought it about.
+
+A seed would do until plans are drawn in another way. These are the steps that mattered, with the
+dice thrown differently some times, so that each fails if its bug comes back.
+"""
+
+from collections.abc import Sequence
+
+import pytest
+
+from allocator.simulation.plan import Plan
+from allocator.simulation.run import simulate
+from allocator.simulation.steps import (
+    Crash,
+    Foreign,
+    Kill,
+    Orphan,
+    Part,
+    Place,
+    Receive,
+    Step,
+    Wish,
+)
+
+POOLS = (1 << 8 | 20, 2 << 8 | 120, 3 << 8 | 220)
+"""Of three workers, whoever has which."""
+
+
+def day(*troubles: Step) -> list[Step]:
+    """Return a day with a few orders in it, and trouble."""
+    orders: list[Step] = [
+        Wish(at_ms=40 * number, client=number % 5, pool=pool, want=want, key=f"key {number}")
+        for number, (pool, want) in enumerate(
+            [
+                *((pool, Receive(quantity=20)) for pool in POOLS),
+                *((POOLS[number % 3], Place(quantity=1)) for number in range(60)),
+            ]
+        )
+    ]
+    return sorted([*orders, *troubles], key=lambda step: step.at_ms)
+
+
+def failures_of(seed: int, steps: Sequence[Step]) -> tuple[str, ...]:
+    """Run a day."""
+    return simulate(Plan(seed=seed, steps=tuple(steps))).failures
+
+
+@pytest.mark.parametrize("seed", range(0, 40, 4))
+def test_a_server_whose_owners_cannot_all_be_asked_does_not_call_itself_ready(seed: int) -> None:
+    # Every fourth seed stops the server as soon as it says that it is whole again.
+    assert failures_of(seed, day(Foreign(at_ms=2_300, place=0))) == ()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_line_that_was_parted_with_leaves_no_suspect_behind(seed: int) -> None:
+    troubles = (
+        Kill(at_ms=900, places=(1, 2, 0)),
+        Part(at_ms=1_400, one=0, other=1, for_ms=5_000),
+        Kill(at_ms=2_800, places=(0,)),
+    )
+
+    assert failures_of(seed, day(*troubles)) == ()
+
+
+@pytest.mark.parametrize("late_ms", range(0, 500, 25))
+def test_a_database_that_dies_while_a_server_starts_does_not_end_the_server(late_ms: int) -> None:
+    troubles = (Orphan(at_ms=300, for_ms=0), Crash(at_ms=300 + late_ms, for_ms=1_500))
+
+    assert failures_of(late_ms, day(*troubles)) == ()
