@@ -18,6 +18,7 @@ from allocator.simulation.steps import (
     Close,
     Crash,
     Cut,
+    Drag,
     Foreign,
     Jump,
     Kill,
@@ -42,8 +43,8 @@ WORKERS: Final = 3
 OPERATIONS: Final = 200
 _CLIENTS: Final = 10
 _POOLS_MAX: Final = 6
-LOAD_MS: Final = 4_000
-"""So long clients begin new things, and things go wrong."""
+_LOAD_MS: Final = (4_000, 4_000, 4_000, 10_000)
+"""Days are short or long: long enough for every patience to come to its end."""
 _STOCKED_MS: Final = 300
 """Before most of the orders, pools get something to sell."""
 
@@ -53,18 +54,21 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         seed: Decides everything that the steps leave open: who goes first, how long a byte takes.
+        load_ms: So long clients begin new things, and things go wrong.
         steps: By time.
     """
 
     seed: int
+    load_ms: int = 4_000
     steps: tuple[Step, ...]
 
 
 def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
     """Return the plan of a seed, the same for ever."""
     dice = Random(f"plan {seed}")
+    load_ms = dice.choice(_LOAD_MS)
     pools = _pools(dice)
-    wishes = [_wish(dice, pools, number) for number in range(operations)]
+    wishes = [_wish(dice, pools, number, load_ms) for number in range(operations)]
     opening = [
         Wish(
             at_ms=0,
@@ -74,8 +78,9 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
         )
         for number, pool in enumerate(pools)
     ]
-    steps = [*opening, *wishes, *_troubles(dice)]
-    return Plan(seed=seed, steps=tuple(sorted(steps, key=lambda step: step.at_ms)))
+    steps = [*opening, *wishes, *_troubles(dice, load_ms)]
+    ordered = sorted(steps, key=lambda step: step.at_ms)
+    return Plan(seed=seed, load_ms=load_ms, steps=tuple(ordered))
 
 
 def _pools(dice: Random) -> list[int]:
@@ -84,11 +89,11 @@ def _pools(dice: Random) -> list[int]:
     return [number << 8 | shard for number, shard in enumerate([*shards, shards[0]], start=1)]
 
 
-def _wish(dice: Random, pools: list[int], number: int) -> Wish:
+def _wish(dice: Random, pools: list[int], number: int, load_ms: int) -> Wish:
     draw = dice.choices(_WANTS, weights=_WEIGHTS)[0]
     keyed = dice.random() < 2 / 3
     return Wish(
-        at_ms=dice.randrange(_STOCKED_MS, LOAD_MS),
+        at_ms=dice.randrange(_STOCKED_MS, load_ms),
         client=dice.randrange(_CLIENTS),
         pool=dice.choice([pools[0], *pools]),  # one of them is the hot one
         key=f"key {number}" if keyed else None,
@@ -120,11 +125,11 @@ def _steal(dice: Random) -> Want:
     return Steal(quantity=dice.randint(1, 3))
 
 
-def _troubles(dice: Random) -> list[Trouble]:
+def _troubles(dice: Random, load_ms: int) -> list[Trouble]:
     """Draw a few kinds and some of each; one run in twelve has a quiet day."""
     kinds = dice.sample(_KINDS, k=dice.choice([0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4]))
     return [
-        draw(dice, dice.randrange(LOAD_MS))
+        draw(dice, dice.randrange(load_ms))
         for draw, most in kinds
         for _ in range(dice.randint(1, most))
     ]
@@ -167,7 +172,7 @@ def _cut(dice: Random, at_ms: int) -> Trouble:
 
 def _part(dice: Random, at_ms: int) -> Trouble:
     one, other = _two(dice)
-    return Part(at_ms=at_ms, one=one, other=other, for_ms=dice.choice([20, 500, 5_000]))
+    return Part(at_ms=at_ms, one=one, other=other, for_ms=dice.choice([20, 500, 8_000]))
 
 
 def _lag(dice: Random, at_ms: int) -> Trouble:
@@ -176,6 +181,15 @@ def _lag(dice: Random, at_ms: int) -> Trouble:
 
 def _slow(dice: Random, at_ms: int) -> Trouble:
     return Slow(at_ms=at_ms, delay_ms=dice.choice([2, 30, 400]), for_ms=dice.randint(100, 2_000))
+
+
+def _drag(dice: Random, at_ms: int) -> Trouble:
+    return Drag(
+        at_ms=at_ms,
+        place=_place(dice),
+        delay_ms=dice.choice([15, 60, 400]),
+        for_ms=dice.randint(100, 2_000),
+    )
 
 
 def _break(dice: Random, at_ms: int) -> Trouble:
@@ -191,7 +205,7 @@ def _break(dice: Random, at_ms: int) -> Trouble:
 
 
 def _crash(dice: Random, at_ms: int) -> Trouble:
-    return Crash(at_ms=at_ms, for_ms=dice.choice([0, 100, 1_500]))
+    return Crash(at_ms=at_ms, for_ms=dice.choice([0, 100, 1_500, 6_000]))
 
 
 def _jump(dice: Random, at_ms: int) -> Trouble:
@@ -228,6 +242,7 @@ _KINDS: Final[tuple[tuple[Callable[[Random, int], Trouble], int], ...]] = (
     (_part, 4),
     (_lag, 3),
     (_slow, 3),
+    (_drag, 4),
     (_break, 8),
     (_crash, 2),
     (_jump, 4),

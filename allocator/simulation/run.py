@@ -17,7 +17,7 @@ from allocator.simulation.installation import Installation
 from allocator.simulation.loop import SimulationLoop
 from allocator.simulation.mutants import mutated
 from allocator.simulation.oracle import judge
-from allocator.simulation.plan import LOAD_MS, Plan
+from allocator.simulation.plan import Plan
 from allocator.simulation.process import current_process
 from allocator.simulation.steps import Step, Wish
 from allocator.simulation.troubles import Troubles
@@ -91,7 +91,7 @@ class _Run:
             for client, wishes in sorted(_by_client(plan.steps).items())
         ]
         await troubles.run([step for step in plan.steps if not isinstance(step, Wish)])
-        await asyncio.sleep(max(0.0, began_s + LOAD_MS / 1000 - self._loop.time()))
+        await asyncio.sleep(max(0.0, began_s + plan.load_ms / 1000 - self._loop.time()))
         self._say("heal")
         troubles.heal()
         waiting = (await asyncio.wait(living, timeout=_LOAD_S))[1] if living else set()

@@ -134,6 +134,14 @@ class Slow(_Step, frozen=True):
     for_ms: int
 
 
+class Drag(_Step, frozen=True):
+    """What one worker writes to the database takes so long on the way there, for a while."""
+
+    place: int
+    delay_ms: int
+    for_ms: int
+
+
 class Break(_Step, frozen=True):
     """The next calls of one kind that a worker makes of the database end badly."""
 
@@ -163,6 +171,19 @@ class Foreign(_Step, frozen=True):
 
 
 Trouble: TypeAlias = (
-    Kill | Pause | Leave | Roll | Orphan | Cut | Part | Lag | Slow | Break | Crash | Jump | Foreign
+    Kill
+    | Pause
+    | Leave
+    | Roll
+    | Orphan
+    | Cut
+    | Part
+    | Lag
+    | Slow
+    | Drag
+    | Break
+    | Crash
+    | Jump
+    | Foreign
 )
 Step: TypeAlias = Wish | Trouble

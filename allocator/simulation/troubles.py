@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final, assert_never
@@ -15,6 +15,7 @@ from allocator.simulation.steps import (
     Break,
     Crash,
     Cut,
+    Drag,
     Foreign,
     Jump,
     Kill,
@@ -30,6 +31,7 @@ from allocator.simulation.steps import Trouble as Step
 
 _USUAL_S: Final = (0.0002, 0.0005, 0.001, 0.003)
 """What a call of the database takes on a good day, there and back and for its commit."""
+_WRITES: Final = ("append", "confirm")
 _LINE_S: Final = (0.00005, 0.0002, 0.001)
 """What bytes take between two workers."""
 
@@ -50,6 +52,7 @@ class Troubles:
         self._dice = dice
         self._slow_s: list[float] = []
         self._lag_s: list[float] = []
+        self._drag_s: defaultdict[int, list[float]] = defaultdict(list)
         self._broken: Counter[tuple[int, Operation, End]] = Counter()
         self._ends: list[asyncio.Task[None]] = []
         self._paused: list[Process] = []
@@ -74,6 +77,7 @@ class Troubles:
         installation = self._installation
         self._slow_s.clear()
         self._lag_s.clear()
+        self._drag_s.clear()
         self._broken.clear()
         installation.network.heal()
         installation.database.start()
@@ -89,22 +93,40 @@ class Troubles:
         match step:
             case Kill() | Pause() | Leave() | Roll() | Orphan() | Jump() | Foreign():
                 self._bring_upon_processes(step)
+            case Cut() | Part() | Lag():
+                self._bring_upon_lines(step)
+            case Slow() | Drag() | Break() | Crash():
+                self._bring_upon_the_database(step)
+            case _:
+                assert_never(step)
+
+    def _bring_upon_lines(self, step: Cut | Part | Lag) -> None:
+        network = self._installation.network
+        match step:
             case Cut(one=one, other=other):
                 for two in self._both(one, other):
-                    self._installation.network.cut(*two)
+                    network.cut(*two)
             case Part(one=one, other=other, for_ms=for_ms):
                 for two in self._both(one, other):
-                    self._installation.network.partition(*two)
-                self._after(for_ms, self._installation.network.heal)
+                    network.partition(*two)
+                self._after(for_ms, network.heal)
             case Lag(delay_ms=delay_ms, for_ms=for_ms):
                 self._for_a_while(self._lag_s, delay_ms / 1000, for_ms)
+            case _:
+                assert_never(step)
+
+    def _bring_upon_the_database(self, step: Slow | Drag | Break | Crash) -> None:
+        database = self._installation.database
+        match step:
             case Slow(delay_ms=delay_ms, for_ms=for_ms):
                 self._for_a_while(self._slow_s, delay_ms / 1000, for_ms)
+            case Drag(place=place, delay_ms=delay_ms, for_ms=for_ms):
+                self._for_a_while(self._drag_s[place], delay_ms / 1000, for_ms)
             case Break(place=place, operation=operation, end=end, times=times):
                 self._broken[place, operation, end] += times
             case Crash(for_ms=for_ms):
-                self._installation.database.crash()
-                self._after(for_ms, self._installation.database.start)
+                database.crash()
+                self._after(for_ms, database.start)
             case _:
                 assert_never(step)
 
@@ -137,20 +159,25 @@ class Troubles:
         """Say what becomes of one call of the database."""
         chance = self._dice.random
         slow_s = max(self._slow_s) if self._slow_s else 0.0
+        drag_s = self._drag_of(call) if self._drag_s else 0.0
         return Trouble(
-            request_s=_usual_s(chance()),
+            request_s=_usual_s(chance()) + drag_s,
             commit_s=_usual_s(chance()) + slow_s * chance(),
             reply_s=_usual_s(chance()) + slow_s * chance(),
             end=self._end_of(call) if self._broken else End.ANSWERED,
         )
 
     def _end_of(self, call: Call) -> End:
-        place = int(call.client.split()[1].split(".")[0])
+        place = _place_of(call)
         for end in End:
             if self._broken[place, call.operation, end] > 0:
                 self._broken[place, call.operation, end] -= 1
                 return end
         return End.ANSWERED
+
+    def _drag_of(self, call: Call) -> float:
+        drags_s = self._drag_s[_place_of(call)] if call.operation in _WRITES else ()
+        return max(drags_s, default=0.0) * self._dice.random()
 
     def _of_line(self, _one: Process, _other: Process) -> float:
         chance = self._dice.random
@@ -190,6 +217,11 @@ class Troubles:
             end()
 
         self._ends.append(asyncio.create_task(wait()))
+
+
+def _place_of(call: Call) -> int:
+    """Return the place of who asks; journals have the names of their processes."""
+    return int(call.client.split()[1].split(".")[0])
 
 
 def _usual_s(chance: float) -> float:

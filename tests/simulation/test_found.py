@@ -19,6 +19,7 @@ from allocator.simulation.steps import (
     Place,
     Receive,
     Step,
+    Want,
     Wish,
 )
 
@@ -28,14 +29,11 @@ POOLS = (1 << 8 | 20, 2 << 8 | 120, 3 << 8 | 220)
 
 def day(*troubles: Step) -> list[Step]:
     """Return a day with a few orders in it, and trouble."""
+    wants: list[tuple[int, Want]] = [(pool, Receive(quantity=20)) for pool in POOLS]
+    wants += [(POOLS[number % 3], Place(quantity=1)) for number in range(60)]
     orders: list[Step] = [
         Wish(at_ms=40 * number, client=number % 5, pool=pool, want=want, key=f"key {number}")
-        for number, (pool, want) in enumerate(
-            [
-                *((pool, Receive(quantity=20)) for pool in POOLS),
-                *((POOLS[number % 3], Place(quantity=1)) for number in range(60)),
-            ]
-        )
+        for number, (pool, want) in enumerate(wants)
     ]
     return sorted([*orders, *troubles], key=lambda step: step.at_ms)
 
