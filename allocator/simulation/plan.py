@@ -7,7 +7,7 @@ the rest is still a plan, which is what makes a failing one short.
 
 from collections.abc import Callable
 from random import Random
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
@@ -126,8 +126,11 @@ def _steal(dice: Random) -> Want:
 
 
 def _troubles(dice: Random, load_ms: int) -> list[Trouble]:
-    """Draw a few kinds and some of each; one run in twelve has a quiet day."""
-    kinds = dice.sample(_KINDS, k=dice.choice([0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4]))
+    """Draw a few kinds and some of each, or a theme; one run in sixteen has a quiet day."""
+    if dice.random() < _THEMED:
+        kinds = dice.choice(_THEMES)
+    else:
+        kinds = dice.sample(_KINDS, k=dice.choice([0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4]))
     return [
         draw(dice, dice.randrange(load_ms))
         for draw, most in kinds
@@ -217,6 +220,8 @@ def _foreign(dice: Random, at_ms: int) -> Trouble:
     return Foreign(at_ms=at_ms, place=_place(dice))
 
 
+_Draw: TypeAlias = Callable[[Random, int], Trouble]
+
 _WANTS: Final[list[Callable[[Random], Want]]] = [_order, _close, _look, _receive, _steal]
 _WEIGHTS: Final = [50, 20, 15, 10, 5]
 _ATTEMPTS: Final = (1, 2, 12, 12)
@@ -232,7 +237,7 @@ _SELDOM: Final[tuple[Operation, ...]] = (
     "save_snapshot",
     "resign",
 )
-_KINDS: Final[tuple[tuple[Callable[[Random, int], Trouble], int], ...]] = (
+_KINDS: Final[list[tuple[_Draw, int]]] = [
     (_kill, 4),
     (_pause, 3),
     (_leave, 4),
@@ -247,4 +252,12 @@ _KINDS: Final[tuple[tuple[Callable[[Random, int], Trouble], int], ...]] = (
     (_crash, 2),
     (_jump, 4),
     (_foreign, 1),
-)
+]
+_THEMED: Final = 1 / 4
+_THEMES: Final[list[list[tuple[_Draw, int]]]] = [
+    [(_kill, 4), (_drag, 8)],
+    [(_leave, 4), (_drag, 8)],
+    [(_leave, 4), (_kill, 2), (_break, 8)],
+    [(_pause, 4), (_kill, 4), (_cut, 4)],
+]
+"""What needs each other, and meets too seldom by chance: shards move while writes are late."""
