@@ -31,7 +31,7 @@ from allocator.simulation.steps import Close, Look, Place, Receive, Steal, Wish
 
 PRINCIPAL: Final = "shop"
 _LAST_ATTEMPTS_MAX: Final = 40
-_PATIENCE_S: Final = (0.3, 2.0, 9.0)
+_PATIENCE_S: Final = (0.3, 2.0, 9.0, 9.0)
 _BACK_OFF_S: Final = (0.01, 0.1, 0.6)
 _DIGEST_BYTES: Final = 8
 

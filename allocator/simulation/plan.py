@@ -43,7 +43,7 @@ WORKERS: Final = 3
 OPERATIONS: Final = 200
 _CLIENTS: Final = 10
 _POOLS_MAX: Final = 6
-_LOAD_MS: Final = (4_000, 4_000, 4_000, 10_000)
+_LOAD_MS: Final = (4_000, 4_000, 10_000)
 """Days are short or long: long enough for every patience to come to its end."""
 _STOCKED_MS: Final = 300
 """Before most of the orders, pools get something to sell."""
@@ -259,5 +259,6 @@ _THEMES: Final[list[list[tuple[_Draw, int]]]] = [
     [(_leave, 4), (_drag, 8)],
     [(_leave, 4), (_kill, 2), (_break, 8)],
     [(_pause, 4), (_kill, 4), (_cut, 4)],
+    [(_part, 8)],
 ]
 """What needs each other, and meets too seldom by chance: shards move while writes are late."""
