@@ -8,6 +8,7 @@ waits until they have.
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -60,12 +61,18 @@ def _sockets_in(directory: Path) -> list[Path]:
     return sorted(directory.glob("*.sock"))
 
 
+@cache
+def _build() -> str:
+    """Return what we are; to find it out takes long, and there may be many to ask."""
+    return version("allocator")
+
+
 async def retires(path: Path, sockets: Sockets) -> bool:
     """Ask the worker at a socket to leave; return whether it will."""
     link: Link[Request, Response] = Link(
         path,
         sockets=sockets,
-        hello=Hello(name="server", build=version("allocator")),
+        hello=Hello(name="server", build=_build()),
         peer=path.stem,
         responses=_responses,
         timeout_s=_ANSWER_S,

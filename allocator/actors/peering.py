@@ -162,11 +162,10 @@ class Peering:
         """Keep looking for ever; cancel to stop."""
         self.look_around()
         while True:
-            try:
-                async with asyncio.timeout(self._every_s):
-                    await self._asked.wait()
-            except TimeoutError:
-                pass
+            if not self._asked.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(self._every_s):
+                        await self._asked.wait()
             self._asked.clear()
             try:
                 await self._look()

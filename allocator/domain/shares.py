@@ -54,9 +54,10 @@ def surplus(survey: Survey, mine: frozenset[int]) -> frozenset[int]:
 
     Nothing while another server owns shards, for then nobody would take them.
     """
-    if survey.foreign:
+    share = fair_share(len(survey.peers))
+    if survey.foreign or len(mine) <= share:
         return frozenset()
-    return frozenset(sorted(mine)[fair_share(len(survey.peers)) :])
+    return frozenset(sorted(mine)[share:])
 
 
 def room(survey: Survey, mine: frozenset[int]) -> int:

@@ -167,7 +167,16 @@ class SimulationLoop(BareLoop):
         self, delay: float, *call: object, context: Context | None = None
     ) -> Due:
         """Have a function called in the process of the context after some time."""
-        return self.call_at(self._now + delay, *call, context=context)
+        at_s = self._now + delay
+        if at_s <= self._now:
+            return self.call_at(at_s, *call, context=context)
+        if context is None:  # the rest is as in `call_at`, without the way there
+            context = copy_context()
+        process = context.get(PROCESS) or self.outside
+        handle = Due(call, context, process, self, at_s)
+        self._timers_made = number = self._timers_made + 1
+        heappush(self._timers, (at_s, number, handle))
+        return handle
 
     def create_task(  # type: ignore[override]  # later versions of Python pass more
         self,
