@@ -32,7 +32,7 @@ from tests.integration.fidelity_steps import (
 )
 from tests.virtual_time import run
 
-SEQUENCES: Final = int(os.environ.get("FIDELITY_SEQUENCES", "200"))
+SEQUENCES: Final = int(os.environ.get("FIDELITY_SEQUENCES", "120"))
 FIRST: Final = int(os.environ.get("FIDELITY_FIRST", "1"))
 
 
