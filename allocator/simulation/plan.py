@@ -126,16 +126,13 @@ def _steal(dice: Random) -> Want:
 
 
 def _troubles(dice: Random, load_ms: int) -> list[Trouble]:
-    """Draw a few kinds and some of each, or a theme; one run in sixteen has a quiet day."""
+    """Draw a few kinds and some of each, or a theme; one run in eighteen has a quiet day."""
     if dice.random() < _THEMED:
-        kinds = dice.choice(_THEMES)
+        counted = dice.choice(_THEMES)
     else:
         kinds = dice.sample(_KINDS, k=dice.choice([0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4]))
-    return [
-        draw(dice, dice.randrange(load_ms))
-        for draw, most in kinds
-        for _ in range(dice.randint(1, most))
-    ]
+        counted = [(draw, dice.randint(1, most)) for draw, most in kinds]
+    return [draw(dice, dice.randrange(load_ms)) for draw, count in counted for _ in range(count)]
 
 
 def _place(dice: Random) -> int:
@@ -190,8 +187,8 @@ def _drag(dice: Random, at_ms: int) -> Trouble:
     return Drag(
         at_ms=at_ms,
         place=_place(dice),
-        delay_ms=dice.choice([15, 60, 400]),
-        for_ms=dice.randint(100, 2_000),
+        delay_ms=dice.choice([15, 60, 200, 400]),
+        for_ms=dice.randint(300, 2_500),
     )
 
 
@@ -253,10 +250,10 @@ _KINDS: Final[list[tuple[_Draw, int]]] = [
     (_jump, 4),
     (_foreign, 1),
 ]
-_THEMED: Final = 1 / 4
+_THEMED: Final = 1 / 3
 _THEMES: Final[list[list[tuple[_Draw, int]]]] = [
-    [(_kill, 4), (_drag, 8)],
-    [(_leave, 4), (_drag, 8)],
+    [(_kill, 4), (_drag, 6)],
+    [(_leave, 4), (_drag, 6)],
     [(_leave, 4), (_kill, 2), (_break, 8)],
     [(_pause, 4), (_kill, 4), (_cut, 4)],
     [(_part, 8)],
