@@ -20,8 +20,17 @@ def test_a_guard_is_back_after_the_run(name: str) -> None:
     mutant = MUTANTS[name]
     guard = getattr(mutant.owner, mutant.method)
 
-    with pytest.raises(ZeroDivisionError), mutated(name):
+    with mutated(name):
         assert getattr(mutant.owner, mutant.method) is not guard
+
+    assert getattr(mutant.owner, mutant.method) is guard
+
+
+def test_a_guard_is_back_after_a_run_that_broke_off() -> None:
+    mutant = MUTANTS["overwrite"]
+    guard = getattr(mutant.owner, mutant.method)
+
+    with pytest.raises(ZeroDivisionError), mutated("overwrite"):
         raise ZeroDivisionError
 
     assert getattr(mutant.owner, mutant.method) is guard
