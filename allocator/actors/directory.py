@@ -110,7 +110,7 @@ class Directory:
         if len(actors) > actors_max:
             actors.sort(key=attrgetter("used_ms"))
         for number, actor in enumerate(actors):
-            if number % _SWEEP_CHUNK == 0:
+            if number and number % _SWEEP_CHUNK == 0:
                 await asyncio.sleep(0)
             crowded = len(self._actors) > actors_max
             if now_ms - actor.used_ms > (_RECENT_MS if crowded else idle_ms):

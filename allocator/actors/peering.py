@@ -225,9 +225,8 @@ class Peering:
         if fresh:
             self.notify()  # and with that connect: the loss of a line tells of a death
         self._survey = survey
-        self._owners = [
-            self._links.get(addresses.get(owner, "")) if owner else None for owner in survey.owners
-        ]
+        lines = {owner: self._links.get(address) for owner, address in addresses.items()}
+        self._owners = [lines.get(owner) for owner in survey.owners]
 
     def _line_to(self, path: str, name: str) -> PeerLink:
         def lost(_name: str) -> None:
@@ -249,6 +248,8 @@ class Peering:
 
     async def _gone(self) -> set[str]:
         """Return where suspects listened that nobody answers for; the others are cleared."""
+        if not self._suspects:
+            return set()
         suspects = sorted(self._suspects)  # more may come while these are asked
         gone = {path for path in suspects if not await self._answers(path)}
         self._suspects.difference_update(set(suspects) - gone)

@@ -100,7 +100,6 @@ class Clients:
         self._learn(operation, heard)
 
     def _begin(self, *, client: int, pool: int, ask: Command | Query, key: str | None) -> Operation:
-        digest = blake2b(msgspec.msgpack.encode((pool, ask)), digest_size=_DIGEST_BYTES).digest()
         operation = Operation(
             number=len(self.operations),
             client=client,
@@ -108,7 +107,7 @@ class Clients:
             ask=ask,
             principal=PRINCIPAL if key is not None else "",
             key=key,
-            request_digest=digest if key is not None else b"",
+            request_digest=_digest_of(pool, ask) if key is not None else b"",
             attempts=[],
         )
         self.operations.append(operation)
@@ -178,6 +177,10 @@ class Clients:
     def _next_tick(self) -> int:
         self._tick += 1
         return self._tick
+
+
+def _digest_of(pool: int, ask: Command | Query) -> bytes:
+    return blake2b(msgspec.msgpack.encode((pool, ask)), digest_size=_DIGEST_BYTES).digest()
 
 
 def _give_up(answer: "asyncio.Future[Heard | None]") -> None:

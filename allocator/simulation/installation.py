@@ -6,7 +6,6 @@ before it begins, as `allocator serve` does.
 
 import asyncio
 import signal
-from collections.abc import Callable
 from random import Random
 from typing import Final
 
@@ -129,25 +128,14 @@ class Installation:
         if not open_doors:
             self._wire.call_later(self._way_s(), _tell, answer, None)
             return answer
-        worker = self._dice.choice(open_doors)
+        worker = open_doors[int(self._dice.random() * len(open_doors))]
         attempt.worker = worker.process.name
 
         def respond(heard: Heard | None) -> None:
             self._wire.call_later(self._way_s(), _tell, answer, heard)
 
-        self._wire.call_later(self._way_s(), self._deliver, worker, operation, respond)
+        worker.request(operation, respond, after_s=self._way_s())
         return answer
-
-    def _deliver(
-        self,
-        worker: WorkerProcess,
-        operation: Operation,
-        respond: Callable[[Heard | None], None],
-    ) -> None:
-        if worker.process.alive:
-            worker.process.call(worker.take, operation, respond)
-        else:
-            respond(None)
 
     def _way_s(self) -> float:
         return _WAY_S[int(self._dice.random() * len(_WAY_S))]  # a third of what `choice` takes

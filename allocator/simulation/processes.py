@@ -7,8 +7,9 @@ what a kernel does for them: processes, signals, and connections of clients.
 import asyncio
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -42,6 +43,10 @@ _LATER: Final = 75
 """As `worker_process` ends."""
 
 
+Respond: TypeAlias = Callable[[Heard | None], None]
+"""Has a client hear an answer; None is the end of the connection."""
+
+
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """What every process of an installation finds there.
 
@@ -66,7 +71,7 @@ class WorkerProcess:
     Attributes:
         accepting: Whether it takes connections of clients.
         orphaned: Whether its server is dead.
-        requests: What it has taken and not answered, each with how to hang up.
+        requests: What it has taken and not answered, each with how to answer it.
     """
 
     def __init__(  # noqa: PLR0913 (what a process is started with)
@@ -89,14 +94,15 @@ class WorkerProcess:
         self.exited: asyncio.Future[float] = loop.create_future()
         self.accepting = False
         self.orphaned = False
-        self.requests: dict[int, Callable[[], None]] = {}
+        self.requests: dict[int, Respond] = {}
         self.crew: Crew | None = None
         self._machine = machine
         self._parent = parent
         self._server = server
         self._foreign = foreign
         self._stop = asyncio.Event()
-        self._taken = 0
+        self._requested = 0
+        self._arriving: dict[int, Respond] = {}
         process.on_end(self._note_end)
         self._serving = process.spawn(self._serve(), name=f"serve {place}")
 
@@ -109,24 +115,31 @@ class WorkerProcess:
         """Send it a signal."""
         self.process.signal(number)
 
-    def take(self, operation: Operation, respond: Callable[[Heard | None], None]) -> None:
-        """Carry a client's request out; to be called in the process. None breaks the connection."""
+    def request(self, operation: Operation, respond: Respond, *, after_s: float) -> None:
+        """Have a client's request arrive after a while."""
+        self._requested = number = self._requested + 1
+        self._arriving[number] = respond
+        self.process.call_later(after_s, self._take, number, operation)
+
+    def _take(self, number: int, operation: Operation) -> None:
+        """Carry a request out."""
+        respond = self._arriving.pop(number)
         if not self.accepting or self.crew is None:
             respond(None)
             return
-        self._taken = number = self._taken + 1
-        self.requests[number] = lambda: respond(None)
-
-        def answered(answer: "asyncio.Future[Heard]") -> None:
-            heard = _heard(answer)
-            if self.requests.pop(number, None) is not None:
-                respond(heard)
-
+        self.requests[number] = respond
         try:
-            self._ask(self.crew, operation).add_done_callback(answered)
+            answer = self._ask(self.crew, operation)
         except AllocatorError as error:
             del self.requests[number]
             respond(error)
+        else:
+            answer.add_done_callback(partial(self._answer, number))
+
+    def _answer(self, number: int, answer: "asyncio.Future[Heard]") -> None:
+        heard = _heard(answer)
+        if respond := self.requests.pop(number, None):
+            respond(heard)
 
     def _ask(self, crew: Crew, operation: Operation) -> "asyncio.Future[Heard]":
         ask, actor_id = operation.ask, operation.actor_id
@@ -199,13 +212,15 @@ class WorkerProcess:
 
     def _hang_up(self) -> None:
         requests, self.requests = self.requests, {}
-        for hang_up in requests.values():
-            hang_up()
+        for respond in requests.values():
+            respond(None)
 
     def _note_end(self) -> None:
         """Do what the kernel does: hang up on clients, and tell the parent."""
         self.accepting = False
         self._hang_up()
+        for respond in self._arriving.values():
+            respond(None)
         self._parent.call(_resolve, self.exited)
 
 
