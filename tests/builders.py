@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from allocator.actors.keys import KeyedRequest
-from allocator.domain.codec import KINDS, VERSION, encode_event
+from allocator.domain.codec import KINDS, VERSIONS, encode_event
 from allocator.domain.messages import (
     Command,
     Decision,
@@ -110,7 +110,7 @@ def records_of(
             seq=seq,
             at_ms=at_ms,
             kind=kind,
-            version=VERSION,
+            version=VERSIONS[kind],
             body=body,
             principal=principal,
             idempotency_key=None,
@@ -122,7 +122,7 @@ def records_of(
                 seq=seq,
                 at_ms=at_ms,
                 kind=kind,
-                version=VERSION,
+                version=VERSIONS[kind],
                 body=body,
                 digest=digest,
                 principal=principal,

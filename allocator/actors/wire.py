@@ -9,7 +9,7 @@ from typing import TypeAlias, assert_never
 import msgspec
 
 from allocator.actors.messages import Answer, KeyReused, Noted, Outcome
-from allocator.domain.codec import KINDS, VERSION, decode_event, encode_event
+from allocator.domain.codec import KINDS, VERSIONS, decode_event, encode_event
 from allocator.domain.messages import Command, Refusal
 from allocator.domain.queries import Query, View
 from allocator.errors import (
@@ -128,7 +128,8 @@ def response_of(answer: Answer) -> Response:
     """Return what to send for an actor's answer."""
     match answer:
         case Outcome(actor_id=actor_id, seq=seq, at_ms=at_ms, event=event):
-            return Done(actor_id, seq, at_ms, KINDS[type(event)], VERSION, encode_event(event))
+            kind = KINDS[type(event)]
+            return Done(actor_id, seq, at_ms, kind, VERSIONS[kind], encode_event(event))
         case KeyReused(key=key):
             return Reused(key)
         case Noted():

@@ -19,7 +19,7 @@ from allocator.actors.actor import Actor
 from allocator.actors.messages import Answer, Envelope, Outcome, Reply
 from allocator.actors.ports import Journal
 from allocator.actors.statistics import WriterStatistics
-from allocator.domain.codec import KINDS, VERSION, encode_event
+from allocator.domain.codec import KINDS, VERSIONS, encode_event
 from allocator.domain.records import Batch, KeyName, Record, chain
 from allocator.errors import FencedError, JournalError, OutcomeUnknownError
 
@@ -86,6 +86,7 @@ class JournalWriter:
             self._turns.append(turn)
         event = outcome.event
         kind = KINDS[type(event)]
+        version = VERSIONS[kind]
         body = encode_event(event).decode()
         actor.digest = chain(
             actor.digest,
@@ -93,7 +94,7 @@ class JournalWriter:
             seq=outcome.seq,
             at_ms=outcome.at_ms,
             kind=kind,
-            version=VERSION,
+            version=version,
             body=body,
             principal=envelope.principal,
             idempotency_key=envelope.key,
@@ -104,7 +105,7 @@ class JournalWriter:
             seq=outcome.seq,
             at_ms=outcome.at_ms,
             kind=kind,
-            version=VERSION,
+            version=version,
             body=body,
             digest=actor.digest,
             principal=envelope.principal,

@@ -17,7 +17,7 @@ from allocator.domain.catalogue import (
     product_key,
     warehouse_key,
 )
-from allocator.domain.codec import VERSION
+from allocator.domain.codec import VERSIONS
 from allocator.domain.ids import shard_of
 from allocator.domain.records import GENESIS, chain
 from allocator.persistence.connections import Executor, Pool, borrowed
@@ -68,7 +68,7 @@ class _Change(msgspec.Struct, frozen=True, kw_only=True):
             self.at_ms,
             self.era,
             self.kind,
-            VERSION,
+            VERSIONS[self.kind],
             self.body,
             self.digest,
             self.principal,
@@ -174,7 +174,7 @@ class PostgresCatalogue:
             seq=seq,
             at_ms=at_ms,
             kind=kind,
-            version=VERSION,
+            version=VERSIONS[kind],
             body=body,
             principal=principal,
             idempotency_key=None,

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from allocator.domain.catalogue import pool_key, product_key
-from allocator.domain.codec import KINDS, VERSION, encode_event
+from allocator.domain.codec import KINDS, VERSIONS, encode_event
 from allocator.domain.ids import shard_of
 from allocator.domain.records import GENESIS
 from allocator.persistence.connections import connect
@@ -53,7 +53,8 @@ async def _write(
     actors = [(warehouse, "warehouse", "warehouse:main")]
     actors += [(a, "product", product_key(sku)) for a, sku in zip(products, skus, strict=True)]
     actors += [(a, "pool", pool_key("main", sku)) for a, sku in zip(pools, skus, strict=True)]
-    row = (1, now, era, VERSION, KINDS[type(event)], GENESIS, encode_event(event).decode())
+    kind = KINDS[type(event)]
+    row = (1, now, era, VERSIONS[kind], kind, GENESIS, encode_event(event).decode())
     tables: list[tuple[str, list[str], list[tuple[object, ...]]]] = [
         ("actors", ["id", "kind", "key"], [*actors]),
         (

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 
 from allocator.actors.messages import Answer, KeyReused, Noted, Outcome
-from allocator.domain.codec import KINDS, VERSION, encode_event
+from allocator.domain.codec import KINDS, VERSIONS, encode_event
 from allocator.domain.messages import Command, Event, Wake
 from allocator.domain.pool import Pool
 from allocator.domain.queries import BalanceQuery, LotQuery, OpenOrderQuery, Query, View, look
@@ -129,12 +129,13 @@ class Story:
     ) -> Outcome:
         evolve(pool, event, at_ms=self.now_ms)
         keyed = operation is not None and operation.key is not None
+        kind = KINDS[type(event)]
         row = Record(
             actor_id=next(actor_id for actor_id, each in self.rows.items() if each is rows),
             seq=pool.version,
             at_ms=self.now_ms,
-            kind=KINDS[type(event)],
-            version=VERSION,
+            kind=kind,
+            version=VERSIONS[kind],
             body=encode_event(event).decode(),
             digest=b"",
             principal=PRINCIPAL if keyed else "",

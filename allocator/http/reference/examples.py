@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from allocator.domain.catalogue import Price, Product, Warehouse
-from allocator.domain.codec import KINDS, VERSION, encode_event
+from allocator.domain.codec import KINDS, VERSIONS, encode_event
 from allocator.domain.messages import Event, OrderPlaced, StockReceived
 from allocator.http.shapes import (
     JournalEvent,
@@ -85,11 +85,12 @@ ORDERS: Final = Listing(items=[PLACED], next_cursor=None)
 
 
 def _event(seq: int, at: datetime, event: Event, *, key: str | None) -> JournalEvent:
+    kind = KINDS[type(event)]
     return JournalEvent(
         seq=seq,
         at=at,
-        kind=KINDS[type(event)],
-        version=VERSION,
+        kind=kind,
+        version=VERSIONS[kind],
         principal="",
         idempotency_key=key,
         body=msgspec.Raw(encode_event(event)),
