@@ -1,7 +1,9 @@
 """Runs of many seeds: what is asked of a process that runs some, and what it says afterwards."""
 
+import gc
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import msgspec
@@ -65,10 +67,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 def run_chunk(simulator: Simulator, chunk: Chunk) -> Report:
     """Run the seeds of a chunk."""
     started = time.process_time()
-    verdicts = [
-        run_plan(simulator, simulator.plan_of(seed), mutant=chunk.mutant)
-        for seed in range(chunk.first, chunk.first + chunk.count)
-    ]
+    verdicts: list[Verdict] = []
+    with _collector_at_rest():
+        for seed in range(chunk.first, chunk.first + chunk.count):
+            verdicts.append(run_plan(simulator, simulator.plan_of(seed), mutant=chunk.mutant))
+            gc.collect()  # now, while what there is of this run is in the processor's caches
     return Report(
         chunk=chunk,
         operations=sum(verdict.operations for verdict in verdicts),
@@ -77,6 +80,20 @@ def run_chunk(simulator: Simulator, chunk: Chunk) -> Report:
         cpu_s=time.process_time() - started,
         failed=tuple(verdict for verdict in verdicts if verdict.failures),
     )
+
+
+@contextmanager
+def _collector_at_rest() -> Iterator[None]:
+    """Have the garbage collector come when it is called, and not look at what was there before."""
+    collecting = gc.isenabled()
+    gc.disable()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if collecting:
+            gc.enable()
 
 
 def run_plan(
