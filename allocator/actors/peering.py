@@ -76,6 +76,7 @@ class Peering:
         self._every_s = every_ms / 1000
         self._links: dict[str, PeerLink] = {}
         self._owners: list[PeerLink | None] = []
+        self._owning: list[PeerLink] = []  # each once
         self._survey: Survey | None = None
         self._suspects: set[str] = set()
         self._ended: WeakSet[PeerLink] = WeakSet()  # as long as somebody holds on to them
@@ -93,7 +94,7 @@ class Peering:
         survey = self._survey
         if survey is None or self._suspects or not all(survey.owners):
             return False
-        return not any(link is not None and link.is_barred for link in self._owners)
+        return not any(link.is_barred for link in self._owning)
 
     @property
     def alone(self) -> bool:
@@ -184,7 +185,7 @@ class Peering:
         """Give up every call, and fail what waits for an owner."""
         self.closed = True
         self.changed()
-        links, self._links, self._owners = list(self._links.values()), {}, []
+        links, self._links, self._owners, self._owning = list(self._links.values()), {}, [], []
         await asyncio.gather(*self._partings, *(link.close() for link in links))
 
     async def _look(self) -> None:
@@ -227,6 +228,7 @@ class Peering:
         self._survey = survey
         lines = {owner: self._links.get(address) for owner, address in addresses.items()}
         self._owners = [lines.get(owner) for owner in survey.owners]
+        self._owning = [line for line in dict.fromkeys(self._owners) if line is not None]
 
     def _line_to(self, path: str, name: str) -> PeerLink:
         def lost(_name: str) -> None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import signal
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from itertools import product
 from random import Random
 from typing import Final, assert_never
 
@@ -31,6 +32,10 @@ from allocator.simulation.steps import Trouble as Step
 
 _USUAL_S: Final = (0.0002, 0.0005, 0.001, 0.003)
 """What a call of the database takes on a good day, there and back and for its commit."""
+_USUAL: Final = tuple(
+    Trouble(request_s=request_s, commit_s=commit_s, reply_s=reply_s)
+    for request_s, commit_s, reply_s in product(_USUAL_S, repeat=3)
+)
 _WRITES: Final = ("append", "confirm")
 _LINE_S: Final = (0.00005, 0.0002, 0.001)
 """What bytes take between two workers."""
@@ -53,7 +58,7 @@ class Troubles:
         self._slow_s: list[float] = []
         self._lag_s: list[float] = []
         self._drag_s: defaultdict[int, list[float]] = defaultdict(list)
-        self._broken: Counter[tuple[int, Operation, End]] = Counter()
+        self._broken: defaultdict[tuple[int, Operation], list[End]] = defaultdict(list)
         self._ends: list[asyncio.Task[None]] = []
         self._paused: list[Process] = []
         installation.database.trouble = self._of_call
@@ -123,7 +128,7 @@ class Troubles:
             case Drag(place=place, delay_ms=delay_ms, for_ms=for_ms):
                 self._for_a_while(self._drag_s[place], delay_ms / 1000, for_ms)
             case Break(place=place, operation=operation, end=end, times=times):
-                self._broken[place, operation, end] += times
+                self._broken[place, operation] += [end] * times
             case Crash(for_ms=for_ms):
                 database.crash()
                 self._after(for_ms, database.start)
@@ -158,26 +163,24 @@ class Troubles:
     def _of_call(self, call: Call) -> Trouble:
         """Say what becomes of one call of the database."""
         chance = self._dice.random
-        slow_s = max(self._slow_s) if self._slow_s else 0.0
-        drag_s = self._drag_of(call) if self._drag_s else 0.0
+        usual = _USUAL[int(chance() * len(_USUAL))]
+        if not (self._slow_s or self._drag_s or self._broken):
+            return usual
+        slow_s = max(self._slow_s, default=0.0)
         return Trouble(
-            request_s=_usual_s(chance()) + drag_s,
-            commit_s=_usual_s(chance()) + slow_s * chance(),
-            reply_s=_usual_s(chance()) + slow_s * chance(),
-            end=self._end_of(call) if self._broken else End.ANSWERED,
+            request_s=usual.request_s + self._drag_of(call),
+            commit_s=usual.commit_s + slow_s * chance(),
+            reply_s=usual.reply_s + slow_s * chance(),
+            end=self._end_of(call),
         )
 
     def _end_of(self, call: Call) -> End:
-        place = _place_of(call)
-        for end in End:
-            if self._broken[place, call.operation, end] > 0:
-                self._broken[place, call.operation, end] -= 1
-                return end
-        return End.ANSWERED
+        ends = self._broken.get((_place_of(call), call.operation))
+        return ends.pop(0) if ends else End.ANSWERED
 
     def _drag_of(self, call: Call) -> float:
-        drags_s = self._drag_s[_place_of(call)] if call.operation in _WRITES else ()
-        return max(drags_s, default=0.0) * self._dice.random()
+        drags_s = self._drag_s.get(_place_of(call)) if call.operation in _WRITES else None
+        return max(drags_s) * self._dice.random() if drags_s else 0.0
 
     def _of_line(self, _one: Process, _other: Process) -> float:
         chance = self._dice.random
@@ -222,7 +225,3 @@ class Troubles:
 def _place_of(call: Call) -> int:
     """Return the place of who asks; journals have the names of their processes."""
     return int(call.client.split()[1].split(".")[0])
-
-
-def _usual_s(chance: float) -> float:
-    return _USUAL_S[int(chance * len(_USUAL_S))]  # a third of what `choice` takes
