@@ -1,0 +1,167 @@
+"""Write what this release journals into the corpus: `python -m tests.corpus.make v0.1`.
+
+The real code writes the stories into a real PostgreSQL, under a clock that the stories move. What
+was written once is never written again: a file that is there stays as it is.
+"""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from hashlib import blake2b
+from pathlib import Path
+
+import msgspec
+
+from allocator.actors.keys import KeyedRequest
+from allocator.actors.messages import Answer, Envelope, Noted, Outcome
+from allocator.actors.ports import Journal
+from allocator.actors.worker import Limits, Worker
+from allocator.domain.catalogue import Price, Product, Warehouse
+from allocator.domain.ids import ACTOR_BITS, SHARD_BITS
+from allocator.domain.messages import Command, Wake
+from allocator.domain.pool import Pool
+from allocator.domain.records import Record
+from allocator.domain.replay import replay
+from allocator.persistence.catalogue import PostgresCatalogue
+from allocator.persistence.connections import Pool as ConnectionPool
+from allocator.persistence.connections import open_pool
+from allocator.persistence.embedded import EmbeddedPostgres
+from allocator.persistence.reader import JournalReader
+from tests.corpus.reading import CORPUS, FinalEntry, FinalState, final_pool, row_of
+from tests.corpus.stories import STORIES
+from tests.integration.journals import in_postgres
+
+START_MS = 1_767_225_600_123
+ERA = 1
+DRAIN_MS = 5_000
+ROWS_MAX = 1_000
+"""Of one actor."""
+
+
+class CodeOfToday:
+    """An `Author`: a worker and the catalogue on one database."""
+
+    def __init__(self, connections: ConnectionPool, journal: Journal) -> None:
+        self.now_ms = START_MS
+        self.worker = Worker(journal, clock=lambda: self.now_ms, limits=Limits())
+        self._connections = connections
+        self._catalogue = PostgresCatalogue(connections, era=ERA, clock=lambda: self.now_ms)
+
+    async def warehouse(self, code: str, *, name: str, principal: str = "") -> None:
+        warehouse = Warehouse(code=code, name=name)
+        await self._catalogue.put_warehouse(warehouse, principal=principal, overwrite=True)
+
+    async def product(
+        self, sku: str, *, name: str, price: tuple[int, str] | None = None, principal: str = ""
+    ) -> None:
+        priced = None if price is None else Price(amount=price[0], currency=price[1])
+        product = Product(sku=sku, name=name, price=priced)
+        await self._catalogue.put_product(product, principal=principal, overwrite=True)
+
+    async def pool(self, sku: str, *, warehouse: str = "main") -> int:
+        found = await self._catalogue.open_pool(warehouse, sku)
+        assert found is not None
+        return found.actor_id
+
+    async def last_pool(self, sku: str) -> int:
+        greatest = (1 << ACTOR_BITS - SHARD_BITS) - 1
+        await self._connections.execute(f"SELECT setval('actor_numbers', {greatest}, false)")
+        return await self.pool(sku)
+
+    async def ask(
+        self, actor_id: int, command: Command, *, principal: str = "", key: str | None = None
+    ) -> int:
+        answer = await self._answer(actor_id, command, principal=principal, key=key)
+        assert isinstance(answer, Outcome), answer
+        return answer.seq
+
+    async def wake(self, actor_id: int) -> None:
+        answer = await self._answer(actor_id, Wake(), principal="", key=None)
+        assert isinstance(answer, Noted), answer  # whatever comes first wakes a pool: this, too
+
+    async def refused(self, actor_id: int, command: Command) -> None:
+        answer = await self._answer(actor_id, command, principal="", key=None)
+        assert not isinstance(answer, Outcome | Noted), answer
+
+    async def _answer(
+        self, actor_id: int, command: Command, *, principal: str, key: str | None
+    ) -> Answer:
+        if key is None:
+            reply: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            self.worker.directory.get(actor_id).tell(Envelope(command, reply, principal))
+            return await reply
+        digest = blake2b(repr(command).encode(), digest_size=16).digest()
+        request = KeyedRequest(actor_id, command, principal, key, digest)
+        return await self.worker.ask_once(request)
+
+
+@asynccontextmanager
+async def code_of_today(url: str) -> AsyncIterator[CodeOfToday]:
+    """Serve an empty database, with nothing on the worker's side that a story does not cause."""
+    async with in_postgres(url, dead_after_ms=600_000) as journals:
+        connections = await open_pool(url, size=2)
+        try:
+            author = CodeOfToday(connections, await journals.open())
+            await author.worker.start()
+            for task in author.worker.tasks:
+                if task.get_name() != "journal writer":
+                    task.cancel()
+            yield author
+            await author.worker.stop(drain_ms=DRAIN_MS)
+        finally:
+            connections.terminate()
+
+
+async def written(url: str) -> tuple[list[Record], dict[int, FinalState]]:
+    """Have every story told; return all rows by actor and seq, and what became of the actors."""
+    async with code_of_today(url) as author:
+        for story in STORIES:
+            await story(author)
+    connections = await open_pool(url, size=1)
+    try:
+        rows: list[Record] = []
+        finals: dict[int, FinalState] = {}
+        for actor_id, kind, key in await connections.fetch(
+            "SELECT id, kind, key FROM actors ORDER BY id"
+        ):
+            page = await JournalReader(connections).page(actor_id, after_seq=0, limit=ROWS_MAX)
+            assert len(page) < ROWS_MAX
+            rows += page
+            finals[actor_id] = final_of(kind, key, page)
+    finally:
+        connections.terminate()
+    return rows, finals
+
+
+def final_of(kind: str, key: str, records: Sequence[Record]) -> FinalState:
+    """Return what an actor's rows add up to."""
+    if kind == "pool":
+        pool = Pool()
+        replay(pool, records)
+        return final_pool(key, pool)
+    row = records[-1]
+    contents = msgspec.json.decode(row.body)
+    state = {"actor": "entry", "kind": kind, "key": key, "version": row.seq, "contents": contents}
+    return msgspec.convert(state, FinalEntry)
+
+
+def main(release: str) -> None:
+    """Make the files of a release, unless they are there."""
+    rows_at, finals_at = CORPUS / f"{release}.ndjson", CORPUS / f"{release}.json"
+    if rows_at.exists() or finals_at.exists():
+        sys.exit(f"{release} is in the corpus already, for ever: name the release that comes next")
+    with tempfile.TemporaryDirectory(prefix="allocator-corpus-") as directory:
+        Path(directory).chmod(0o755)  # run by root, PostgreSQL runs under another account
+        with EmbeddedPostgres(Path(directory) / "data") as server:
+            rows, finals = asyncio.run(written(server.dsn))
+    rows_at.write_bytes(b"".join(msgspec.json.encode(row_of(row)) + b"\n" for row in rows))
+    finals_at.write_bytes(msgspec.json.format(msgspec.json.encode(finals), indent=1) + b"\n")
+    for path in (rows_at, finals_at):
+        digest = blake2b(path.read_bytes(), digest_size=16).hexdigest()
+        sys.stdout.write(f'    "{path.name}": "{digest}",\n')
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
