@@ -29,7 +29,7 @@ LIMITS: Final = Limits(
     mailbox_max=24,
     worker_max=64,
     batch_max=16,
-    idle_ms=1_500,
+    idle_ms=2_500,
     snapshot_events=6,
     heartbeat_ms=500,
 )

@@ -102,8 +102,11 @@ class Transaction:
     # For its caller.
 
     def send(self) -> None:
-        """Have it arrive when it does."""
-        self._host.later(self._trouble.request_s, self.begin)
+        """Have it arrive when it does; at once, if nothing takes time."""
+        if self._trouble.request_s:
+            self._host.later(self._trouble.request_s, self.begin)
+        else:
+            self.begin()
 
     async def answer(self, *, timeout_s: float) -> object:
         """Return the result.
