@@ -1,7 +1,8 @@
 """Write what this release journals into the corpus: `python -m tests.corpus.make v0.1`.
 
 The real code writes the stories into a real PostgreSQL, under a clock that the stories move. What
-was written once is never written again: a file that is there stays as it is.
+was written once is never written again: a file that is there stays as it is, and what is new goes
+into one of another name, `v0.2`, or `v0.2b` if that is there. The digests it prints go to the test.
 """
 
 import asyncio

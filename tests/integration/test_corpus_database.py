@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from allocator.domain.codec import VERSIONS
 from allocator.domain.pool import Pool
 from allocator.domain.records import StoredSnapshot
 from allocator.domain.replay import replay
@@ -15,6 +16,7 @@ from allocator.persistence.installation import open_installation
 from allocator.persistence.migrate import migrate
 from allocator.persistence.projection import Projection
 from allocator.persistence.reader import JournalReader
+from tests.corpus.make import written
 from tests.corpus.reading import (
     FinalPool,
     FinalState,
@@ -148,3 +150,11 @@ async def test_a_snapshot_of_another_schema_version_is_ignored(database_url: str
 
     assert kept == [10, 3, None]
     assert final.version > 20
+
+
+async def test_the_next_release_can_have_its_rows_written(database_url: str) -> None:
+    """Every kind, under the version of today; `tests.corpus.make` is all it takes."""
+    rows, finals = await written(database_url)
+
+    assert {(row.kind, row.version) for row in rows} == set(VERSIONS.items())
+    assert {row.actor_id for row in rows} == set(finals)

@@ -76,7 +76,7 @@ def test_no_file_of_the_corpus_ever_changes() -> None:
 
 
 def test_every_version_of_every_kind_is_in_the_corpus() -> None:
-    """One that is missing is not recovered anywhere: have the next release write its rows."""
+    """Of a new one, `python -m tests.corpus.make` writes rows, into a file of their own."""
     known = {(kind, version) for kind, last in VERSIONS.items() for version in range(1, last + 1)}
 
     assert {(row.kind, row.version) for row in ROWS} == known
