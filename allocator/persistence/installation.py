@@ -7,7 +7,7 @@ import msgspec
 
 from allocator.domain.ids import SECRET_BYTES
 from allocator.errors import UsageError
-from allocator.persistence.connections import Connection
+from allocator.persistence.connections import Connection, Executor
 
 _SAFETY: Final = ("fsync", "full_page_writes")
 
@@ -18,6 +18,12 @@ SET era = installation.era
         + (installation.system_identifier <> excluded.system_identifier)::int,
     system_identifier = excluded.system_identifier
 RETURNING id_secret, era
+"""
+
+# Where no server has started since it moved here, all eras that it knows are former ones.
+_FIND: Final = """
+SELECT id_secret, era + (installation.system_identifier <> control.system_identifier)::int AS era
+FROM installation, pg_control_system() AS control
 """
 
 
@@ -58,3 +64,19 @@ async def refuse_unsafe_storage(connection: Connection) -> None:
                 f"PostgreSQL runs with {setting} = off, so a crash may lose what was acknowledged; "
                 "turn it on, or pass --trust-storage if the provider takes care of it"
             )
+
+
+async def find_installation(connection: Executor) -> Installation:
+    """Read the installation, changing nothing.
+
+    Raises:
+        UsageError: No server has ever served from this database.
+    """
+    if await connection.fetchval("SELECT to_regclass('installation')") is None:
+        row = None
+    else:
+        row = await connection.fetchrow(_FIND)
+    if row is None:
+        raise UsageError("nothing is stored in this database yet: `allocator serve` prepares it")
+    version = await connection.fetchval("SHOW server_version")
+    return Installation(id_secret=row["id_secret"], era=row["era"], server_version=version)

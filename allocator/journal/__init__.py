@@ -1,0 +1,1 @@
+"""What happened, to what, when and by whom: the journal as people read it."""

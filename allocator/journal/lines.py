@@ -1,0 +1,190 @@
+"""What happened as one line: in words, or as a JSON object."""
+
+import json
+from datetime import datetime
+from typing import Final, assert_never
+
+import msgspec
+
+from allocator.domain.ids import IdSeal
+from allocator.domain.messages import (
+    LotExpired,
+    OrderCancelled,
+    OrderDispatched,
+    OrderPlaced,
+    Picks,
+    StockReceived,
+)
+from allocator.domain.pool import Balance
+from allocator.domain.records import Record
+from allocator.journal.happenings import Happening, LotState, Meaning, Named, State, thing_of
+from allocator.journal.times import text_of, time_of
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class _After(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The state of what was asked for: `status` of an order, units of a lot or a pool."""
+
+    status: str | None = None
+    available: int | None = None
+    ordered: int | None = None
+    held: int | None = None
+    expired: int | None = None
+    on_hand: int | None = None
+
+
+class _Object(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of `--json`; its fields are the members, in this order.
+
+    Attributes:
+        thing: `order`, `stock`, `warehouse` or `product`; None where a newer release knows more.
+        id: Of the order or the stock, as the API gives it.
+        body: As it is stored: lots and orders are named by their seq in this pool.
+    """
+
+    position: str | msgspec.UnsetType
+    at: datetime
+    warehouse: str | None
+    product: str | None
+    seq: int
+    kind: str
+    version: int
+    thing: str | None
+    id: str | None
+    principal: str
+    idempotency_key: str | None
+    body: msgspec.Raw
+    after: _After | msgspec.UnsetType
+
+
+def in_json(happening: Happening, *, ids: IdSeal) -> str:
+    """Return it as an object, with everything that is stored about it."""
+    record, place = happening.record, happening.place
+    thing, thing_id = _sealed(happening, ids)
+    told = _Object(
+        position=happening.position or msgspec.UNSET,
+        at=time_of(record.at_ms),
+        warehouse=place.warehouse,
+        product=place.product,
+        seq=record.seq,
+        kind=record.kind,
+        version=record.version,
+        thing=thing,
+        id=thing_id,
+        principal=record.principal,
+        idempotency_key=record.idempotency_key,
+        body=msgspec.Raw(record.body.encode()),
+        after=msgspec.UNSET if happening.after is None else _after(happening.after),
+    )
+    return _encode(told).decode()
+
+
+def in_words(happening: Happening, *, ids: IdSeal) -> str:
+    """Return it as people read it: when, where, which row, what, of which thing, by whom."""
+    record = happening.record
+    thing, thing_id = _sealed(happening, ids)
+    parts = [
+        text_of(record.at_ms),
+        str(happening.place),
+        f"#{record.seq}",
+        _said(happening.meaning, record),
+    ]
+    if thing_id is not None:
+        parts.append(f"{thing} {thing_id}")
+    if record.principal:
+        parts.append(f"by {_plain(record.principal)}")
+    if record.idempotency_key is not None:
+        parts.append(f"key {_plain(record.idempotency_key)}")
+    if happening.after is not None:
+        parts.append(f"→ {state_in_words(happening.after)}")
+    return "  ".join(parts)
+
+
+def state_in_words(state: State) -> str:
+    """Return what has become of an order, a lot or a pool."""
+    match state:
+        case str():
+            return state
+        case LotState():
+            numbers = {"available": state.available, "ordered": state.ordered}
+        case Balance():
+            numbers = {"available": state.available, "ordered": state.ordered, "held": state.held}
+        case _:
+            assert_never(state)
+    numbers |= {"expired": state.expired}
+    told = [f"{units} {name}" for name, units in numbers.items() if units]
+    return ", ".join([*told, f"{state.on_hand} on hand"])
+
+
+def _after(state: State) -> _After:
+    match state:
+        case str():
+            return _After(status=state)
+        case LotState():
+            held = None
+        case Balance():
+            held = state.held
+        case _:
+            assert_never(state)
+    return _After(
+        available=state.available,
+        ordered=state.ordered,
+        held=held,
+        expired=state.expired,
+        on_hand=state.on_hand,
+    )
+
+
+def _sealed(happening: Happening, ids: IdSeal) -> tuple[str | None, str | None]:
+    thing, seq = thing_of(happening)
+    return thing, None if seq is None else ids.seal(happening.record.actor_id, seq)
+
+
+def _said(meaning: Meaning, record: Record) -> str:
+    match meaning:
+        case StockReceived():
+            said = _received(meaning)
+        case OrderPlaced(customer=customer):
+            whose = "" if customer is None else f" for {_plain(customer)}"
+            said = f"ordered {meaning.quantity}{whose}: {_picked(meaning.picks)}"
+        case OrderDispatched():
+            said = f"dispatched {meaning.quantity}: {_picked(meaning.picks)}"
+        case OrderCancelled():
+            said = f"cancelled {meaning.quantity}: {_picked(meaning.picks)}"
+        case LotExpired():
+            said = f"expired {meaning.quantity} of #{meaning.lot}"
+        case Named(name=name, price=price):
+            cost = "" if price is None else f", price {price.amount} {price.currency}"
+            said = f"named {_quoted(name)}{cost}"
+        case None:
+            said = f"{_plain(record.kind)} version {record.version}: {_plain(record.body)}"
+        case _:
+            assert_never(meaning)
+    return said
+
+
+def _received(event: StockReceived) -> str:
+    said = f"received {event.quantity}"
+    if event.lot is not None:
+        said += f", lot {_plain(event.lot)}"
+    if event.expires_at_ms is not None:
+        said += f", expires {text_of(event.expires_at_ms)}"
+    if event.reference is not None:
+        said += f", reference {_plain(event.reference)}"
+    return said
+
+
+def _picked(picks: Picks) -> str:
+    """Name lots by the row that received them: `5 of #2, 2 of #1`."""
+    return ", ".join(f"{units} of #{lot}" for lot, units in picks)
+
+
+def _plain(text: str) -> str:
+    """Return a text that is one word, or quoted: it came from a client."""
+    return text if text.isprintable() and " " not in text else _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    """Return a text in quotes, with nothing in it that a terminal would obey."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())

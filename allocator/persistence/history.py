@@ -1,0 +1,81 @@
+"""The history of one actor, or of one order or lot in it, for people: whole rows, oldest first."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from allocator.domain.records import Record
+from allocator.persistence.connections import Pool, borrowed, open_pool
+from allocator.persistence.installation import Installation, find_installation
+from allocator.persistence.reader import JournalReader, record_of
+from allocator.persistence.statements import statement
+
+_PAGE_ROWS: Final = 2_000
+_LOOKED_AT_ROWS: Final = 50_000
+"""Rows that PostgreSQL searches in one go: a tenth of a second's work."""
+
+
+class History:
+    """What the journal holds about single things.
+
+    Every method raises `JournalError` when the database does not answer.
+    """
+
+    def __init__(self, pool: Pool, installation: Installation) -> None:
+        self.installation = installation
+        self._pool = pool
+        self._reader = JournalReader(pool)
+
+    async def actor_of(self, key: str) -> int | None:
+        """Return the actor of a key, or None if there is none."""
+        async with borrowed(self._pool) as connection:
+            found = await connection.fetchval(statement("actor_of"), key)
+        return None if found is None else int(found)
+
+    async def key_of(self, actor_id: int) -> str | None:
+        """Return the key of an actor, or None if there is none of this id."""
+        async with borrowed(self._pool) as connection:
+            rows = await connection.fetch(statement("actor_keys"), [actor_id])
+        return str(rows[0]["key"]) if rows else None
+
+    async def record(self, actor_id: int, seq: int) -> Record | None:
+        """Return one row, or None if there is none."""
+        found = await self._reader.page(actor_id, after_seq=seq - 1, limit=1)
+        return found[0] if found and found[0].seq == seq else None
+
+    async def records(self, actor_id: int) -> AsyncIterator[Sequence[Record]]:
+        """Yield all rows of an actor, in chunks; none is empty."""
+        after = 0
+        while rows := await self._reader.page(actor_id, after_seq=after, limit=_PAGE_ROWS):
+            yield rows
+            after = rows[-1].seq
+
+    async def mentions(self, actor_id: int, seq: int) -> AsyncIterator[Sequence[Record]]:
+        """Yield, from row `seq` on, it and all rows that may be about what it made.
+
+        Others may be among them; chunks may be empty, and hold 50,000 rows at most.
+        """
+        async with borrowed(self._pool) as connection:
+            last = await connection.fetchval(statement("last_seq"), actor_id)
+        for after in range(seq - 1, last, _LOOKED_AT_ROWS):
+            up_to = after + _LOOKED_AT_ROWS
+            async with borrowed(self._pool) as connection:
+                rows = await connection.fetch(statement("mentions"), actor_id, seq, after, up_to)
+            yield [record_of(row) for row in rows]
+
+
+@asynccontextmanager
+async def open_history(url: str) -> AsyncIterator[History]:
+    """Have the histories of a database's things.
+
+    Raises:
+        JournalError: The database does not answer.
+        UsageError: There is no journal in it.
+    """
+    pool = await open_pool(url, size=1)
+    try:
+        async with borrowed(pool) as connection:
+            installation = await find_installation(connection)
+        yield History(pool, installation)
+    finally:
+        pool.terminate()
