@@ -1,6 +1,7 @@
 """A server starts at once, however many pools there are, and keeps in memory what is in use."""
 
 import asyncio
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,8 @@ from tests.builders import received
 from tests.integration.serving import Server, until
 from tests.integration.workers import several
 
+POOLS = int(os.environ.get("POOLS", "20000"))
+"""A million take some minutes to write, and as little time to start with as a thousand."""
 ACTORS_MAX = 50
 WORKERS = 2
 ASKED = 600
@@ -99,7 +102,7 @@ async def each_is_right(server: Server, skus: Sequence[str], *, available: int) 
     await asyncio.gather(*(read(sku) for sku in skus))
 
 
-@pytest.mark.parametrize("pools", [20_000])
+@pytest.mark.parametrize("pools", [POOLS])
 async def test_a_server_with_very_many_pools_holds_only_those_in_use(
     database_url: str, tmp_path: Path, pools: int
 ) -> None:
