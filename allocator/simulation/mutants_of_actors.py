@@ -10,7 +10,6 @@ from allocator.actors.directory import Directory
 from allocator.actors.forwarding import Forwarded
 from allocator.actors.keys import KeyedRequest, Keys
 from allocator.actors.messages import Answer, Envelope, Outcome, Reply
-from allocator.actors.peering import Peering
 from allocator.actors.worker import Worker
 from allocator.actors.writer import JournalWriter, Question, _Turn
 from allocator.errors import AllocatorError, JournalError
@@ -154,13 +153,6 @@ def _forget_the_dates(_: Method) -> Method:
     return mutant
 
 
-def _believe_every_no(_: Method) -> Method:
-    def mutant(_self: Peering, _link: object) -> bool:
-        return True
-
-    return mutant
-
-
 def _passivate_what_is_busy(_: Method) -> Method:
     async def mutant(self: Directory, actor: Actor) -> None:
         if actor.pool is not None and self._actors.get(actor.actor_id) is actor:
@@ -254,12 +246,6 @@ ACTOR_MUTANTS: Final[dict[str, Mutant]] = {
         owner=Actor,
         method="drain",
         make=_forget_the_dates,
-    ),
-    "believe every no": Mutant(
-        rule="a no is passed on only if nobody is left who may yet do it",
-        owner=Peering,
-        method="has_ended",
-        make=_believe_every_no,
     ),
     "passivate what is busy": Mutant(
         rule="an actor leaves memory only when nothing of it is under way",
