@@ -9,6 +9,8 @@ import signal
 from random import Random
 from typing import Final
 
+import msgspec
+
 from allocator.orphans import retires
 from allocator.persistence.memory.database import MemoryDatabase
 from allocator.simulation.history import Attempt, Heard, Operation
@@ -16,13 +18,13 @@ from allocator.simulation.loop import SimulationLoop
 from allocator.simulation.network import Network
 from allocator.simulation.plan import WORKERS
 from allocator.simulation.process import Process
-from allocator.simulation.processes import DRAIN_S, Machine, WorkerProcess
+from allocator.simulation.processes import DRAIN_S, LIMITS, Machine, WorkerProcess
 from allocator.supervision.backoff import Backoff
 from allocator.supervision.child import Program
 from allocator.supervision.place import Patience
 from allocator.supervision.supervisor import Supervisor
 
-_DEAD_AFTER_MS: Final = 2_000
+_DEAD_AFTER_MS: Final = 1_200
 _START_S: Final = (0.02, 0.05, 0.3)
 """What starting a process takes."""
 _WAY_S: Final = (0.0, 0.0002, 0.0005, 0.002, 0.03)
@@ -42,7 +44,7 @@ class Installation:
         failures: What a server did that it must never do.
     """
 
-    def __init__(self, loop: SimulationLoop, *, dice: Random) -> None:
+    def __init__(self, loop: SimulationLoop, *, dice: Random, idle_ms: int) -> None:
         self.network = Network(loop, dice)
         self.database_process = loop.process("database")
         self.database = MemoryDatabase(
@@ -59,7 +61,10 @@ class Installation:
         self._wire = loop.outside
         self._dice = dice
         self._machine = Machine(
-            database=self.database, sockets=self.network.sockets(), failures=self.failures
+            database=self.database,
+            sockets=self.network.sockets(),
+            failures=self.failures,
+            limits=msgspec.structs.replace(LIMITS, idle_ms=idle_ms),
         )
         self._servers = 0
         self._pids = 0

@@ -16,9 +16,12 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
         owner: The class whose method keeps it.
         method: By name.
         make: Makes the method without it from the one with it.
+        behind: Name of the mutant whose guard stands before this one, and has to be off as well,
+            or this one would have nothing to do.
     """
 
     rule: str
     owner: type
     method: str
     make: Callable[[Method], Method]
+    behind: str | None = None

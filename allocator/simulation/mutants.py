@@ -5,7 +5,7 @@ simulator is blind in one eye.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Final
 
 from allocator.simulation.mutant import Mutant
@@ -24,8 +24,9 @@ def mutated(name: str) -> Iterator[None]:
     """
     mutant = MUTANTS[name]
     original = getattr(mutant.owner, mutant.method)
-    setattr(mutant.owner, mutant.method, mutant.make(original))
-    try:
-        yield
-    finally:
-        setattr(mutant.owner, mutant.method, original)
+    with mutated(mutant.behind) if mutant.behind else nullcontext():
+        setattr(mutant.owner, mutant.method, mutant.make(original))
+        try:
+            yield
+        finally:
+            setattr(mutant.owner, mutant.method, original)

@@ -68,6 +68,7 @@ TABLE_MUTANTS: Final[dict[str, Mutant]] = {
         owner=Tables,
         method="clashes",
         make=_overwrite,
+        behind="admit the fenced",
     ),
     "admit the fenced": Mutant(
         rule="a fenced incarnation can never append or confirm again",

@@ -42,6 +42,8 @@ from allocator.simulation.steps import (
 WORKERS: Final = 3
 OPERATIONS: Final = 200
 _CLIENTS: Final = 10
+_IDLE_MS: Final = (2_500, 2_500, 2_500, 2_500, 2_500, 2_500, 2_500, 250)
+"""To look for who is idle takes most of a run if it is done often."""
 _POOLS_MAX: Final = 6
 _LOAD_MS: Final = (4_000, 4_000, 10_000)
 """Days are short or long: long enough for every patience to come to its end."""
@@ -54,12 +56,14 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         seed: Decides everything that the steps leave open: who goes first, how long a byte takes.
+        idle_ms: After so long without a message, actors leave memory.
         load_ms: So long clients begin new things, and things go wrong.
         steps: By time.
     """
 
     seed: int
     load_ms: int = 4_000
+    idle_ms: int = 2_500
     steps: tuple[Step, ...]
 
 
@@ -80,7 +84,8 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
     ]
     steps = [*opening, *wishes, *_troubles(dice, load_ms)]
     ordered = sorted(steps, key=lambda step: step.at_ms)
-    return Plan(seed=seed, load_ms=load_ms, steps=tuple(ordered))
+    idle_ms = dice.choice(_IDLE_MS)
+    return Plan(seed=seed, load_ms=load_ms, idle_ms=idle_ms, steps=tuple(ordered))
 
 
 def _pools(dice: Random) -> list[int]:
@@ -150,7 +155,7 @@ def _kill(dice: Random, at_ms: int) -> Trouble:
 
 
 def _pause(dice: Random, at_ms: int) -> Trouble:
-    return Pause(at_ms=at_ms, place=_place(dice), for_ms=dice.choice([5, 50, 1_000, 4_000]))
+    return Pause(at_ms=at_ms, place=_place(dice), for_ms=dice.choice([5, 50, 800, 2_500, 5_000]))
 
 
 def _leave(dice: Random, at_ms: int) -> Trouble:
@@ -256,6 +261,7 @@ _THEMES: Final[list[list[tuple[_Draw, int]]]] = [
     [(_leave, 4), (_drag, 6)],
     [(_leave, 4), (_kill, 2), (_break, 8)],
     [(_pause, 4), (_kill, 4), (_cut, 4)],
+    [(_pause, 5)],
     [(_part, 8)],
 ]
 """What needs each other, and meets too seldom by chance: shards move while writes are late."""

@@ -29,7 +29,6 @@ LIMITS: Final = Limits(
     mailbox_max=24,
     worker_max=64,
     batch_max=16,
-    idle_ms=2_500,
     snapshot_events=6,
     heartbeat_ms=500,
 )
@@ -57,6 +56,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     database: MemoryDatabase
     sockets: Sockets
     failures: list[str]
+    limits: Limits = LIMITS
 
 
 class WorkerProcess:
@@ -191,7 +191,7 @@ class WorkerProcess:
         journal.violations = self._machine.failures
         return crew_of(
             Outside(clock=self.process.now_ms, journal=journal, sockets=self._machine.sockets),
-            limits=LIMITS,
+            limits=self._machine.limits,
             hello=hello,
             address=self.address,
             figures=bytes,

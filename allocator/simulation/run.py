@@ -54,7 +54,7 @@ class _Run:
         self._dice = Random(f"chance {plan.seed}")
         self._people = self._loop.process("people")
         self._note = note
-        self._installation = Installation(self._loop, dice=self._dice)
+        self._installation = Installation(self._loop, dice=self._dice, idle_ms=plan.idle_ms)
         self._clients = Clients(
             self._loop,
             send=self._installation.send,
