@@ -62,6 +62,7 @@ class Follower:
         self._left = wish.limit
         self._places: dict[int, Place] = {}
         self._in_the_way: tuple[int, int] = (0, 0)
+        self._is_away = False
         self.reached: Position | None = wish.after
 
     async def run(self) -> None:
@@ -78,11 +79,14 @@ class Follower:
             except JournalError as error:
                 if not self._wish.follow or self.reached is None:
                     raise
-                self._output.warn(f"{error}; trying again")
+                if not self._is_away:
+                    self._output.warn(f"{error}; trying again")
+                self._is_away = True
             await asyncio.sleep(_RETRY_S)
 
     async def _show(self, tail: Tail) -> None:
         await self._refuse_unknown_names(tail)
+        self._is_away = False
         ids = IdSeal(tail.installation.id_secret)
         if self.reached is None:
             self.reached = await self._beginning(tail)
@@ -173,8 +177,8 @@ def held_back_by(held_back: HeldBack) -> str:
         held_back.state or "",
         f"for {held_back.lasted_ms // 1000} s" if held_back.lasted_ms is not None else "",
     ]
+    rows = "1 row is" if held_back.events == 1 else f"{held_back.events} rows are"
     about = ", ".join(fact for fact in facts if fact)
     return (
-        f"{held_back.events} rows are held back by {whose}{f' ({about})' if about else ''}, "
-        f"which has not ended: {ends}"
+        f"{rows} held back by {whose}{f' ({about})' if about else ''}, which has not ended: {ends}"
     )

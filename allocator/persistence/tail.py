@@ -173,26 +173,26 @@ class Tail:
         """
         at_ms -= _CLOCKS_APART_MS
         for era in range(self._era, 0, -1):
-            if await self._is_before(Position(era, 0, 0, 0), at_ms):
+            if await self._is_before(at_ms, era=era, xid=0):
                 return await self._first_not_before(era, at_ms)
         return START
 
     async def _first_not_before(self, era: int, at_ms: int) -> Position:
         low, high = 0, 1
-        while await self._is_before(Position(era, high, 0, 0), at_ms):
+        while await self._is_before(at_ms, era=era, xid=high):
             low, high = high, 2 * high
         while high - low > 1:
             middle = (low + high) // 2
-            if await self._is_before(Position(era, middle, 0, 0), at_ms):
+            if await self._is_before(at_ms, era=era, xid=middle):
                 low = middle
             else:
                 high = middle
         return Position(era, high, 0, 0)
 
-    async def _is_before(self, position: Position, at_ms: int) -> bool:
-        """Say whether the first row of the era after a position happened before a time."""
-        found = await self._fetch("tail_probe", position.era, str(position.xid), self._era)
-        return bool(found) and found[0]["era"] == position.era and found[0]["at"] < at_ms
+    async def _is_before(self, at_ms: int, *, era: int, xid: int) -> bool:
+        """Say whether the first row of an era from a transaction on happened before a time."""
+        found = await self._fetch("tail_probe", era, str(xid), self._era)
+        return bool(found) and found[0]["at"] < at_ms
 
     async def held_back(self) -> HeldBack | None:
         """Say what keeps committed rows from being settled, or None if nothing does."""

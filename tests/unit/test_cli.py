@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from allocator.cli import PREFIX, commands
+from allocator.cli import PREFIX, all_commands, commands
 from allocator.config import Config, flag
 from allocator.replay.patience import PATIENCE_S
 
@@ -160,6 +160,10 @@ def test_without_a_command_it_shows_the_commands() -> None:
         (["simulate", "--trace"], {}, "say which with --seed"),
         (["simulate", "--mutant", "no such"], {}, "there is no mutant 'no such'"),
         (["simulate"], {"ALLOCATOR_SEDE": "1"}, "did you mean ALLOCATOR_SEED"),
+        (["journal", "tial"], {}, "No such command 'tial'"),
+        (["journal", "tail", "--limit", "0"], {}, "0 is not in the range"),
+        (["journal", "tail"], {"ALLOCATOR_FOLOW": "1"}, "did you mean ALLOCATOR_FOLLOW"),
+        (["journal", "show"], {}, "Missing argument 'ID'"),
     ],
 )
 def test_a_mistake_stops_the_start_with_one_sentence(
@@ -206,7 +210,7 @@ def test_a_replay_is_as_patient_as_its_own_default() -> None:
 def test_every_option_of_every_command_has_a_variable() -> None:
     nameless = [
         option.name
-        for command in commands.commands.values()
+        for command in all_commands(commands)
         for option in command.params
         if isinstance(option, click.Option) and option.envvar != PREFIX + str(option.name).upper()
     ]

@@ -1,0 +1,191 @@
+"""Rows as lines: every kind in words, and nothing in them that a terminal would obey."""
+
+import json
+from typing import get_args
+
+import pytest
+
+from allocator.domain.codec import KINDS
+from allocator.domain.ids import IdSeal
+from allocator.domain.messages import (
+    Event,
+    LotExpired,
+    OrderCancelled,
+    OrderDispatched,
+    OrderPlaced,
+    StockReceived,
+)
+from allocator.domain.pool import Balance
+from allocator.domain.records import Record
+from allocator.errors import UsageError
+from allocator.journal.happenings import Happening, LotState, Place, meaning_of
+from allocator.journal.lines import in_json, in_words, state_in_words
+from allocator.journal.times import parse_time, text_of
+from tests.builders import ACTOR, HOUR_MS, NOW_MS, records_of
+
+IDS = IdSeal(bytes(32))
+WHEN = "2023-11-14T22:13:20.000Z"
+TEA = Place("main", "tea")
+
+EVENTS: list[tuple[Event, str]] = [
+    (StockReceived(quantity=5), "received 5"),
+    (
+        StockReceived(quantity=5, lot="B7", expires_at_ms=NOW_MS, reference="PO 1"),
+        f'received 5, lot B7, expires {WHEN}, reference "PO 1"',
+    ),
+    (OrderPlaced(quantity=3, picks=((2, 1), (1, 2))), "ordered 3: 1 of #2, 2 of #1"),
+    (OrderPlaced(quantity=3, picks=((2, 3),), customer="ada"), "ordered 3 for ada: 3 of #2"),
+    (OrderDispatched(order=9, quantity=3, picks=((2, 3),)), "dispatched 3: 3 of #2"),
+    (OrderCancelled(order=9, quantity=3, picks=((2, 3),)), "cancelled 3: 3 of #2"),
+    (LotExpired(lot=2, quantity=3), "expired 3 of #2"),
+]
+
+
+def row(  # noqa: PLR0913 (one argument a column)
+    kind: str,
+    body: str,
+    *,
+    seq: int = 1,
+    version: int = 1,
+    principal: str = "",
+    key: str | None = None,
+) -> Record:
+    return Record(
+        actor_id=ACTOR,
+        seq=seq,
+        at_ms=NOW_MS,
+        kind=kind,
+        version=version,
+        body=body,
+        digest=b"",
+        principal=principal,
+        idempotency_key=key,
+    )
+
+
+def happening(record: Record, place: Place = TEA) -> Happening:
+    return Happening(place=place, record=record, meaning=meaning_of(record))
+
+
+def words(record: Record, place: Place = TEA) -> list[str]:
+    return in_words(happening(record, place), ids=IDS).split("  ")
+
+
+@pytest.mark.parametrize(("event", "said"), EVENTS)
+def test_every_event_is_told_in_words(event: Event, said: str) -> None:
+    [record] = records_of([(NOW_MS, event)])
+
+    assert words(record)[:4] == [WHEN, "tea@main", "#1", said]
+
+
+def test_no_kind_of_event_was_forgotten() -> None:
+    assert {type(event) for event, _ in EVENTS} == set(get_args(Event)) == set(KINDS)
+
+
+@pytest.mark.parametrize(
+    ("event", "thing"),
+    [
+        (EVENTS[0][0], f"stock {IDS.seal(ACTOR, 1)}"),
+        (EVENTS[2][0], f"order {IDS.seal(ACTOR, 1)}"),
+        (EVENTS[4][0], f"order {IDS.seal(ACTOR, 9)}"),
+        (EVENTS[5][0], f"order {IDS.seal(ACTOR, 9)}"),
+        (EVENTS[6][0], f"stock {IDS.seal(ACTOR, 2)}"),
+    ],
+)
+def test_the_thing_is_named_by_the_id_that_the_api_gave(event: Event, thing: str) -> None:
+    [record] = records_of([(NOW_MS, event)])
+
+    assert words(record)[4] == thing
+
+
+def test_who_did_it_with_which_key_ends_the_line() -> None:
+    record = row("stock_received", '{"quantity":1}', principal="till 3", key="k-1")
+
+    assert words(record)[5:] == ['by "till 3"', "key k-1"]
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "body", "said"),
+    [
+        ("warehouse:main", "warehouse_put", '{"name":"Main"}', ["warehouse main", 'named "Main"']),
+        (
+            "product:tea",
+            "product_put",
+            '{"name":"Tea","price":{"amount":480,"currency":"EUR"}}',
+            ["product tea", 'named "Tea", price 480 EUR'],
+        ),
+        ("product:tea", "product_put", '{"name":"Té","price":null}', ["product tea", 'named "Té"']),
+    ],
+)
+def test_changes_of_the_catalogue_are_told_too(
+    key: str, kind: str, body: str, said: list[str]
+) -> None:
+    line = words(row(kind, body), Place.of(key))
+
+    assert [line[1], *line[3:]] == said
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (row("moved", '{"to":"far"}', version=3), 'moved version 3: {"to":"far"}'),
+        (row("stock_received", "[]"), "stock_received version 1: []"),
+        (row("stock_received", '{"quantity":1}', version=9), 'version 9: {"quantity":1}'),
+    ],
+)
+def test_what_this_release_does_not_know_is_shown_as_it_is(record: Record, said: str) -> None:
+    assert words(record)[3].endswith(said)
+    assert len(words(record)) == 4
+
+
+@pytest.mark.parametrize("hostile", ["\x1b[2J", "a\nb", "\x9b31m", "\u202egnp", "\x00"])
+def test_a_terminal_is_never_told_anything_by_a_customer(hostile: str) -> None:
+    body = json.dumps({"quantity": 1, "picks": [[1, 1]], "customer": hostile})
+    line = in_words(happening(row("order_placed", body)), ids=IDS)
+
+    assert line.isprintable()
+    assert json.dumps(hostile) in line
+
+
+def test_a_json_line_is_one_line_whatever_is_in_it() -> None:
+    body = '{"quantity":1,"picks":[[1,1]],"customer":"a\\nb"}'
+    line = in_json(happening(row("order_placed", body)), ids=IDS)
+
+    assert "\n" not in line
+    assert json.loads(line)["body"]["customer"] == "a\nb"
+
+
+def test_a_state_tells_what_there_is_and_leaves_out_what_is_not() -> None:
+    lot = LotState(available=1, ordered=2, expired=0)
+    pool = Balance(version=9, available=0, ordered=2, held=3, expired=4)
+
+    assert state_in_words("new") == "new"
+    assert state_in_words(lot) == "1 available, 2 ordered, 3 on hand"
+    assert state_in_words(pool) == "2 ordered, 3 held, 4 expired, 9 on hand"
+
+
+@pytest.mark.parametrize(
+    ("text", "at_ms"),
+    [
+        (WHEN, NOW_MS),
+        ("2023-11-14T23:13:20+01:00", NOW_MS),
+        ("2023-11-14T22:13:20.0019Z", NOW_MS + 1),
+        ("1h", NOW_MS - HOUR_MS),
+        ("60m", NOW_MS - HOUR_MS),
+        ("3600s", NOW_MS - HOUR_MS),
+        ("2d", NOW_MS - 48 * HOUR_MS),
+        ("999999999d", 0),
+    ],
+)
+def test_a_time_is_meant_absolutely_or_from_now_backwards(text: str, at_ms: int) -> None:
+    assert parse_time(text, now_ms=NOW_MS) == at_ms
+
+
+@pytest.mark.parametrize("text", ["", "now", "1w", "-1h", "1.5h", "2023-11-14", "2023-11-14T22:13"])
+def test_what_is_no_time_is_refused_with_what_would_be(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a time: write 2026-11-21T04:58:10Z"):
+        parse_time(text, now_ms=NOW_MS)
+
+
+def test_times_are_told_to_the_millisecond_and_all_alike() -> None:
+    assert [text_of(NOW_MS), text_of(NOW_MS + 7)] == [WHEN, WHEN.replace(".000", ".007")]
