@@ -45,7 +45,10 @@ class Output:
             raise BrokenPipeError
 
     def close(self) -> None:
-        """Have the interpreter not complain at its end of what it could not write."""
+        """Have the interpreter not complain at its end of what it could not write.
+
+        The way that Python's documentation of `signal` recommends, in its note on SIGPIPE.
+        """
         self.closed = True
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._lines.fileno())

@@ -50,6 +50,19 @@ async def test_an_order_is_told_from_its_placing_to_its_end(shop: Shop, database
     ]
 
 
+async def test_what_only_mentions_the_same_number_is_not_told(
+    shop: Shop, database_url: str
+) -> None:
+    await shop.received(quantity=50)
+    second = await shop.placed(quantity=1, customer="2")
+    for end in (shop.dispatch, shop.cancel):
+        await end(await shop.placed(quantity=2, customer="2"))
+
+    assert ends_of(await journal("show", second.id, "--database-url", database_url)) == [
+        "#2 ordered → new"
+    ]
+
+
 async def test_a_stock_is_told_with_its_own_part_of_every_order(
     shop: Shop, database_url: str
 ) -> None:

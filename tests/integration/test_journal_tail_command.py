@@ -262,12 +262,18 @@ async def test_following_outlives_the_connection(shop: Shop, database_url: str) 
         assert order.id in await tail.line()
 
 
-@pytest.mark.parametrize("flags", [["--after", "start"], ["--follow"]], ids=["busy", "idle"])
-async def test_whoever_stops_reading_ends_it_quietly(database_url: str, flags: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("flags", "read"),
+    [(["--after", "start"], 1), (["--follow"], 1), ([], 0)],
+    ids=["amid many lines", "while it waits", "before the first line"],
+)
+async def test_whoever_stops_reading_ends_it_quietly(
+    database_url: str, flags: list[str], read: int
+) -> None:
     async with journal_in(database_url), database(database_url) as writer:
         await write(writer, *((TEA, seq) for seq in range(1, 5_001)))
     process = await asyncio.create_subprocess_exec(
-        *("bash", "-c", '"$@" | head -1; echo "${PIPESTATUS[0]}"', "bash"),
+        *("bash", "-c", f'"$@" | head -n {read}; echo "${{PIPESTATUS[0]}}"', "bash"),
         *(sys.executable, "-m", "allocator", "journal", "tail", "--database-url", database_url),
         *flags,
         cwd=CHECKOUT,
@@ -277,7 +283,7 @@ async def test_whoever_stops_reading_ends_it_quietly(database_url: str, flags: l
     async with asyncio.timeout(30):
         said, complained = await process.communicate()
 
-    assert [*said.decode().splitlines()[1:], complained] == ["0", b""]
+    assert [*said.decode().splitlines()[read:], complained] == ["0", b""]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from allocator.config import described_fields, flag
+from allocator.cli import all_commands, commands
+from allocator.config import described_fields
 
 CHECKOUT = Path(__file__).parents[2]
 OPERATIONS = (CHECKOUT / "docs" / "operations.md").read_text("utf-8")
@@ -107,4 +108,9 @@ def test_every_setting_that_is_named_exists(page: Path) -> None:
     assert {variable.lower() for variable in variables} <= fields
     if page.name == "operations.md":
         flags = set(re.findall(r"`(--[a-z-]+)`", text))
-        assert flags <= {flag(field) for field in fields}
+        assert flags <= {
+            spelling
+            for command in all_commands(commands)
+            for option in command.params
+            for spelling in option.opts
+        }
