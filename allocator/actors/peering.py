@@ -33,7 +33,9 @@ PeerLink: TypeAlias = Link[Request, Response]
 _TIMEOUT_S: Final = 3.0
 _IN_FLIGHT_MAX: Final = 20_000
 _PAUSE_S: Final = 0.01
-"""Between two looks, however many ask for one."""
+_PAUSE_MAX_S: Final = 0.2
+"""Between two looks, however many ask for one: longer each time that nothing was new, since a
+database that is away or busy is not helped by whoever asks again and again."""
 _CONNECT_S: Final = 1.0
 
 _responses: Final = msgspec.msgpack.Decoder(Numbered[Response])
@@ -162,19 +164,24 @@ class Peering:
     async def run(self) -> None:
         """Keep looking for ever; cancel to stop."""
         self.look_around()
+        pause_s = _PAUSE_S
         while True:
             if not self._asked.is_set():
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._every_s):
                         await self._asked.wait()
+            is_urgent = self._asked.is_set()
             self._asked.clear()
+            known = self._survey
             try:
                 await self._look()
             except JournalError as error:
                 log.warning("peering.cannot_look", error=str(error))
             self._try_shut_doors()
             self.changed()
-            await asyncio.sleep(_PAUSE_S)
+            is_vain = is_urgent and self._survey is known
+            pause_s = min(2 * pause_s, _PAUSE_MAX_S) if is_vain else _PAUSE_S
+            await asyncio.sleep(pause_s)
 
     async def leave(self) -> None:
         """Give our shards to the others for good."""

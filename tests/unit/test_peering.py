@@ -268,3 +268,35 @@ async def test_who_has_closed_makes_no_more_lines(tmp_path: Path) -> None:
 
 def _spoken_to(neighbour: Neighbour) -> set[str]:
     return set(neighbour.call_all(Notice()))
+
+
+@virtual_time
+async def test_looking_in_vain_becomes_rare(tmp_path: Path) -> None:
+    async with town_of(1, tmp_path) as town:
+        await asyncio.sleep(SETTLED_S)
+        journal = town.first.scene.journal
+        before = journal.count("survey")
+
+        for _ in range(1_000):  # for ten seconds somebody asks all the time
+            town.first.look_around()
+            await asyncio.sleep(0.01)
+
+        assert 40 <= journal.count("survey") - before <= 70
+
+
+@virtual_time
+async def test_after_a_change_looks_are_quick_again(tmp_path: Path) -> None:
+    async with town_of(1, tmp_path) as town:
+        await asyncio.sleep(SETTLED_S)
+        for _ in range(200):
+            town.first.look_around()
+            await asyncio.sleep(0.01)
+
+        await town.move_in()
+        await asyncio.sleep(SETTLED_S)
+        before = town.first.scene.journal.count("survey")
+        for _ in range(5):
+            town.first.look_around()
+            await asyncio.sleep(0.01)
+
+        assert town.first.scene.journal.count("survey") - before >= 2
