@@ -1,10 +1,9 @@
 """Warehouses, products and pools: ordinary tables, whose changes are journaled as well."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import asyncpg
-import msgspec
 
 from allocator.domain.catalogue import (
     PRODUCT_PUT,
@@ -17,10 +16,9 @@ from allocator.domain.catalogue import (
     product_key,
     warehouse_key,
 )
-from allocator.domain.codec import VERSIONS
 from allocator.domain.ids import shard_of
-from allocator.domain.records import GENESIS, chain
-from allocator.persistence.connections import Executor, Pool, borrowed
+from allocator.persistence.changes import Change, Changes, make_actor
+from allocator.persistence.connections import Pool, borrowed
 from allocator.persistence.statements import statement
 
 _WAREHOUSE: Final = "SELECT * FROM warehouses WHERE code = $1"
@@ -43,38 +41,6 @@ SET version = excluded.version, digest = excluded.digest, name = excluded.name,
 """
 
 
-class _Change(msgspec.Struct, frozen=True, kw_only=True):
-    """The row of the journal that a change of the catalogue writes."""
-
-    actor_id: int
-    seq: int
-    at_ms: int
-    era: int
-    kind: str
-    body: str
-    digest: bytes
-    principal: str
-
-    @property
-    def columns(self) -> tuple[int, int, bytes, int]:
-        """What the thing's own row keeps: actor, version, digest and time."""
-        return self.actor_id, self.seq, self.digest, self.at_ms
-
-    async def note(self, connection: Executor) -> None:
-        await connection.execute(
-            statement("note_change"),
-            self.actor_id,
-            self.seq,
-            self.at_ms,
-            self.era,
-            self.kind,
-            VERSIONS[self.kind],
-            self.body,
-            self.digest,
-            self.principal,
-        )
-
-
 class PostgresCatalogue:
     """What is told apart.
 
@@ -85,8 +51,7 @@ class PostgresCatalogue:
 
     def __init__(self, pool: Pool, *, era: int, clock: Callable[[], int]) -> None:
         self._pool = pool
-        self._era = era
-        self._clock = clock
+        self._changes = Changes(era=era, clock=clock)
 
     async def put_warehouse(
         self, warehouse: Warehouse, *, principal: str, overwrite: bool
@@ -97,11 +62,13 @@ class PostgresCatalogue:
             What is stored now, and whether it was created.
         """
         async with borrowed(self._pool) as connection, connection.transaction():
-            made = await _make_actor(connection, "warehouse", warehouse_key(warehouse.code))
+            key = warehouse_key(warehouse.code)
+            made = await make_actor(connection, kind="warehouse", key=key)
             row = None if made else await connection.fetchrow(_LOCK_WAREHOUSE, warehouse.code)
             if row is not None and (not overwrite or _warehouse_of(row) == warehouse):
                 return _warehouse_of(row), False
-            change = self._change(WAREHOUSE_PUT, {"name": warehouse.name}, made, row, principal)
+            contents = {"name": warehouse.name}
+            change = self._put(WAREHOUSE_PUT, contents, made=made, row=row, principal=principal)
             await change.note(connection)
             await connection.execute(
                 _PUT_WAREHOUSE, *change.columns, warehouse.code, warehouse.name
@@ -114,12 +81,13 @@ class PostgresCatalogue:
         """Create a product, or change it if `overwrite`; returns likewise."""
         price = product.price
         async with borrowed(self._pool) as connection, connection.transaction():
-            made = await _make_actor(connection, "product", product_key(product.sku))
+            key = product_key(product.sku)
+            made = await make_actor(connection, kind="product", key=key)
             row = None if made else await connection.fetchrow(_LOCK_PRODUCT, product.sku)
             if row is not None and (not overwrite or _product_of(row) == product):
                 return _product_of(row), False
-            body = {"name": product.name, "price": price}
-            change = self._change(PRODUCT_PUT, body, made, row, principal)
+            contents = {"name": product.name, "price": price}
+            change = self._put(PRODUCT_PUT, contents, made=made, row=row, principal=principal)
             await change.note(connection)
             await connection.execute(
                 _PUT_PRODUCT,
@@ -155,41 +123,20 @@ class PostgresCatalogue:
         async with borrowed(self._pool) as connection:
             return [_product_of(row) for row in await connection.fetch(sql, after, limit)]
 
-    def _change(
+    def _put(
         self,
         kind: str,
-        contents: dict[str, str | Price | None],
+        contents: Mapping[str, object],
+        *,
         made: int | None,
         row: asyncpg.Record | None,
         principal: str,
-    ) -> _Change:
-        """Work out the next row of a new actor, or of the one whose row is locked."""
-        actor_id, seq, previous = made or 0, 1, GENESIS
+    ) -> Change:
+        """Work out the first change of a new actor, or the next of the one whose row is locked."""
         if row is not None:
-            actor_id, seq, previous = row["actor_id"], row["version"] + 1, row["digest"]
-        at_ms, body = self._clock(), msgspec.json.encode(contents).decode()
-        digest = chain(
-            previous,
-            actor_id=actor_id,
-            seq=seq,
-            at_ms=at_ms,
-            kind=kind,
-            version=VERSIONS[kind],
-            body=body,
-            principal=principal,
-            idempotency_key=None,
-            request_digest=None,
-        )
-        return _Change(
-            actor_id=actor_id,
-            seq=seq,
-            at_ms=at_ms,
-            era=self._era,
-            kind=kind,
-            body=body,
-            digest=digest,
-            principal=principal,
-        )
+            return self._changes.next(row, kind=kind, contents=contents, principal=principal)
+        assert made is not None, "an actor and its thing are made in one transaction"
+        return self._changes.first(made, kind=kind, contents=contents, principal=principal)
 
     async def find_pool(self, warehouse: str, product: str) -> PoolRef | None:
         """Return a pool that was used before, or None."""
@@ -215,12 +162,6 @@ class PostgresCatalogue:
         async with borrowed(self._pool) as connection:
             row = await connection.fetchrow(sql, actor_id)
         return None if row is None else PoolRef(actor_id, row["warehouse"], row["product"])
-
-
-async def _make_actor(connection: Executor, kind: str, key: str) -> int | None:
-    """Return the id of a new actor, or None if there is one of this key."""
-    made = await connection.fetchval(statement("make_actor"), kind, key, shard_of(key))
-    return None if made is None else int(made)
 
 
 def _warehouse_of(row: asyncpg.Record) -> Warehouse:
