@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
+from allocator.domain.roles import Needed
 from allocator.http.answers import JSON
 from allocator.http.context import KEY_MAX
 from allocator.http.paging import LIMIT_DEFAULT, LIMIT_MAX, PARAMETER_MAX
@@ -70,6 +71,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         name: Unique; generated clients call the operation by it.
+        role: Of the API key that it needs.
         summary: A few words.
         meaning: What one must know to use it, in Markdown of paragraphs and `code`.
         key: The Idempotency-Key of the example; empty if the operation takes none.
@@ -81,6 +83,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     path: str
     name: str
     tag: str
+    role: Needed
     summary: str
     meaning: str
     answers: tuple[Answer, ...]

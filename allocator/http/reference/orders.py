@@ -45,6 +45,7 @@ ORDER_OPERATIONS: Final = (
         path="/orders",
         name="place_order",
         tag="Orders",
+        role="client",
         summary="Place an order",
         meaning="Reserves units of one product at one warehouse, all of them or none. `stocks` of "
         "the answer says which were selected: what expires first, then what came first.",
@@ -69,6 +70,7 @@ ORDER_OPERATIONS: Final = (
         path="/orders/batch",
         name="place_orders",
         tag="Orders",
+        role="client",
         summary="Place many orders in one request",
         meaning="Lines in, lines out: each line of the body is an order, with a `key` of its own "
         "if it should be safe to repeat, and each line of the answer says what became of it, in "
@@ -109,6 +111,7 @@ ORDER_OPERATIONS: Final = (
         path="/orders",
         name="list_orders",
         tag="Orders",
+        role="any",
         summary="List orders",
         meaning="From the read model, oldest first within a product and warehouse.",
         query=(
@@ -133,6 +136,7 @@ ORDER_OPERATIONS: Final = (
         path="/orders/{id}",
         name="get_order",
         tag="Orders",
+        role="any",
         summary="Read an order",
         meaning="As it stands now; never stale.",
         answers=(Answer(status=HTTPStatus.OK, meaning="The order", shape=Order, example=PLACED),),
@@ -143,6 +147,7 @@ ORDER_OPERATIONS: Final = (
         path="/orders/{id}/dispatch",
         name="dispatch_order",
         tag="Orders",
+        role="stock",
         summary="Dispatch an order",
         meaning="Its units leave the warehouse. Only an order with status `new` can be "
         "dispatched, once. The request has no body.",
@@ -162,6 +167,7 @@ ORDER_OPERATIONS: Final = (
         path="/orders/{id}/cancel",
         name="cancel_order",
         tag="Orders",
+        role="client",
         summary="Cancel an order",
         meaning="Its units go back to the stocks they came from. Only an order with status `new` "
         "can be cancelled, once. The request has no body.",

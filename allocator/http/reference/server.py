@@ -20,6 +20,7 @@ _HEALTH_OPERATIONS: Final = (
         path="/healthz",
         name="get_health",
         tag="Operations",
+        role="none",
         summary="Is the process alive?",
         meaning="Answered without asking anything else: restart the server if it is not.",
         answers=(
@@ -31,6 +32,7 @@ _HEALTH_OPERATIONS: Final = (
         path="/readyz",
         name="get_readiness",
         tag="Operations",
+        role="none",
         summary="Does the server serve?",
         meaning="Send it no requests while it does not; it recovers by itself.",
         answers=(
@@ -49,6 +51,7 @@ _HEALTH_OPERATIONS: Final = (
         path="/metrics",
         name="get_metrics",
         tag="Operations",
+        role="any",
         summary="Metrics for Prometheus",
         meaning="Requests, commits, recoveries, actors in memory, and how far the read models "
         "are behind; the latter only while the database answers.",
@@ -72,6 +75,7 @@ _DOCUMENT_OPERATIONS: Final = (
         path="/openapi.json",
         name="get_openapi",
         tag="Operations",
+        role="none",
         summary="This API as an OpenAPI document",
         meaning="Version 3.1, for what generates clients and tests.",
         answers=(Answer(status=_OK, meaning="The document", shape=dict[str, msgspec.Raw]),),
@@ -81,6 +85,7 @@ _DOCUMENT_OPERATIONS: Final = (
         path="/docs",
         name="get_docs",
         tag="Operations",
+        role="none",
         summary="This page",
         meaning="One file that needs nothing else: no network, no script for reading it.",
         answers=(Answer(status=_OK, meaning="The page", shape=str, media_type=HTML),),
@@ -90,6 +95,7 @@ _DOCUMENT_OPERATIONS: Final = (
         path="/problems/{type}",
         name="get_problem_type",
         tag="Operations",
+        role="none",
         summary="What a type of problem means",
         meaning="Every `type` of a problem is such a path. A browser, or whoever else accepts "
         "`text/html`, is sent to this page.",

@@ -36,6 +36,7 @@ STOCK_OPERATIONS: Final = (
         path="/stocks",
         name="receive_stock",
         tag="Stock",
+        role="stock",
         summary="Receive stock",
         meaning="Takes units in as one stock: a lot that keeps its code and expiry. They can be "
         "ordered at once, and no longer after `expires_at`.",
@@ -67,6 +68,7 @@ STOCK_OPERATIONS: Final = (
         path="/stocks",
         name="list_stocks",
         tag="Stock",
+        role="any",
         summary="List stocks",
         meaning="Those of which something is on hand, from the read model.",
         query=(OF_PRODUCT, OF_WAREHOUSE, *PAGE),
@@ -85,6 +87,7 @@ STOCK_OPERATIONS: Final = (
         path="/stocks/{id}",
         name="get_stock",
         tag="Stock",
+        role="any",
         summary="Read a stock",
         meaning="As it stands now; never stale. A used-up stock leaves the list and stays "
         "readable here.",
@@ -96,6 +99,7 @@ STOCK_OPERATIONS: Final = (
         path="/stock-balances/{warehouse}/{product}",
         name="get_stock_balance",
         tag="Stock",
+        role="any",
         summary="Read the balance of a product at a warehouse",
         meaning="As it stands now; never stale. All zeros if the product was never at this "
         "warehouse.",
@@ -115,6 +119,7 @@ STOCK_OPERATIONS: Final = (
         path="/stock-balances",
         name="list_stock_balances",
         tag="Stock",
+        role="any",
         summary="List balances",
         meaning="Of every product and warehouse that ever met, from the read model.",
         query=(OF_PRODUCT, OF_WAREHOUSE, *PAGE),
@@ -136,6 +141,7 @@ JOURNAL_OPERATIONS: Final = (
         path="/journal",
         name="list_journal",
         tag="Journal",
+        role="any",
         summary="Read the journal of a product at a warehouse",
         meaning="Committed events in the order in which they happened. Balances are what these "
         "events add up to. In `body`, stocks and orders are named by the `seq` of the event "
