@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from decimal import Decimal
 from hashlib import blake2b
 from typing import Final, Protocol, TypeVar
 
@@ -41,6 +43,7 @@ T = TypeVar("T")
 KEY_MAX: Final = 255
 
 _JSON: Final = "application/json"
+_WHOLE_MAX: Final = 1 << 63
 _DIGEST_BYTES: Final = 16
 
 
@@ -223,11 +226,32 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         ProblemError: 400 if they are not JSON, 422 if it is not what is wanted.
     """
     try:
-        return decoder.decode(body)
-    except msgspec.ValidationError as error:
+        try:
+            return decoder.decode(body)
+        except msgspec.ValidationError as error:
+            if "got `float`" not in str(error):
+                raise
+            return _decode_again(body, decoder)
+    except (msgspec.ValidationError, RecursionError) as error:
         raise ProblemError(invalid(str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProblemError(malformed(f"the body is not JSON: {error}")) from error
+
+
+def _decode_again(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """Return what the bytes say if `2.0` is 2: JSON and JSON Schema have one kind of number."""
+    return msgspec.convert(_numbers.decode(body), decoder.type)
+
+
+def _number(literal: str) -> int | float:
+    with suppress(ArithmeticError):  # of an exponent of twenty digits
+        number = Decimal(literal)
+        if abs(number) < _WHOLE_MAX and number == number.to_integral_value():
+            return int(number)
+    return float(literal)
+
+
+_numbers: Final[msgspec.json.Decoder[object]] = msgspec.json.Decoder(object, float_hook=_number)
 
 
 def require_media_type(request: web.Request, wanted: str) -> None:

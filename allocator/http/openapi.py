@@ -87,7 +87,8 @@ def _operation(operation: Operation) -> JsonObject:
     if parameters:
         described["parameters"] = parameters
     if operation.body is not None:
-        described["requestBody"] = {"required": True, "content": _content(operation.body)}
+        lines = operation.body.media_type.endswith("ndjson")  # there may be none
+        described["requestBody"] = {"required": not lines, "content": _content(operation.body)}
     return described | {"responses": _responses(operation)}
 
 

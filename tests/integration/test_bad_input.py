@@ -87,11 +87,12 @@ async def test_json_of_another_shape_is_invalid(shop: Shop, path: str, body: byt
         b"0",
         b"-0",
         b"-1",
-        b"1.0",
+        b"0.0",
         b"1.5",
-        b"1e0",
-        b"1e2",
+        b"1.00000000000000000000001",
+        b"1e10",
         b"1e400",
+        b"1e99999999999999999999999",
         b"-1e400",
         b"1e-400",
         b"1000000001",
@@ -126,6 +127,26 @@ async def test_a_quantity_is_a_whole_number_from_1_to_a_thousand_million(
 
     assert "quantity" in problem.detail
     assert (await shop.balance()).version == 0
+
+
+@pytest.mark.parametrize("quantity", [b"20", b"20.0", b"2e1", b"2.0E+1", b"0.2e2"])
+async def test_a_whole_number_may_be_spelled_like_a_fraction(shop: Shop, quantity: bytes) -> None:
+    """JSON has one kind of number, and many languages write 20.0 for it."""
+    body = b'{"product":"%b","warehouse":"%b","quantity":%b}' % (
+        shop.product.encode(),
+        shop.warehouse.encode(),
+        quantity,
+    )
+    assert (await shop.post("/stocks", body)).status == 201
+
+    assert (await shop.balance()).available == 20
+
+
+async def test_what_follows_such_a_number_is_read_with_the_same_care(shop: Shop) -> None:
+    unread = b'{"quantity":1.0,"x":%b' % deep(b"1")
+
+    await shop.refused(422, "/orders", unread + b"}")
+    await shop.refused(400, "/orders", b'{"quantity":1.0,"x":')
 
 
 @pytest.mark.parametrize("quantity", [1, 1_000_000_000])
