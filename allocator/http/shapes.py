@@ -19,10 +19,11 @@ AMOUNT_MAX = 1_000_000_000_000
 TIME_MAX_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MS
 """The last millisecond that RFC 3339 can tell in UTC."""
 
+_CODE = r"^(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}\Z"
 Code = Annotated[
     str,
     Meta(
-        pattern=r"^(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}\Z",
+        pattern=_CODE,
         description="1 to 64 of A-Z a-z 0-9 . _ -, but neither . nor ..",
         examples=["main", "tea-01"],
     ),
@@ -47,9 +48,11 @@ Key = Annotated[
     ),
 ]
 
-# What is only shown, or checked by looking it up, is described and has no bounds to check.
+# What is only shown, or checked by looking it up, is described and has no bounds to check here.
 Sku = Annotated[str, Meta(description="sku of a product", examples=["tea-01"])]
 Place = Annotated[str, Meta(description="code of a warehouse", examples=["main"])]
+KnownSku = Annotated[Sku, Meta(extra_json_schema={"pattern": _CODE})]
+KnownPlace = Annotated[Place, Meta(extra_json_schema={"pattern": _CODE})]
 Units = Annotated[int, Meta(description="units")]
 Time = Annotated[
     datetime,
@@ -110,8 +113,8 @@ class PostProduct(PutProduct, frozen=True, kw_only=True):
 class PostStock(Body, frozen=True, kw_only=True):
     """Units that arrived together."""
 
-    product: Sku
-    warehouse: Place
+    product: KnownSku
+    warehouse: KnownPlace
     quantity: Quantity = 1
     lot: LotCode | None = None
     expires_at: Expiry | None = None
@@ -121,8 +124,8 @@ class PostStock(Body, frozen=True, kw_only=True):
 class PostOrder(Body, frozen=True, kw_only=True):
     """An order of one product from one warehouse."""
 
-    product: Sku
-    warehouse: Place
+    product: KnownSku
+    warehouse: KnownPlace
     quantity: Quantity = 1
     customer: Customer | None = None
 
