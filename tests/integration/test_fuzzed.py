@@ -1,0 +1,57 @@
+"""A fuzzer that knows only /openapi.json finds no request that the server does not answer well.
+
+FUZZED_CASES=1000 tries more of each operation than CI does.
+"""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.integration.serving import CHECKOUT, serving
+
+CASES_OF_AN_OPERATION = int(os.environ.get("FUZZED_CASES", "70"))
+CASES_MIN = 2_000
+
+
+async def test_whatever_the_document_allows_or_forbids_is_answered_as_it_says(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with serving(f"--database-url={database_url}", log=tmp_path / "server.log") as server:
+        ended = await asyncio.to_thread(fuzz, server.url, tmp_path)
+
+        assert ended.returncode == 0, ended.stdout
+        assert cases_of(ended.stdout) >= CASES_MIN, ended.stdout
+        assert server.complaints() == []
+
+
+def fuzz(url: str, directory: Path) -> subprocess.CompletedProcess[str]:
+    """Try every operation, from examples, from bounds, at random and one after another."""
+    return subprocess.run(
+        [
+            Path(sys.executable).with_name("schemathesis"),
+            f"--config-file={Path(__file__).with_name('schemathesis.toml')}",
+            "run",
+            f"{url}/openapi.json",
+            f"--max-examples={CASES_OF_AN_OPERATION}",
+            "--workers=2",
+            "--seed=1",
+            "--continue-on-failure",
+            f"--report-dir={directory}",
+        ],
+        cwd=CHECKOUT,
+        env=os.environ | {"SCHEMATHESIS_HOOKS": "tests.integration.fuzzing_hooks"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60 * max(1, CASES_OF_AN_OPERATION / 60),
+    )
+
+
+def cases_of(output: str) -> int:
+    """Say how many requests were made up."""
+    found = re.search(r"(\d+) generated", output)
+    assert found, output
+    return int(found[1])
