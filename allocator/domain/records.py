@@ -42,7 +42,8 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """Where the recovery of an actor starts.
 
     Attributes:
-        snapshot: The newest sound one, or None: replay from the first event.
+        snapshot: The newest sound one, or what stands for the rows that were pruned; or None:
+            replay from the first event.
         head: Digest of the row at `snapshot.seq`, or `GENESIS`.
         wake_at_ms: When the actor is to be woken, as stored.
     """

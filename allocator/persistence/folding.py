@@ -17,17 +17,14 @@ import signal
 import sys
 from typing import Final
 
-import msgspec
 import structlog
 
-from allocator.domain.pool import Pool
-from allocator.domain.records import Origin, StoredSnapshot
+from allocator.domain.records import StoredSnapshot
 from allocator.domain.replay import replay
-from allocator.domain.snapshots import dump_pool, load_pool
+from allocator.domain.snapshots import dump_pool
 from allocator.errors import JournalError
 from allocator.logs import configure_logs
-from allocator.persistence.connections import Pool as ConnectionPool
-from allocator.persistence.connections import borrowed, connect, open_pool
+from allocator.persistence.connections import Pool, borrowed, connect, open_pool
 from allocator.persistence.leadership import Role, lead
 from allocator.persistence.reader import JournalReader
 from allocator.persistence.statements import statement
@@ -39,7 +36,7 @@ _ACTORS_MAX: Final = 100
 _NICENESS: Final = 10  # serving comes first
 
 
-async def fold_due(pool: ConnectionPool, *, snapshot_events: int, damaged: set[int]) -> None:
+async def fold_due(pool: Pool, *, snapshot_events: int, damaged: set[int]) -> None:
     """Snapshot every pool that needs it.
 
     Args:
@@ -69,21 +66,12 @@ async def fold(reader: JournalReader, actor_id: int) -> int:
     Raises:
         JournalError: The database does not answer.
     """
-    state = _begin(actor_id, await reader.origin(actor_id))
+    state = await reader.base(actor_id)
     async for records in reader.records(actor_id, after_seq=state.version):
         replay(state, records)
     snapshot = StoredSnapshot(seq=state.version, state=dump_pool(state))
     await reader.save_snapshot(actor_id, snapshot)
     return snapshot.seq
-
-
-def _begin(actor_id: int, origin: Origin) -> Pool:
-    if origin.snapshot is not None:
-        try:
-            return load_pool(origin.snapshot.state)
-        except msgspec.DecodeError as error:
-            log.error("snapshot.unreadable", actor=actor_id, error=str(error))  # noqa: TRY400
-    return Pool()
 
 
 async def _run(url: str, *, snapshot_events: int) -> None:

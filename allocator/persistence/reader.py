@@ -6,19 +6,35 @@ from hashlib import blake2b
 from typing import Final
 
 import asyncpg
+import msgspec
 import structlog
 
+from allocator.domain.pool import Pool as State
 from allocator.domain.records import GENESIS, Origin, Record, StoredSnapshot
-from allocator.domain.snapshots import SCHEMA_VERSION
+from allocator.domain.snapshots import SCHEMA_VERSION, load_pool
+from allocator.errors import AllocatorError, JournalError
 from allocator.persistence.connections import Pool, borrowed
 from allocator.persistence.statements import statement
 
 log = structlog.get_logger()
 
 SNAPSHOTS_KEPT: Final = 3
+MILESTONE_EVENTS: Final = 500_000
+"""Of so many events one snapshot is kept for ever: nobody who looks back replays more, about a
+second's work."""
 _CHUNK: Final = 2_000
 """Rows that are replayed in one go; the loop serves others in between."""
 _STATE_DIGEST_BYTES: Final = 16
+SEQ_MAX: Final = (1 << 63) - 1
+
+
+class DamagedFloorError(AllocatorError):
+    """What stands for pruned rows cannot be read: only the archive or a backup has the actor."""
+
+    def __init__(self, *, actor_id: int, seq: int) -> None:
+        super().__init__(f"the floor of actor {actor_id} at seq {seq} is damaged")
+        self.actor_id = actor_id
+        self.seq = seq
 
 
 class JournalReader:
@@ -27,26 +43,62 @@ class JournalReader:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def origin(self, actor_id: int) -> Origin:
-        """Return where the recovery of an actor starts, ignoring snapshots with a wrong digest."""
-        async with borrowed(self._pool) as connection:
-            rows = await connection.fetch(statement("origin"), actor_id, SCHEMA_VERSION)
-        wake_at_ms = rows[0]["wake_at"] if rows else None
-        for row in rows:
-            if row["seq"] is None or row["head"] is None:
+    async def origin(self, actor_id: int, *, below: int = SEQ_MAX) -> Origin:
+        """Return where the recovery of an actor starts, ignoring snapshots with a wrong digest.
+
+        Args:
+            actor_id: Of the actor.
+            below: Only what stands below this seq, which is above the actor's floor.
+
+        Raises:
+            DamagedFloorError: There is nothing to start from but a floor, and it is damaged.
+        """
+        while True:
+            async with borrowed(self._pool) as connection:
+                args = (actor_id, SCHEMA_VERSION, below)
+                row = await connection.fetchrow(statement("origin"), *args)
+            wake_at_ms = None if row is None else row["wake_at"]
+            if row is None or row["seq"] is None:
+                return Origin(snapshot=None, head=GENESIS, wake_at_ms=wake_at_ms)
+            below = row["seq"]
+            if row["is_floor"]:
+                _require_sound(actor_id, row)
+            elif digest_of(row["state"]) != row["digest"]:
+                log.error("snapshot.damaged", actor=actor_id, seq=below)
                 continue
-            if digest_of(row["state"]) != row["digest"]:
-                log.error("snapshot.damaged", actor=actor_id, seq=row["seq"])
-                continue
-            snapshot = StoredSnapshot(seq=row["seq"], state=row["state"])
+            snapshot = StoredSnapshot(seq=below, state=row["state"])
             return Origin(snapshot=snapshot, head=row["head"], wake_at_ms=wake_at_ms)
-        return Origin(snapshot=None, head=GENESIS, wake_at_ms=wake_at_ms)
+
+    async def base(self, actor_id: int, *, below: int = SEQ_MAX) -> State:
+        """Return the newest state below a seq, above the actor's floor, that replay can go on from.
+
+        Raises:
+            DamagedFloorError: There is none but at a floor, and that is damaged.
+        """
+        while True:
+            origin = await self.origin(actor_id, below=below)
+            if origin.snapshot is None:
+                return State()
+            try:
+                return load_pool(origin.snapshot.state)
+            except msgspec.DecodeError as error:
+                log.error("snapshot.unreadable", actor=actor_id, error=str(error))  # noqa: TRY400
+            below = origin.snapshot.seq
+
+    async def floor(self, actor_id: int) -> int:
+        """Return up to which seq the actor's journal has been pruned, 0 if it is whole."""
+        async with borrowed(self._pool) as connection:
+            return int(await connection.fetchval(statement("floor"), actor_id))
 
     async def records(self, actor_id: int, *, after_seq: int) -> AsyncIterator[Sequence[Record]]:
         """Yield the actor's rows above `after_seq`, ascending, in chunks; none is empty.
 
         They lack the principal and the key, which no state depends on. The next chunk is
         fetched while the caller works on one.
+
+        Raises:
+            JournalError: The database does not answer; or rows above `after_seq` were pruned
+                meanwhile, and the actor has another origin now.
         """
         upcoming = asyncio.create_task(self._chunk(actor_id, after_seq))
         try:
@@ -62,6 +114,8 @@ class JournalReader:
     async def _chunk(self, actor_id: int, after_seq: int) -> list[Record]:
         async with borrowed(self._pool) as connection:
             rows = await connection.fetch(statement("replay"), actor_id, after_seq, _CHUNK)
+        if rows and rows[0]["seq"] != after_seq + 1 and await self.floor(actor_id) > after_seq:
+            raise JournalError(f"the journal of actor {actor_id} was pruned while it was read")
         return [
             Record(
                 actor_id=actor_id,
@@ -82,7 +136,10 @@ class JournalReader:
         return [record_of(row) for row in rows]
 
     async def save_snapshot(self, actor_id: int, snapshot: StoredSnapshot) -> None:
-        """Keep a snapshot of durable state; the newest few are retained."""
+        """Keep a snapshot of durable state, the newest few, and one of each half a million events.
+
+        A second one of the same seq takes the place of the first.
+        """
         async with borrowed(self._pool) as connection:
             await connection.execute(
                 statement("save_snapshot"),
@@ -92,6 +149,7 @@ class JournalReader:
                 snapshot.state,
                 digest_of(snapshot.state),
                 SNAPSHOTS_KEPT,
+                MILESTONE_EVENTS,
             )
 
     async def due_wakes(self, *, now_ms: int, limit: int) -> Sequence[int]:
@@ -104,6 +162,17 @@ class JournalReader:
 def digest_of(state: bytes) -> bytes:
     """Return the digest that is stored beside a snapshot's state."""
     return blake2b(state, digest_size=_STATE_DIGEST_BYTES).digest()
+
+
+def _require_sound(actor_id: int, floor: asyncpg.Record) -> None:
+    """Insist that a floor can be read: unlike a snapshot, nothing could take its place."""
+    damaged = DamagedFloorError(actor_id=actor_id, seq=floor["seq"])
+    if floor["schema_version"] != SCHEMA_VERSION or digest_of(floor["state"]) != floor["digest"]:
+        raise damaged
+    try:
+        load_pool(floor["state"])
+    except msgspec.DecodeError as error:
+        raise damaged from error
 
 
 def record_of(row: asyncpg.Record) -> Record:

@@ -1,9 +1,24 @@
--- Say where the recovery of an actor starts: its newest snapshots and when it is to be woken.
--- The head is the digest of the row that the snapshot stands on.
--- $1 actor id  $2 the schema version that we can read
-SELECT actors.wake_at, snapshots.seq, snapshots.state, snapshots.digest, journal.digest AS head
+-- Say from where an actor may be recovered: the newest snapshot below a seq that stands above the
+-- actor's floor, or else the floor; and when the actor is to be woken.
+-- The head is the digest of the row that the state stands on.
+-- $1 actor id  $2 the schema version that we can read  $3 the seq below which to look
+SELECT actors.wake_at, base.seq, base.state, base.digest, base.head, base.is_floor,
+       base.schema_version
 FROM actors
-LEFT JOIN snapshots ON snapshots.actor_id = actors.id AND snapshots.schema_version = $2
-LEFT JOIN journal ON journal.actor_id = actors.id AND journal.seq = snapshots.seq
+LEFT JOIN LATERAL (
+    (SELECT snapshots.seq, snapshots.state, snapshots.digest, journal.digest AS head,
+            false AS is_floor, snapshots.schema_version
+     FROM snapshots JOIN journal USING (actor_id, seq)
+     WHERE snapshots.actor_id = actors.id AND snapshots.schema_version = $2
+       AND snapshots.seq < $3
+       AND snapshots.seq > coalesce((SELECT floors.seq FROM floors
+                                     WHERE floors.actor_id = actors.id), 0)
+     ORDER BY snapshots.seq DESC
+     LIMIT 1)
+    UNION ALL
+    SELECT seq, state, state_digest, digest, true, schema_version
+    FROM floors WHERE actor_id = actors.id AND seq < $3
+    ORDER BY seq DESC
+    LIMIT 1
+) AS base ON true
 WHERE actors.id = $1
-ORDER BY snapshots.seq DESC NULLS LAST
