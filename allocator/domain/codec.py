@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from allocator.domain.api_keys import API_KEY_CREATED, API_KEY_REVOKED
 from allocator.domain.catalogue import PRODUCT_PUT, WAREHOUSE_PUT
 from allocator.domain.messages import (
     Event,
@@ -37,8 +38,10 @@ VERSIONS: Final[dict[str, int]] = {
     "lot_expired": 1,
     WAREHOUSE_PUT: 1,
     PRODUCT_PUT: 1,
+    API_KEY_CREATED: 1,
+    API_KEY_REVOKED: 1,
 }
-"""Which version of each stored kind is written today, the catalogue's included; all older ones
+"""Which version of each stored kind is written today, those of tables included; all older ones
 are read as well. Read models are made in SQL: see ADR 0013 before you count one up."""
 
 _encoder = msgspec.json.Encoder()

@@ -4,8 +4,9 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from allocator.domain.api_keys import API_KEY_CREATED, API_KEY_REVOKED
 from allocator.domain.catalogue import PRODUCT_PUT, WAREHOUSE_PUT, Price
-from allocator.domain.codec import KINDS, UnknownEventError, decode_event
+from allocator.domain.codec import VERSIONS, UnknownEventError, decode_event
 from allocator.domain.messages import (
     Event,
     LotExpired,
@@ -18,25 +19,36 @@ from allocator.domain.pool import Balance
 from allocator.domain.records import Record
 from allocator.domain.rows import OrderStatus
 
-KNOWN_KINDS: Final = (*KINDS.values(), WAREHOUSE_PUT, PRODUCT_PUT)
+KNOWN_KINDS: Final = tuple(VERSIONS)
 
 
 class Place(msgspec.Struct, frozen=True):
-    """What an actor is: a product at a warehouse, or one of the two alone."""
+    """What an actor is: a product at a warehouse, one of the two alone, or neither.
+
+    Attributes:
+        other: Kind and name of what is neither, such as an API key.
+    """
 
     warehouse: str | None
     product: str | None
+    other: tuple[str, str] | None = None
 
     @classmethod
     def of(cls, key: str) -> "Place":
         """Read the key of an actor."""
         kind, _, name = key.partition(":")
         warehouse, _, product = name.partition("/")
-        if kind == "product":
-            return cls(None, name)
-        return cls(warehouse, product or None)
+        match kind:
+            case "product":
+                return cls(None, name)
+            case "pool" | "warehouse":
+                return cls(warehouse, product or None)
+            case _:
+                return cls(None, None, (kind, name))
 
     def __str__(self) -> str:
+        if self.other is not None:
+            return " ".join(self.other)
         if self.warehouse is None:
             return f"product {self.product}"
         if self.product is None:
@@ -49,6 +61,16 @@ class Named(msgspec.Struct, frozen=True):
 
     name: str
     price: Price | None = None
+
+
+class KeyCreated(msgspec.Struct, frozen=True):
+    """An API key was let in."""
+
+    role: str
+
+
+class KeyRevoked(msgspec.Struct, frozen=True):
+    """An API key was shut out."""
 
 
 class LotState(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,13 +86,21 @@ class LotState(msgspec.Struct, frozen=True, kw_only=True):
         return self.available + self.ordered + self.expired
 
 
-Meaning: TypeAlias = Event | Named | None
+OfTable: TypeAlias = Named | KeyCreated | KeyRevoked
+"""What ordinary tables journal."""
+
+Meaning: TypeAlias = Event | OfTable | None
 """None: of a kind that this release does not know, or damaged."""
 
 State: TypeAlias = OrderStatus | LotState | Balance
 """Of an order, a lot or a pool."""
 
-_named: Final = msgspec.json.Decoder(Named)
+_OF_TABLES: Final[dict[str, type[OfTable]]] = {
+    WAREHOUSE_PUT: Named,
+    PRODUCT_PUT: Named,
+    API_KEY_CREATED: KeyCreated,
+    API_KEY_REVOKED: KeyRevoked,
+}
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,25 +121,30 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
 def meaning_of(record: Record) -> Meaning:
     """Return what a row says; never raises, for a bad row is what somebody may be looking for."""
     try:
-        if record.kind in {WAREHOUSE_PUT, PRODUCT_PUT}:
-            return _named.decode(record.body)
+        if shape := _OF_TABLES.get(record.kind):
+            return msgspec.json.decode(record.body, type=shape)
         return decode_event(kind=record.kind, version=record.version, body=record.body)
     except (UnknownEventError, msgspec.DecodeError):
         return None
 
 
 def thing_of(happening: Happening) -> tuple[str | None, int | None]:
-    """Return what it happened to, `order` or `stock` and its seq, or the catalogue's word alone."""
+    """Return what it happened to, `order` or `stock` and its seq, or the word for it alone."""
+    thing: str | None = None
+    seq: int | None = None
     match happening.meaning:
         case OrderPlaced():
-            return "order", happening.record.seq
+            thing, seq = "order", happening.record.seq
         case OrderDispatched(order=order) | OrderCancelled(order=order):
-            return "order", order
+            thing, seq = "order", order
         case StockReceived():
-            return "stock", happening.record.seq
+            thing, seq = "stock", happening.record.seq
         case LotExpired(lot=lot):
-            return "stock", lot
+            thing, seq = "stock", lot
         case Named():
-            return ("product" if happening.place.warehouse is None else "warehouse"), None
+            thing = "product" if happening.place.warehouse is None else "warehouse"
+        case KeyCreated() | KeyRevoked():
+            thing = "api_key"
         case None:
-            return None, None
+            pass
+    return thing, seq

@@ -17,7 +17,16 @@ from allocator.domain.messages import (
 )
 from allocator.domain.pool import Balance
 from allocator.domain.records import Record
-from allocator.journal.happenings import Happening, LotState, Meaning, Named, State, thing_of
+from allocator.journal.happenings import (
+    Happening,
+    KeyCreated,
+    KeyRevoked,
+    LotState,
+    Meaning,
+    Named,
+    State,
+    thing_of,
+)
 from allocator.journal.times import text_of, time_of
 
 _encode: Final = msgspec.json.Encoder().encode
@@ -38,8 +47,9 @@ class _Object(msgspec.Struct, frozen=True, kw_only=True):
     """A line of `--json`; its fields are the members, in this order.
 
     Attributes:
-        thing: `order`, `stock`, `warehouse` or `product`; None where a newer release knows more.
-        id: Of the order or the stock, as the API gives it.
+        thing: `order`, `stock`, `warehouse`, `product` or `api_key`; None where a newer release
+            knows more.
+        id: Of the order or the stock, as the API gives it; the name of a key.
         body: As it is stored: lots and orders are named by their seq in this pool.
     """
 
@@ -90,7 +100,7 @@ def in_words(happening: Happening, *, ids: IdSeal) -> str:
         f"#{record.seq}",
         _said(happening.meaning, record),
     ]
-    if thing_id is not None:
+    if thing_id is not None and happening.place.other is None:  # or it is the place itself
         parts.append(f"{thing} {thing_id}")
     if record.principal:
         parts.append(f"by {_plain(record.principal)}")
@@ -138,7 +148,9 @@ def _after(state: State) -> _After:
 
 def _sealed(happening: Happening, ids: IdSeal) -> tuple[str | None, str | None]:
     thing, seq = thing_of(happening)
-    return thing, None if seq is None else ids.seal(happening.record.actor_id, seq)
+    if seq is not None:
+        return thing, ids.seal(happening.record.actor_id, seq)
+    return thing, None if happening.place.other is None else happening.place.other[1]
 
 
 def _said(meaning: Meaning, record: Record) -> str:
@@ -157,6 +169,10 @@ def _said(meaning: Meaning, record: Record) -> str:
         case Named(name=name, price=price):
             cost = "" if price is None else f", price {price.amount} {price.currency}"
             said = f"named {_quoted(name)}{cost}"
+        case KeyCreated(role=role):
+            said = f"let in as {_plain(role)}"
+        case KeyRevoked():
+            said = "revoked"
         case None:
             said = f"{_plain(record.kind)} version {record.version}: {_plain(record.body)}"
         case _:

@@ -25,7 +25,7 @@ from allocator.journal.happenings import (
     Happening,
     LotState,
     Meaning,
-    Named,
+    OfTable,
     Place,
     State,
     meaning_of,
@@ -136,7 +136,7 @@ class _PoolFold:
     def apply(self, record: Record, meaning: Meaning) -> bool:
         if self._pool is None:
             return True
-        if meaning is None or isinstance(meaning, Named) or record.seq != self._pool.version + 1:
+        if meaning is None or isinstance(meaning, OfTable) or record.seq != self._pool.version + 1:
             self._pool = None
             return True
         try:

@@ -19,12 +19,14 @@ from allocator.actors.keys import KeyedRequest
 from allocator.actors.messages import Answer, Envelope, Noted, Outcome
 from allocator.actors.ports import Journal
 from allocator.actors.worker import Limits, Worker
+from allocator.domain.api_keys import Role
 from allocator.domain.catalogue import Price, Product, Warehouse
 from allocator.domain.ids import ACTOR_BITS, SHARD_BITS
 from allocator.domain.messages import Command, Wake
 from allocator.domain.pool import Pool
 from allocator.domain.records import Record
 from allocator.domain.replay import replay
+from allocator.persistence.api_keys import PostgresApiKeys
 from allocator.persistence.catalogue import PostgresCatalogue
 from allocator.persistence.connections import Pool as ConnectionPool
 from allocator.persistence.connections import open_pool
@@ -49,6 +51,7 @@ class CodeOfToday:
         self.worker = Worker(journal, clock=lambda: self.now_ms, limits=Limits())
         self._connections = connections
         self._catalogue = PostgresCatalogue(connections, era=ERA, clock=lambda: self.now_ms)
+        self._api_keys = PostgresApiKeys(connections, era=ERA, clock=lambda: self.now_ms)
 
     async def warehouse(self, code: str, *, name: str, principal: str = "") -> None:
         warehouse = Warehouse(code=code, name=name)
@@ -60,6 +63,13 @@ class CodeOfToday:
         priced = None if price is None else Price(amount=price[0], currency=price[1])
         product = Product(sku=sku, name=name, price=priced)
         await self._catalogue.put_product(product, principal=principal, overwrite=True)
+
+    async def api_key(self, name: str, *, role: Role, principal: str = "") -> None:
+        digest = blake2b(name.encode()).digest()
+        await self._api_keys.create(name, role=role, secret_digest=digest, principal=principal)
+
+    async def revoked(self, name: str, *, principal: str = "") -> None:
+        assert await self._api_keys.revoke(name, principal=principal)
 
     async def pool(self, sku: str, *, warehouse: str = "main") -> int:
         found = await self._catalogue.open_pool(warehouse, sku)

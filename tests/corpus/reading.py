@@ -70,10 +70,10 @@ class FinalPool(msgspec.Struct, frozen=True, kw_only=True, tag="pool", tag_field
 
 
 class FinalEntry(msgspec.Struct, frozen=True, kw_only=True, tag="entry", tag_field="actor"):
-    """What an entry of the catalogue came to contain: the body of its last row."""
+    """What an entry of an ordinary table came to contain: the body of its last row."""
 
     key: str
-    kind: Literal["warehouse", "product"]
+    kind: Literal["warehouse", "product", "api_key"]
     version: int
     contents: dict[str, str | dict[str, str | int] | None]
 

@@ -6,6 +6,7 @@ A story is told through an `Author`; the same stories give the same rows, to the
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
+from allocator.domain.api_keys import Role
 from allocator.domain.messages import (
     QUANTITY_MAX,
     CancelOrder,
@@ -45,6 +46,12 @@ class Author(Protocol):
         self, sku: str, *, name: str, price: tuple[int, str] | None = None, principal: str = ""
     ) -> None:
         """Create a product, or change it; a price is minor units and a currency."""
+
+    async def api_key(self, name: str, *, role: Role, principal: str = "") -> None:
+        """Let a key in."""
+
+    async def revoked(self, name: str, *, principal: str = "") -> None:
+        """Shut a key out."""
 
     async def pool(self, sku: str, *, warehouse: str = "main") -> int:
         """Return the actor of a pool."""
@@ -161,6 +168,14 @@ async def keys(author: Author) -> None:
     await author.ask(pool, CancelOrder(order=order), key=" ~ key, with printable ASCII {}")
 
 
+async def doors(author: Author) -> None:
+    """Keys of every role, one of them revoked."""
+    await author.api_key("owner", role="operator", principal="cli:root")
+    await author.api_key("shop", role="client")
+    await author.api_key("depot.1", role="stock", principal="owner")
+    await author.revoked("shop", principal="owner")
+
+
 async def many(author: Author) -> None:
     """A hundred orders, of which every third is gone: as a pool looks after a sale."""
     pool = await author.pool("many")
@@ -185,6 +200,7 @@ STORIES: Final[tuple[Callable[[Author], Awaitable[None]], ...]] = (
     several_lots,
     expiry,
     keys,
+    doors,
     texts,
     many,
     large,  # ends in the year 9999

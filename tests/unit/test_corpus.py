@@ -27,6 +27,8 @@ from tests.corpus.reading import (
 DIGESTS = {
     "v0.1.ndjson": "9c671ed00114b0ecc16c8db3110df9ed",
     "v0.1.json": "f6bca722fa75eea6b9816fae68780f9d",
+    "v0.1b.ndjson": "4b574e1ab376b662f1dd4d06a0a63351",
+    "v0.1b.json": "c388eec702e56308c522287c8009e821",
 }
 
 # The fields that a stored version has; one that has a default may be absent. A line that does not

@@ -10,7 +10,7 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from allocator.domain.roles import Needed
+from allocator.domain.api_keys import Needed
 from allocator.http.answers import JSON
 from allocator.http.context import KEY_MAX
 from allocator.http.paging import LIMIT_DEFAULT, LIMIT_MAX, PARAMETER_MAX

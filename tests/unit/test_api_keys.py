@@ -2,7 +2,7 @@
 
 import pytest
 
-from allocator.domain.roles import ROLES, Needed, Role, may
+from allocator.domain.api_keys import ROLES, Needed, Role, may
 from allocator.http.reference.everything import OPERATIONS
 
 BY_NAME = {one.name: one.role for one in OPERATIONS}
