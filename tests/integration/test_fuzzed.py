@@ -39,10 +39,13 @@ def fuzz(url: str, directory: Path) -> subprocess.CompletedProcess[str]:
             "--workers=2",
             "--seed=1",
             "--continue-on-failure",
-            f"--report-dir={directory}",
         ],
-        cwd=CHECKOUT,
-        env=os.environ | {"SCHEMATHESIS_HOOKS": "tests.integration.fuzzing_hooks"},
+        cwd=directory,  # it leaves what it learned
+        env=os.environ
+        | {
+            "PYTHONPATH": str(CHECKOUT),
+            "SCHEMATHESIS_HOOKS": "tests.integration.fuzzing_hooks",
+        },
         capture_output=True,
         text=True,
         check=False,
