@@ -9,6 +9,8 @@ in the first line of its standard input (a command line can be read by other use
 that input does: it never outlives the server that started it. Of all such processes on a database
 one folds and the others wait. Should one that lost its lock fold a little longer, both make the
 same snapshots.
+
+The same process records the cuts to which the installation can be restored.
 """
 
 import asyncio
@@ -24,7 +26,8 @@ from allocator.domain.replay import replay
 from allocator.domain.snapshots import dump_pool
 from allocator.errors import JournalError
 from allocator.logs import configure_logs
-from allocator.persistence.connections import Pool, borrowed, connect, open_pool
+from allocator.persistence.connections import Connection, Pool, borrowed, connect, open_pool
+from allocator.persistence.cuts import record_cuts
 from allocator.persistence.leadership import Role, lead
 from allocator.persistence.reader import JournalReader
 from allocator.persistence.statements import statement
@@ -89,16 +92,36 @@ async def _lead_and_fold(url: str, *, snapshot_events: int, damaged: set[int]) -
     try:
         await lead(session, Role.FOLDING)
         log.info("folding.leading")
-        pool = await open_pool(url, size=1)
+        cutting = asyncio.create_task(_keep_cutting(url))
         try:
-            while not session.is_closed():
-                await fold_due(pool, snapshot_events=snapshot_events, damaged=damaged)
-                await asyncio.sleep(_EVERY_S)
+            await _fold_until_closed(session, url, snapshot_events=snapshot_events, damaged=damaged)
         finally:
-            pool.terminate()
+            cutting.cancel()
     finally:
         session.terminate()
     raise JournalError("the session that held the lock has ended")
+
+
+async def _fold_until_closed(
+    session: Connection, url: str, *, snapshot_events: int, damaged: set[int]
+) -> None:
+    pool = await open_pool(url, size=1)
+    try:
+        while not session.is_closed():
+            await fold_due(pool, snapshot_events=snapshot_events, damaged=damaged)
+            await asyncio.sleep(_EVERY_S)
+    finally:
+        pool.terminate()
+
+
+async def _keep_cutting(url: str) -> None:
+    """Record cuts beside the folding, which may take long for a large pool."""
+    while True:
+        try:
+            await record_cuts(url)
+        except JournalError as error:
+            log.warning("cuts.interrupted", error=str(error))
+        await asyncio.sleep(_EVERY_S)
 
 
 async def _until_input_ends(url: str, *, snapshot_events: int) -> None:
