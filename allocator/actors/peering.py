@@ -234,7 +234,7 @@ class Peering:
             self.notify()  # and with that connect: the loss of a line tells of a death
         self._survey = survey
         lines = {owner: self._links.get(address) for owner, address in addresses.items()}
-        self._owners = [lines.get(owner) for owner in survey.owners]
+        self._owners = list(map(lines.get, survey.owners))
         self._owning = [line for line in dict.fromkeys(self._owners) if line is not None]
 
     def _line_to(self, path: str, name: str) -> PeerLink:

@@ -225,59 +225,89 @@ class SimulationLoop(BareLoop):
                 gc.enable()
 
     def _run(self) -> None:
-        runnable, chance, steps_max = self._runnable, self._dice.random, self._steps_max
-        while not self._stopping:
-            count = len(runnable)
-            if count == 0:
-                self._advance()
-                continue
-            index = int(chance() * count) if count > 1 else 0
-            process = runnable[index]
-            ready = process.ready
-            handle = ready.popleft()
-            if not ready:
-                process.listed = False
-                last = runnable.pop()
-                if last is not process:
-                    runnable[index] = last
-            if handle.is_cancelled:
-                continue
-            if self.steps >= steps_max:
-                raise EndlessError(steps=self.steps, at_s=self._now)
-            self.steps += 1
-            if self.on_step is not None:
-                self.on_step(process, handle)
-            try:
-                handle.context.run(*handle.call)  # type: ignore[arg-type]
-            except (SystemExit, KeyboardInterrupt):
-                raise
-            except BaseException as error:  # noqa: BLE001 (as asyncio does; nobody else is left)
-                self._note_failure(handle, error)
+        runnable, chance, on_step = self._runnable, self._dice.random, self.on_step
+        steps, steps_max = self.steps, self._steps_max
+        handle: Ready | Due | None
+        try:
+            while not self._stopping:
+                count = len(runnable)
+                if count == 0:
+                    handle = self._advance()
+                    if handle is None:
+                        continue
+                    process = handle.process
+                else:
+                    index = int(chance() * count) if count > 1 else 0
+                    process = runnable[index]
+                    ready = process.ready
+                    handle = ready.popleft()
+                    if not ready:
+                        process.listed = False
+                        last = runnable.pop()
+                        if last is not process:
+                            runnable[index] = last
+                    if handle.is_cancelled:
+                        continue
+                if steps >= steps_max:
+                    raise EndlessError(steps=steps, at_s=self._now)
+                steps += 1
+                if on_step is not None:
+                    on_step(process, handle)
+                try:
+                    handle.context.run(*handle.call)  # type: ignore[arg-type]
+                except (SystemExit, KeyboardInterrupt):
+                    raise
+                except BaseException as error:  # noqa: BLE001 (as asyncio does; nobody else is left)
+                    self._note_failure(handle, error)
+        finally:
+            self.steps = steps
 
     def _note_failure(self, handle: Ready | Due, error: BaseException) -> None:
         self.call_exception_handler(
             {"message": f"Exception in callback {label_of(handle)}", "exception": error}
         )
 
-    def _advance(self) -> None:
-        """Let time pass until a timer is due; make ready whatever is due then."""
-        timers, has_passed = self._timers, False
-        while timers and not (has_passed and timers[0][0] > self._now):
+    def _advance(self) -> Due | None:
+        """Let time pass until a timer is due.
+
+        Returns:
+            What is due then, if it is all that is; else all of it is made ready.
+        """
+        timers = self._timers
+        while timers:
             when, _, handle = heappop(timers)
             handle.is_kept = False
             if handle.is_cancelled:
                 self._timers_cancelled -= 1
                 continue
             process = handle.process
-            process.ready.append(handle)
             if process.alive:  # for the dead, no time needs to pass
-                has_passed = True
                 self._now = when
-                if not process.listed:
-                    process.listed = True
-                    self._runnable.append(process)
-        if not has_passed:
-            raise NothingLeftToHappenError(waiting=self._waiting())
+                if not process.listed and not (timers and timers[0][0] <= when):
+                    return handle
+                self._make_ready(handle)
+                self._make_all_ready()
+                return None
+            process.ready.append(handle)
+        raise NothingLeftToHappenError(waiting=self._waiting())
+
+    def _make_all_ready(self) -> None:
+        """Make ready whatever else is due by now."""
+        timers, now_s = self._timers, self._now
+        while timers and timers[0][0] <= now_s:
+            _, _, handle = heappop(timers)
+            handle.is_kept = False
+            if handle.is_cancelled:
+                self._timers_cancelled -= 1
+            else:
+                self._make_ready(handle)
+
+    def _make_ready(self, handle: Due) -> None:
+        process = handle.process
+        process.ready.append(handle)
+        if not process.listed:
+            process.listed = True
+            self._runnable.append(process)
 
     def note_cancelled(self) -> None:
         """Forget cancelled timers when they are most of all; a timer calls this."""

@@ -56,6 +56,7 @@ class MemoryDatabase(Tables):
         self.inserting: dict[Address, Transaction] = {}
         self._spawn = spawn
         self._context: Context | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[tuple[float, Callable[[], None]]] = []
         self._sessions: dict[int, Session] = {}
         self._servers = 0
@@ -146,16 +147,17 @@ class MemoryDatabase(Tables):
 
     def later(self, delay_s: float, then: Callable[[], None]) -> None:
         """Do something where the database runs."""
-        if self._context is not None:
-            asyncio.get_running_loop().call_later(delay_s, then, context=self._context)
+        if self._loop is not None:
+            self._loop.call_later(delay_s, then, context=self._context)
             return
         if not self._waiting:
             self._spawn(self._move_in())
         self._waiting.append((delay_s, then))
 
     async def _move_in(self) -> None:
-        """Learn in which context to run."""
+        """Learn where to run."""
         self._context = copy_context()
+        self._loop = asyncio.get_running_loop()
         waiting, self._waiting = self._waiting, []
         for delay_s, then in waiting:
             self.later(delay_s, then)

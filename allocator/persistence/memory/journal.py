@@ -1,9 +1,9 @@
 """The journal in memory. Satisfies `actors.ports.Journal`."""
 
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
 from functools import partial
 from types import coroutine
-from typing import Final, TypeVar, cast
+from typing import Final, TypeVar
 
 from allocator.domain.records import Batch, KeyName, Origin, Record, StoredSnapshot
 from allocator.domain.shares import Survey
@@ -12,7 +12,7 @@ from allocator.persistence.memory.database import MemoryDatabase
 from allocator.persistence.memory.locks import Session
 from allocator.persistence.memory.tables import Life
 from allocator.persistence.memory.transaction import Transaction
-from allocator.persistence.memory.trouble import NO_TROUBLE, Call, Operation, Trouble
+from allocator.persistence.memory.trouble import Call, Operation
 
 T = TypeVar("T")
 
@@ -92,8 +92,8 @@ class MemoryJournal:
 
     async def find_keys(self, names: Sequence[KeyName]) -> list[Record]:
         """Return what is stored under the keys."""
-        look = _reading(partial(self.database.find_keys, names))
-        return await self._state("find_keys", look, self._require_session())
+        read = partial(self.database.find_keys, names)
+        return await self._state("find_keys", None, self._require_session(), read=read)
 
     async def renew(self, keep: frozenset[int] | None = None) -> frozenset[int]:
         """Fence the present incarnation, if any, and go on under a new one."""
@@ -124,7 +124,7 @@ class MemoryJournal:
         """Return who serves what."""
         mine = self._mine[-1] if self._mine else None
         ownership, server = self.database.ownership, self._life.server
-        return await self._call("survey", _reading(lambda: ownership.survey(mine, server=server)))
+        return await self._read("survey", lambda: ownership.survey(mine, server=server))
 
     async def beat(self) -> bool:
         """Say that this incarnation lives; return whether it is unfenced."""
@@ -149,13 +149,13 @@ class MemoryJournal:
 
     async def origin(self, actor_id: int) -> Origin:
         """Return where the recovery of an actor starts."""
-        return await self._call("origin", _reading(lambda: self.database.origin(actor_id)))
+        return await self._read("origin", lambda: self.database.origin(actor_id))
 
     async def records(self, actor_id: int, *, after_seq: int) -> AsyncIterator[Sequence[Record]]:
         """Yield the actor's rows above `after_seq`, ascending, in chunks, without their keys."""
         while True:
             read = partial(self.database.journal_of, actor_id, after_seq=after_seq)
-            rows = await self._call("records", _reading(read))
+            rows = await self._read("records", read)
             chunk = [_without_key(row) for row in rows[: self._chunk]]
             if chunk:
                 yield chunk
@@ -176,17 +176,15 @@ class MemoryJournal:
     async def due_wakes(self, *, now_ms: int, limit: int) -> Sequence[int]:
         """Return ids of actors whose wake-up time has come, earliest first."""
         find = partial(self.database.due_wakes, now_ms=now_ms, limit=limit)
-        return await self._call("due_wakes", _reading(find))
-
-    def _trouble(self, call: Call) -> Trouble:
-        return self.database.trouble(call)
+        return await self._read("due_wakes", find)
 
     async def _state(
         self,
         operation: Operation,
-        body: Callable[[Transaction], Generator[None, None, T]],
+        body: Callable[[Transaction], Generator[None, None, T]] | None,
         session: Session,
         *,
+        read: Callable[[], T] | None = None,
         rows: int = 0,
     ) -> T:
         """Make a statement of the session, which can carry out but one at a time."""
@@ -198,32 +196,38 @@ class MemoryJournal:
             raise JournalError(f"{operation}: the connection was closed")
         session.asked = True
         try:
-            return await self._call(operation, body, rows=rows, session=session)
+            return await self._call(operation, body, read=read, rows=rows, session=session)
         finally:
             session.asked = False
 
-    async def _call(
+    def _read(self, operation: Operation, read: Callable[[], T]) -> Awaitable[T]:
+        return self._call(operation, None, read=read)
+
+    def _call(  # noqa: PLR0913 (what a call is)
         self,
         operation: Operation,
-        body: Callable[[Transaction], Generator[None, None, T]],
+        body: Callable[[Transaction], Generator[None, None, T]] | None,
         *,
+        read: Callable[[], T] | None = None,
         rows: int = 0,
         session: Session | None = None,
         several: bool = False,
-    ) -> T:
+    ) -> Awaitable[T]:
+        """Return a call; it is made when it is awaited."""
         call = Call(operation=operation, client=self.name, incarnation=self.incarnation, rows=rows)
-        trouble = self._trouble(call)
         transaction = Transaction(
-            self.database, operation, body, trouble, session=session, several=several
+            self.database,
+            operation,
+            body,
+            self.database.trouble(call),
+            read=read,
+            session=session,
+            several=several,
+            timeout_s=self._timeout_s,
         )
         if session is not None:
             session.statement = transaction
-        if trouble is NO_TROUBLE:
-            await _turn()
-            transaction.begin()
-        else:
-            transaction.send()
-        return cast("T", await transaction.answer(timeout_s=self._timeout_s))
+        return transaction  # type: ignore[return-value]  # of that type is what the body returns
 
     def _require_session(self) -> Session:
         if self._session is None:
@@ -240,16 +244,6 @@ class MemoryJournal:
 def _turn() -> Generator[None, None, None]:
     """Let others go first."""
     yield
-
-
-def _reading(read: Callable[[], T]) -> Callable[[Transaction], Generator[None, None, T]]:
-    """Return the body of a transaction that neither waits nor changes anything."""
-
-    def body(_transaction: Transaction) -> Generator[None, None, T]:
-        yield from ()
-        return read()
-
-    return body
 
 
 def _without_key(record: Record) -> Record:

@@ -164,17 +164,17 @@ class Tables:
 
     def assign(self, shards: Iterable[int], new: WorkerRow | None) -> None:
         """Make an incarnation, or nobody, own shards."""
-        owners = self._owners
-        moved: dict[int, list[int]] = {}
-        for shard in shards:
-            moved.setdefault(owners[shard], []).append(shard)
-            owners[shard] = _FREE if new is None else new.incarnation
-        self._free = _FREE in owners
-        for owner, lost in moved.items():
-            if owner in self.workers:
-                self.workers[owner].shards = self.workers[owner].shards.difference(lost)
+        owners, moving = self._owners, frozenset(shards)
+        for row in self.workers.values():
+            if row.shards:
+                row.shards -= moving
+        owner = _FREE
         if new is not None:
-            new.shards = new.shards.union(*moved.values())
+            new.shards |= moving
+            owner = new.incarnation
+        for shard in moving:
+            owners[shard] = owner
+        self._free = _FREE in owners
         self._surveys.clear()
 
     @property
@@ -199,10 +199,11 @@ class Tables:
 
     def _survey(self, living: Sequence[WorkerRow], server: str) -> Survey:
         peers = {row.incarnation: row.peer for row in living if row.life.server == server}
-        texts = {incarnation: peer.incarnation for incarnation, peer in peers.items()}
+        texts = dict.fromkeys(self._owners, "")
+        texts.update((incarnation, peer.incarnation) for incarnation, peer in peers.items())
         return Survey(
             peers=tuple(peers.values()),
-            owners=tuple([texts.get(owner, "") for owner in self._owners]),
+            owners=tuple(map(texts.__getitem__, self._owners)),
             foreign=any(row.shards for row in living if row.incarnation not in peers),
         )
 

@@ -11,7 +11,7 @@ from typing import Final, Protocol, TypeAlias
 from allocator.errors import JournalError
 from allocator.persistence.memory.caller import Caller
 from allocator.persistence.memory.locks import Lock, Session, Waiting
-from allocator.persistence.memory.trouble import End, Operation, Trouble
+from allocator.persistence.memory.trouble import NO_TROUBLE, End, Operation, Trouble
 
 Address: TypeAlias = tuple[int, int]
 """(actor id, seq)."""
@@ -50,13 +50,15 @@ class Host(Protocol):
         """End the sessions of these incarnations."""
 
 
-class Transaction:
-    """One call.
+class Transaction(Caller):
+    """One call; whoever awaits it makes it, and gets the result.
 
     Args:
         body: What it does and returns; what it changes is left to `effects`.
+        read: Instead of a body, if it neither waits nor changes anything.
         session: Whose statement it is; None for a connection of its own.
         several: Whether it is of several statements: then it ends when its caller leaves.
+        timeout_s: How long its caller waits.
 
     Attributes:
         deposes: Whose sessions are ended if this has to wait for long.
@@ -66,21 +68,24 @@ class Transaction:
     """
 
     __slots__ = (
-        "_awaited_by", "_begun", "_body", "_caller", "_committing", "_held", "_host",
-        "_inserting", "_lost", "_operation", "_result", "_session", "_several", "_steps",
-        "_trouble", "deposes", "effects", "over", "xid",
+        "_awaited_by", "_begun", "_body", "_committing", "_held", "_host", "_inserting", "_lost",
+        "_operation", "_read", "_result", "_session", "_several", "_steps", "_trouble", "deposes",
+        "effects", "over", "xid",
     )  # fmt: skip
 
     def __init__(  # noqa: PLR0913 (what a call is)
         self,
         host: Host,
         operation: Operation,
-        body: Body,
+        body: "Body | None",
         trouble: Trouble,
         *,
+        read: Callable[[], object] | None = None,
         session: Session | None = None,
         several: bool = False,
+        timeout_s: float = 0.0,
     ) -> None:
+        super().__init__(timeout_s=timeout_s)
         self.deposes: Sequence[int] = ()
         self.effects: list[Callable[[], None]] = []
         self.xid = 0
@@ -88,10 +93,10 @@ class Transaction:
         self._host = host
         self._operation = operation
         self._body = body
+        self._read = read
         self._trouble = trouble
         self._session = session
         self._several = several
-        self._caller = Caller()
         self._steps: Generator[None, None, object] | None = None
         self._result: object = None
         self._held: list[Lock] = []
@@ -101,38 +106,44 @@ class Transaction:
 
     # For its caller.
 
-    def send(self) -> None:
-        """Have it arrive when it does; at once, if nothing takes time."""
-        if self._trouble.request_s:
-            self._host.later(self._trouble.request_s, self.begin)
-        else:
-            self.begin()
-
-    async def answer(self, *, timeout_s: float) -> object:
+    def __await__(self) -> Generator[object, None, object]:
         """Return the result.
 
         Raises:
             JournalError: It failed, or it was not heard of in time.
         """
-        caller = self._caller
-        if not caller.answered:
+        if self._trouble is NO_TROUBLE:
+            yield None  # let others go first
+            self.begin()
+        if not self.answered:
             self._host.ongoing[self] = None
             try:
-                await caller.hear(timeout_s=timeout_s, armed=self._may_take(timeout_s))
+                yield from self.hear()
             except TimeoutError:
                 raise self._error_of("TimeoutError") from None
             finally:
-                if caller.gone:
+                if self.gone:
                     self._go_on_alone()
-        if caller.error is not None:
-            raise caller.error
+        if self.error is not None:
+            raise self.error
         return self._result
 
-    def _may_take(self, timeout_s: float) -> bool:
-        """Return whether it may take so long, for all that is known; waiting comes on top."""
+    def call(self) -> None:
+        """Have it arrive when it does; at once, if nothing takes time."""
         trouble = self._trouble
         takes_s = trouble.request_s + trouble.commit_s + trouble.reply_s
-        return self._begun or takes_s >= timeout_s or trouble.end in _ENDLESS
+        # For all that is known; to wait for somebody comes on top.
+        if self._begun or takes_s >= self._timeout_s or trouble.end in _ENDLESS:
+            self.arm()
+        if trouble.request_s:
+            self._host.later(trouble.request_s, self.begin)
+        elif not self._begun:
+            self.begin()
+
+    def heard(self) -> None:
+        """Be forgotten, unless it still goes on."""
+        if self.over and (self.answered or self.gone):
+            self._host.ongoing.pop(self, None)
 
     def _go_on_alone(self) -> None:
         """Be without a caller: a statement goes on, and several end where they are."""
@@ -140,7 +151,7 @@ class Transaction:
             self._session.broken = True
         if self._several and not self._committing:
             self._undo()
-        self._forget()
+        self.heard()
 
     # For what it does.
 
@@ -189,7 +200,7 @@ class Transaction:
         if self.over:
             return
         self._begun = True
-        if self._several and self._caller.gone:
+        if self._several and self.gone:
             self.over = True
         elif not self._host.up:
             self._fail("PostgreSQL is not running")
@@ -197,7 +208,11 @@ class Transaction:
             self._fail("the connection was closed")
         elif self._trouble.end is End.REFUSED:
             self._fail("PostgreSQL did not do it")
+        elif self._read is not None:
+            self._result = self._read()
+            self._executed()
         else:
+            assert self._body is not None
             self._steps = self._body(self)
             self.go_on()
             self._be_patient()
@@ -205,7 +220,7 @@ class Transaction:
     def _is_cut_off(self) -> bool:
         """Return whether the connection broke under a caller that still waits."""
         session = self._session
-        return session is not None and session.broken and not self._caller.gone
+        return session is not None and session.broken and not self.gone
 
     def go_on(self) -> None:
         """Run until it has to wait or has ended."""
@@ -230,10 +245,10 @@ class Transaction:
 
     def disconnect(self) -> None:
         """Go on without a caller."""
-        if not self._caller.answered:
-            self._caller.gone = True
-            self._caller.tell(self._error_of("the connection was closed"))
-            self._forget()
+        if not self.answered:
+            self.gone = True
+            self.tell(self._error_of("the connection was closed"))
+            self.heard()
 
     def vanish(self) -> None:
         """End with the database: nothing of it is left, nobody goes on."""
@@ -245,7 +260,7 @@ class Transaction:
     def _be_patient(self) -> None:
         if self.over or self._committing:
             return
-        self._caller.arm()
+        self.arm()
         if self.deposes:
             self._host.later(PATIENCE_S, self._lose_patience)
 
@@ -302,7 +317,7 @@ class Transaction:
             lock.release(self)
         for each in self._awaited_by:
             each.go_on()
-        self._forget()
+        self.heard()
 
     def _fail(self, why: str) -> None:
         self.over = True
@@ -322,20 +337,16 @@ class Transaction:
         if self._committing and not self.xid:  # it had nothing to commit, and takes as long
             delay_s += trouble.commit_s
         if delay_s:
-            self._host.later(delay_s, lambda: self._deliver(error))
+            self.tell_later(delay_s, error)
         else:
             self._deliver(error)
 
     def _deliver(self, error: JournalError | None) -> None:
-        self._caller.tell(error)
-        self._forget()
+        self.tell(error)
+        self.heard()
 
     def _error_of(self, why: str) -> JournalError:
         return JournalError(f"{self._operation}: {why}")
-
-    def _forget(self) -> None:
-        if self.over and (self._caller.answered or self._caller.gone):
-            self._host.ongoing.pop(self, None)
 
 
 _ENDLESS: Final = (End.SILENT, End.STUCK)
