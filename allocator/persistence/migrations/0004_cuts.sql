@@ -14,9 +14,8 @@ CREATE TABLE imports (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
     -- The first line of what is imported, which tells it from everything else.
     header text NOT NULL,
-    -- The line that ended the last block stored, and the position of its last row of the journal.
+    -- The line that ended the last block stored.
     reached text NULL,
-    position text NULL,
     -- Definitions of indexes that were dropped for the time being.
     indexes text[] NOT NULL,
     started_at timestamptz NOT NULL DEFAULT now(),
