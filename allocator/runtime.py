@@ -36,6 +36,7 @@ from allocator.persistence.connections import Pool, connect, open_pool
 from allocator.persistence.installation import Installation, open_installation
 from allocator.persistence.journal import PostgresJournal
 from allocator.persistence.ownership import Ownership
+from allocator.persistence.past import PostgresPast
 from allocator.persistence.projection import Projection
 from allocator.persistence.readings import PostgresReadings
 
@@ -172,6 +173,8 @@ def _assemble(
         router=Router(catalogue),
         catalogue=catalogue,
         readings=PostgresReadings(lists, journal, era=installation.era),
+        past=PostgresPast(lists),
+        clock=now_ms,
         ids=IdSeal(installation.id_secret),
         version=version("allocator"),
         server_version=installation.server_version,

@@ -26,6 +26,13 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     picks: Picks
 
 
+class OrderEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """How an order ended, and when."""
+
+    status: OrderStatus
+    at_ms: int
+
+
 class StockRow(msgspec.Struct, frozen=True, kw_only=True):
     """A lot; `available` is 0 once it is used up or expired."""
 

@@ -12,19 +12,22 @@ from aiohttp import web
 
 from allocator.actors.keys import KeyedRequest
 from allocator.actors.messages import Answer, Noted, Outcome
+from allocator.actors.ports import Clock
 from allocator.actors.router import Router
 from allocator.actors.statistics import Figures
 from allocator.domain.catalogue import PoolRef, Product, Warehouse, is_code
 from allocator.domain.ids import IdSeal
 from allocator.domain.messages import Command
+from allocator.domain.past import Pruned, TooFarBack
+from allocator.domain.pool import Balance
 from allocator.domain.queries import Query, View
 from allocator.domain.records import Record
 from allocator.domain.rows import (
     BalanceRow,
     Lag,
+    OrderEnd,
     OrderFilter,
     OrderRow,
-    OrderStatus,
     Page,
     StockRow,
 )
@@ -96,8 +99,8 @@ class Readings(Protocol):
     async def placed(self, pool: PoolRef, seq: int) -> OrderRow | None:
         """Return an order as it was when it was placed."""
 
-    async def closing(self, pool: PoolRef, seq: int) -> OrderStatus:
-        """Say how an order that is not open any more ended."""
+    async def closing(self, pool: PoolRef, seq: int) -> OrderEnd:
+        """Say how an order that is not open any more ended, and when."""
 
     async def received(self, pool: PoolRef, seq: int) -> StockRow | None:
         """Return a stock as it was when it was received, with nothing available."""
@@ -105,8 +108,21 @@ class Readings(Protocol):
     async def events(self, pool: PoolRef, *, after: int, limit: int) -> Sequence[Record]:
         """Return rows of the pool's journal."""
 
+    async def floor(self, pool: PoolRef) -> int:
+        """Return up to which seq the pool's journal has been pruned, 0 if it is whole."""
+
     async def lag(self) -> Lag:
         """Say how far the read models are behind."""
+
+
+class Past(Protocol):
+    """Pools as they were. What these raise are `AllocatorError`s."""
+
+    async def version_at(self, actor_id: int, *, at_ms: int) -> int | Pruned:
+        """Return the version that a pool had at a time, 0 before its first event."""
+
+    async def balance(self, actor_id: int, *, version: int) -> Balance | Pruned | TooFarBack:
+        """Return the numbers that a pool had at a version, which must be committed."""
 
 
 class Asker(Protocol):
@@ -133,6 +149,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """One worker's parts, as its handlers see them.
 
     Attributes:
+        clock: Returns milliseconds of Unix time.
         figures: Returns what each worker of the server has counted, by its place; None for one
             that is silent.
     """
@@ -142,6 +159,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     router: Router
     catalogue: Catalogue
     readings: Readings
+    past: Past
+    clock: Clock
     ids: IdSeal
     version: str
     server_version: str

@@ -32,9 +32,10 @@ class HistoryHandlers:
         limit = limit_of(found)
         after = number(found, "after", default=0, low=0, high=SEQ_MAX)
         pool = await self._context.router.find(found["warehouse"], found["product"])
-        records = []
-        if pool is not None:
-            records = list(await self._context.readings.events(pool, after=after, limit=limit))
+        if pool is None:
+            return json_answer(JournalPage(items=[], next_after=None))
+        floor = await self._context.readings.floor(pool)
+        records = await self._context.readings.events(pool, after=max(after, floor), limit=limit)
         items = [event_of(record) for record in records]
         following = items[-1].seq if len(items) == limit else None
-        return json_answer(JournalPage(items=items, next_after=following))
+        return json_answer(JournalPage(items=items, next_after=following, pruned_up_to=floor))

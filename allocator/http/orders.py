@@ -19,6 +19,7 @@ from allocator.domain.queries import OpenOrderQuery
 from allocator.domain.rows import OrderFilter, OrderRow, OrderStatus
 from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body, key_of
+from allocator.http.moments import time_in
 from allocator.http.paging import listing, no_query, page_of, query
 from allocator.http.problems import ProblemError, invalid, not_found
 from allocator.http.shapes import Order, PostOrder
@@ -61,10 +62,11 @@ class OrderHandlers:
         return json_answer(order, status=201, headers={"Location": f"/orders/{order.id}"})
 
     async def get(self, request: web.Request) -> JsonAnswer:
-        """Return an order as it stands; never stale."""
-        no_query(request)
+        """Return an order as it stands, never stale, or as it stood."""
+        found = query(request, "at") if request.rel_url.raw_query_string else {}
+        at_ms = time_in(found, now_ms=self._context.clock()) if found else None
         pool, seq = await self._context.address(request.match_info["id"], what="order")
-        return json_answer(order_of(self._ids, await self._row(pool, seq)))
+        return json_answer(order_of(self._ids, await self._row(pool, seq, at_ms=at_ms)))
 
     async def list(self, request: web.Request) -> JsonAnswer:
         """List orders of the read model, oldest first within a product and warehouse."""
@@ -103,15 +105,21 @@ class OrderHandlers:
         )
         return json_answer(closed_order(self._context, row, outcome))
 
-    async def _row(self, pool: PoolRef, seq: int) -> OrderRow:
+    async def _row(self, pool: PoolRef, seq: int, *, at_ms: int | None) -> OrderRow:
+        """Return an order as it stands, or as it stood at a time."""
         seen = await self._context.asker.look(pool.actor_id, OpenOrderQuery(seq))
         readings = self._context.readings
         row = await readings.placed(pool, seq)
         if row is None:
             raise ProblemError(not_found("order"))
+        if at_ms is not None and at_ms < row.created_at_ms:
+            raise ProblemError(not_found("order at that time: it was placed later"))
         if seen.picks is not None:
             return msgspec.structs.replace(row, picks=seen.picks)
-        return msgspec.structs.replace(row, status=await readings.closing(pool, seq))
+        end = await readings.closing(pool, seq)
+        if at_ms is not None and at_ms < end.at_ms:
+            return row
+        return msgspec.structs.replace(row, status=end.status)
 
 
 def placed_order(context: Context, pool: PoolRef, outcome: Outcome) -> Order:

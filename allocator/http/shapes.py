@@ -220,6 +220,9 @@ class JournalPage(msgspec.Struct, frozen=True, kw_only=True):
 
     items: list[JournalEvent]
     next_after: int | None
+    pruned_up_to: Annotated[
+        int, Meta(description="events up to this `seq` are not kept any more; 0: all are")
+    ] = 0
 
 
 class Listing(msgspec.Struct, Generic[T], frozen=True, kw_only=True):

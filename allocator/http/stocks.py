@@ -8,11 +8,13 @@ from aiohttp import web
 
 from allocator.domain.catalogue import PoolRef
 from allocator.domain.messages import ReceiveStock, StockReceived
+from allocator.domain.past import Pruned, TooFarBack
 from allocator.domain.pool import Balance, Lot
 from allocator.domain.queries import BalanceQuery, LotQuery
 from allocator.domain.rows import StockRow
 from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body, key_of
+from allocator.http.moments import Moment, moment_in, pruned, too_far_back
 from allocator.http.paging import listing, no_query, page_of, query
 from allocator.http.problems import ProblemError, invalid, not_found
 from allocator.http.shapes import TIME_MAX_MS, PostStock, ms_of
@@ -100,8 +102,9 @@ class StockHandlers:
         )
 
     async def balance(self, request: web.Request) -> JsonAnswer:
-        """Return the numbers of a pair as they stand; zeros if it was never used."""
-        no_query(request)
+        """Return the numbers of a pair, as they stand or stood; zeros if it was never used."""
+        found = query(request, "at", "version") if request.rel_url.raw_query_string else {}
+        moment = moment_in(found, now_ms=self._context.clock()) if found else None
         warehouse, product = request.match_info["warehouse"], request.match_info["product"]
         pool = await self._context.router.find(warehouse, product)
         if pool is None:
@@ -110,10 +113,38 @@ class StockHandlers:
         else:
             seen = await self._context.asker.look(pool.actor_id, BalanceQuery())
             balance = seen.balance or _NOTHING
+        if moment is not None:
+            balance = await self._former(pool, moment, present=balance)
         return json_answer(
             balance_shape(warehouse, product, balance),
             headers={"ETag": f'"{balance.version}"'},
         )
+
+    async def _former(self, pool: PoolRef | None, moment: Moment, *, present: Balance) -> Balance:
+        """Return the numbers at a moment.
+
+        Everything that was decided up to it is durable, for `present` waited for that, and what is
+        decided now happens later. So whoever asks again is answered the same.
+        """
+        past, version = self._context.past, moment.version
+        if pool is not None and moment.at_ms is not None:
+            known = await past.version_at(pool.actor_id, at_ms=moment.at_ms)
+            if isinstance(known, Pruned):
+                raise ProblemError(pruned(known))
+            version = known
+        elif version is not None and version > present.version:
+            what = f"version {version} yet; the present one is {present.version}"
+            raise ProblemError(not_found(what))
+        if pool is None or version is None or version == present.version:
+            return present
+        balance = await past.balance(pool.actor_id, version=version)
+        match balance:
+            case Pruned():
+                raise ProblemError(pruned(balance))
+            case TooFarBack():
+                raise ProblemError(too_far_back(balance))
+            case _:
+                return balance
 
     async def list_balances(self, request: web.Request) -> JsonAnswer:
         """List balances of the read model."""

@@ -20,6 +20,7 @@ from allocator.domain.records import Record
 from allocator.domain.rows import (
     BalanceRow,
     Lag,
+    OrderEnd,
     OrderFilter,
     OrderRow,
     OrderStatus,
@@ -113,7 +114,9 @@ class PostgresReadings:
     async def placed(self, pool: PoolRef, seq: int) -> OrderRow | None:
         """Return an order as it was when it was placed."""
         record, event = await self._event(pool, seq)
-        if record is None or not isinstance(event, OrderPlaced):
+        if record is None:
+            return await self._pruned_order(pool, seq)
+        if not isinstance(event, OrderPlaced):
             return None
         return OrderRow(
             actor_id=pool.actor_id,
@@ -127,7 +130,7 @@ class PostgresReadings:
             picks=event.picks,
         )
 
-    async def closing(self, pool: PoolRef, seq: int) -> OrderStatus:
+    async def closing(self, pool: PoolRef, seq: int) -> OrderEnd:
         """Say how an order that is not open any more ended.
 
         The read model knows, or the rows above the version that it has seen do.
@@ -135,13 +138,14 @@ class PostgresReadings:
         async with borrowed(self._pool) as connection:
             row = await connection.fetchrow(statement("order_end"), pool.actor_id, seq, list(_ENDS))
         assert row is not None, f"order {pool.actor_id}/{seq} is neither open nor closed"
-        how: OrderStatus = _ENDS.get(row["how"], row["how"])
-        return how
+        return OrderEnd(status=_ENDS.get(row["how"], row["how"]), at_ms=row["at"])
 
     async def received(self, pool: PoolRef, seq: int) -> StockRow | None:
         """Return a stock as it was when it was received, with nothing available."""
         record, event = await self._event(pool, seq)
-        if record is None or not isinstance(event, StockReceived):
+        if record is None:
+            return await self._pruned_stock(pool, seq)
+        if not isinstance(event, StockReceived):
             return None
         return StockRow(
             actor_id=pool.actor_id,
@@ -160,6 +164,10 @@ class PostgresReadings:
         """Return rows of the pool's journal."""
         return await self._journal.page(pool.actor_id, after_seq=after, limit=limit)
 
+    async def floor(self, pool: PoolRef) -> int:
+        """Return up to which seq the pool's journal has been pruned, 0 if it is whole."""
+        return await self._journal.floor(pool.actor_id)
+
     async def lag(self) -> Lag:
         """Say how far the read models are behind."""
         async with borrowed(self._pool) as connection:
@@ -174,6 +182,41 @@ class PostgresReadings:
         record = found[0]
         event = decode_event(kind=record.kind, version=record.version, body=record.body)
         return record, event
+
+    async def _pruned_order(self, pool: PoolRef, seq: int) -> OrderRow | None:
+        async with borrowed(self._pool) as connection:
+            row = await connection.fetchrow(statement("pruned_order"), pool.actor_id, seq)
+        if row is None:
+            return None
+        return OrderRow(
+            actor_id=pool.actor_id,
+            seq=seq,
+            warehouse=pool.warehouse,
+            product=pool.product,
+            quantity=row["quantity"],
+            status="new",
+            created_at_ms=row["created_at"],
+            customer=row["customer"],
+            picks=_picks.decode(row["picks"]),
+        )
+
+    async def _pruned_stock(self, pool: PoolRef, seq: int) -> StockRow | None:
+        async with borrowed(self._pool) as connection:
+            row = await connection.fetchrow(statement("pruned_stock"), pool.actor_id, seq)
+        if row is None:
+            return None
+        return StockRow(
+            actor_id=pool.actor_id,
+            seq=seq,
+            warehouse=pool.warehouse,
+            product=pool.product,
+            quantity=row["quantity"],
+            available=0,
+            received_at_ms=row["received_at"],
+            expires_at_ms=row["expires_at"],
+            lot=row["lot"],
+            reference=row["reference"],
+        )
 
     async def _list(self, name: str, page: Page, *filters: str | None) -> list[asyncpg.Record]:
         async with borrowed(self._pool) as connection:

@@ -124,6 +124,7 @@ class JournalPage(Shape, frozen=True, kw_only=True):
 
     items: list[JournalEvent]
     next_after: int | None
+    pruned_up_to: int
 
 
 class Listing(Shape, Generic[T], frozen=True, kw_only=True):
@@ -146,6 +147,8 @@ class Problem(Shape, frozen=True, kw_only=True):
     warehouse: str | None = None
     product: str | None = None
     idempotency_key: str | None = None
+    earliest_version: int | None = None
+    earliest_at: Time | None = None
 
 
 class BatchResult(Shape, frozen=True, kw_only=True):

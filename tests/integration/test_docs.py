@@ -26,8 +26,8 @@ from tests.integration.described import BY_NAME, Contract, Said, settled
 BODY_MAX = 1_024
 NOWHERE = "00000000-0000-8000-8000-000000000000"
 
-UNPROVOKED = {"overloaded", "try-again", "internal"}
-"""Problems that no request is at fault for."""
+UNPROVOKED = {"overloaded", "try-again", "history-pruned", "internal"}
+"""Problems that no request is at fault for, in a shop that has just been opened."""
 
 NEEDS_DATABASE = [one.name for one in OPERATIONS if "try-again" in one.problems]
 
@@ -251,7 +251,9 @@ async def test_bounds_of_parameters_are_those_described(database_url: str) -> No
                     tried += 1
                     said = await contract.ask(operation.name, query=needed | {one.name: value})
 
-                    assert (said.problem is None) == accepted, (operation.name, one.name, value)
+                    # A version within its bounds may not have been reached.
+                    taken = said.problem in {None, "not-found"}
+                    assert taken == accepted, (operation.name, one.name, value)
     assert tried > 50
 
 

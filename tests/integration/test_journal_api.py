@@ -10,6 +10,7 @@ from tests.integration.shop import Shop, database, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+NOTHING = JournalPage(items=[], next_after=None, pruned_up_to=0)
 SAID = (
     "actor_id",
     "seq",
@@ -109,7 +110,7 @@ async def test_a_long_journal_is_walked_in_pages_of_two_hundred(shop: Shop) -> N
 async def test_nothing_stands_after_the_end(shop: Shop, after: int) -> None:
     await shop.received()
 
-    assert await page_of(shop, f"&after={after}") == JournalPage(items=[], next_after=None)
+    assert await page_of(shop, f"&after={after}") == NOTHING
 
 
 @pytest.mark.parametrize(
@@ -129,7 +130,7 @@ async def test_whose_journal_must_be_said(shop: Shop, query: str) -> None:
 
 
 async def test_a_pair_to_which_nothing_happened_has_an_empty_journal(shop: Shop) -> None:
-    assert await page_of(shop) == JournalPage(items=[], next_after=None)
+    assert await page_of(shop) == NOTHING
     unknown = await shop.get("/journal?warehouse=not-there&product=a%2Fb")
     assert unknown.read(JournalPage).items == []
 

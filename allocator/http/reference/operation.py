@@ -15,7 +15,7 @@ from allocator.http.answers import JSON
 from allocator.http.context import KEY_MAX
 from allocator.http.paging import LIMIT_DEFAULT, LIMIT_MAX, PARAMETER_MAX
 from allocator.http.reference.examples import ORDER_ID, STOCK_ID
-from allocator.http.shapes import Code, Place, Sealed, Sku
+from allocator.http.shapes import Code, Place, Sealed, Sku, Time
 
 KEY: Final = "Idempotency-Key"
 
@@ -135,6 +135,12 @@ OF_PRODUCT: Final = Parameter(
 )
 OF_WAREHOUSE: Final = Parameter(
     name="warehouse", shape=Filter, meaning="only at the warehouse with this code", example="main"
+)
+
+AT: Final = Parameter(
+    name="at",
+    shape=Time,
+    meaning="as it stood at this time, which must lie in the past",
 )
 
 KEY_HEADER: Final = Parameter(

@@ -16,6 +16,7 @@ from allocator.http.reference.examples import (
 )
 from allocator.http.reference.operation import (
     ASKING,
+    AT,
     DECODING,
     OF_PRODUCT,
     OF_WAREHOUSE,
@@ -138,7 +139,9 @@ ORDER_OPERATIONS: Final = (
         tag="Orders",
         role="any",
         summary="Read an order",
-        meaning="As it stands now; never stale.",
+        meaning="As it stands now; never stale. With `at`, as it stood then: 404 if it was placed "
+        "later.",
+        query=(AT,),
         answers=(Answer(status=HTTPStatus.OK, meaning="The order", shape=Order, example=PLACED),),
         problems=("not-found", "invalid-request", *ASKING),
     ),

@@ -11,7 +11,9 @@ from aiohttp import web
 
 from allocator.actors.messages import KeyReused
 from allocator.domain.messages import InsufficientStock, OrderNotOpen
+from allocator.domain.past import Pruned
 from allocator.errors import OutcomeUnknownError, OverloadedError
+from allocator.http.moments import pruned
 from allocator.http.problems import (
     EXPECTATION_FAILED,
     INTERNAL,
@@ -133,6 +135,18 @@ _ALL: Final = (
         instance="/orders/00000000-0000-8000-8000-000000000000",
         meaning="The path names nothing: no route, or a thing that does not exist.",
         remedy="Check the path; `/openapi.json` lists the routes.",
+    ),
+    ProblemType(
+        example=pruned(Pruned(version=48_211, at_ms=1_769_860_800_000)),
+        instance="/stock-balances/main/tea-01",
+        meaning="The moment that was asked for lies before the oldest one of which this "
+        "server still keeps the journal: what is older has been archived by its operator.",
+        remedy="Ask for `earliest_at`, `earliest_version` or a later moment, or ask the operator "
+        "for the archive.",
+        facts={
+            "earliest_version": "the oldest version that can be shown",
+            "earliest_at": "when it came to be: the oldest time that can be shown",
+        },
     ),
     ProblemType(
         example=method_not_allowed(frozenset({"GET", "POST"})),

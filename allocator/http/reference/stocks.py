@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from allocator.http.history import SEQ_MAX
+from allocator.http.moments import VERSION_MAX
 from allocator.http.paging import LIMIT_DEFAULT, LIMIT_MAX
 from allocator.http.reference.examples import (
     BALANCE,
@@ -18,6 +19,7 @@ from allocator.http.reference.examples import (
 )
 from allocator.http.reference.operation import (
     ASKING,
+    AT,
     DECODING,
     OF_PRODUCT,
     OF_WAREHOUSE,
@@ -102,7 +104,17 @@ STOCK_OPERATIONS: Final = (
         role="any",
         summary="Read the balance of a product at a warehouse",
         meaning="As it stands now; never stale. All zeros if the product was never at this "
-        "warehouse.",
+        "warehouse.\n\n"
+        "With `at` or `version`, as it stood then: after all events that had happened by that "
+        "time, or after the event of that number. The same moment always looks the same.",
+        query=(
+            AT,
+            Parameter(
+                name="version",
+                shape=Annotated[int, Meta(ge=0, le=VERSION_MAX)],
+                meaning="as it stood at this version, which must have been reached; not with `at`",
+            ),
+        ),
         answers=(
             Answer(
                 status=HTTPStatus.OK,
@@ -112,7 +124,7 @@ STOCK_OPERATIONS: Final = (
                 headers=("ETag",),
             ),
         ),
-        problems=("not-found", "invalid-request", *ASKING),
+        problems=("not-found", "history-pruned", "invalid-request", *ASKING),
     ),
     Operation(
         method="GET",
