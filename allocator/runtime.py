@@ -33,6 +33,7 @@ from allocator.peers.frames import Hello
 from allocator.peers.sockets import UnixSockets
 from allocator.persistence.catalogue import PostgresCatalogue
 from allocator.persistence.connections import Pool, connect, open_pool
+from allocator.persistence.feed import Feed
 from allocator.persistence.installation import Installation, open_installation
 from allocator.persistence.journal import PostgresJournal
 from allocator.persistence.ownership import Ownership
@@ -76,6 +77,7 @@ class _Parts(msgspec.Struct, frozen=True, kw_only=True):
     crew: Crew
     context: Context
     statistics: HttpStatistics
+    feed: Feed
 
 
 class Seat(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,6 +136,7 @@ async def seated(config: Config, seat: Seat) -> AsyncIterator[Running]:
             stack.push_async_callback(parts.crew.door.close)
         background = await parts.crew.begin()
         background += _background(config, seat.database_url, installation.era)
+        background.append(asyncio.create_task(parts.feed.run(), name="events"))
         runner = await _start_http(config, parts, seat.listener)
         try:
             yield Running(url=url_of(seat.listener), context=parts.context, background=background)
@@ -157,6 +160,7 @@ def _assemble(
 ) -> _Parts:
     journal = _journal(config, seat, installation, pool)
     statistics = HttpStatistics()
+    feed = Feed(seat.database_url)
     lives = None if seat.address is None else Lives(seat.address.parent, life=seat.address.stem)
     crew = crew_of(
         Outside(clock=now_ms, journal=journal, sockets=UnixSockets()),
@@ -175,11 +179,12 @@ def _assemble(
         readings=PostgresReadings(lists, journal, era=installation.era),
         past=PostgresPast(lists),
         clock=now_ms,
+        feed=feed,
         ids=IdSeal(installation.id_secret),
         version=version("allocator"),
         server_version=installation.server_version,
     )
-    return _Parts(crew=crew, context=context, statistics=statistics)
+    return _Parts(crew=crew, context=context, statistics=statistics, feed=feed)
 
 
 def _journal(config: Config, seat: Seat, installation: Installation, pool: Pool) -> PostgresJournal:

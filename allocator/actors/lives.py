@@ -68,4 +68,5 @@ def _read(path: Path) -> Figures | None:
         mailbox_messages_max=0,
         actors=0,
         quarantined_actors=0,
+        subscribers=0,
     )

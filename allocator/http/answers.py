@@ -7,6 +7,7 @@ and body itself for the ordinary case, HTTP/1.1 with keep-alive, and leaves ever
 
 from functools import cache
 from http import HTTPStatus
+from time import perf_counter
 from typing import Final
 
 import msgspec
@@ -26,6 +27,25 @@ def _head(status: int, content_type: str) -> str:
     """The part of a head that is the same for ever."""
     phrase = HTTPStatus(status).phrase
     return f"HTTP/1.1 {status} {phrase}\r\nServer: {_SERVER}\r\nContent-Type: {content_type}\r\n"
+
+
+class Stream(web.StreamResponse):
+    """An answer that goes on for as long as its client listens, and its connection no longer.
+
+    Attributes:
+        opened: When its head was sent, as `perf_counter` tells: so long it took to answer.
+    """
+
+    def __init__(self, *, headers: dict[str, str]) -> None:
+        super().__init__(headers={"Server": _SERVER, **headers})
+        self.opened = 0.0
+        self.force_close()
+
+    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
+        """Send the head."""
+        writer = await super().prepare(request)
+        self.opened = perf_counter()
+        return writer
 
 
 class JsonAnswer(web.StreamResponse):

@@ -13,9 +13,11 @@ import structlog
 from aiohttp import HttpVersion11, web
 
 from allocator.errors import AllocatorError
+from allocator.http.answers import Stream
 from allocator.http.batch import BatchHandlers
 from allocator.http.context import Context
 from allocator.http.docs import DocsHandlers
+from allocator.http.events import EventHandlers
 from allocator.http.health import HealthHandlers
 from allocator.http.history import HistoryHandlers
 from allocator.http.names import NameHandlers
@@ -46,12 +48,15 @@ def make_app(
     """Return the application of one worker."""
     guard = _Guard(statistics, slow_request_s=slow_request_ms / 1000)
     app = web.Application(client_max_size=body_max_bytes)
+    events = EventHandlers(context, statistics=statistics)
+    app.on_shutdown.append(events.stop)
     routes = [
         *OrderHandlers(context).routes(),
         *BatchHandlers(context, line_max_bytes=body_max_bytes).routes(),
         *StockHandlers(context).routes(),
         *NameHandlers(context).routes(),
         *HistoryHandlers(context).routes(),
+        *events.routes(),
         *HealthHandlers(context).routes(),
         *DocsHandlers(version=context.version).routes(),
     ]
@@ -108,7 +113,7 @@ class _Guard:
                 result = await handler(request)
             except Exception as error:  # noqa: BLE001 (of a bug, the client sees only that there is one)
                 result = self._rescue(request, error)
-            took_s = perf_counter() - started
+            took_s = (result.opened if isinstance(result, Stream) else perf_counter()) - started
             self._statistics.count(result.status, took_s)
             if took_s > self._slow_request_s:
                 _log_slow(request, result, took_s)

@@ -31,6 +31,7 @@ from allocator.domain.rows import (
     Page,
     StockRow,
 )
+from allocator.http.listening import Feed
 from allocator.http.paging import no_query
 from allocator.http.problems import (
     ProblemError,
@@ -161,6 +162,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     readings: Readings
     past: Past
     clock: Clock
+    feed: Feed
     ids: IdSeal
     version: str
     server_version: str

@@ -46,6 +46,8 @@ _COUNTERS: Final = {
     "forwards_retried": "Times that such a request waited for a new owner of its shard",
     "shards_given": "Shards that a worker gave away",
     "shards_taken": "Shards that a worker took",
+    "told_events": "Events sent to clients that listen, each as often as it was",
+    "subscribers_cut_off": "Clients that listened and did not take what they were sent",
 }
 """Figures that are shown under their own name."""
 
@@ -56,6 +58,7 @@ _GAUGES: Final = {
     "quarantined_actors": "Actors that cannot be replayed",
     "shards": "Shards that are served",
     "append_rows_max": "Rows of the largest append so far",
+    "subscribers": "Clients that listen to events",
 }
 
 _ORDER_EVENTS: Final = {

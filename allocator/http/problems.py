@@ -139,6 +139,16 @@ def malformed(detail: str) -> Problem:
     )
 
 
+def overloaded(detail: str) -> Problem:
+    """Say that there is no room for one more just now."""
+    return Problem(
+        type="overloaded",
+        title="Too many requests wait",
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        detail=f"{detail}; nothing was done, repeat the request",
+    )
+
+
 def not_found(what: str) -> Problem:
     """Say that the path names nothing."""
     return Problem(

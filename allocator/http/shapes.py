@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Generic, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -204,6 +204,35 @@ class JournalEvent(msgspec.Struct, frozen=True, kw_only=True):
     at: Time
     kind: Annotated[str, Meta(description="what happened; it says what `body` looks like")]
     version: Annotated[int, Meta(description="which format of this kind `body` has")]
+    principal: Annotated[str, Meta(description="who asked; empty if that is unknown")]
+    idempotency_key: Annotated[str, Meta(description="the key it was asked with")] | None
+    body: msgspec.Raw
+
+
+class Happening(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that happened, wherever it did: to stock and orders, or to the names of things."""
+
+    position: Annotated[
+        str,
+        Meta(
+            description="its place among all that ever happened; from there one can go on",
+            examples=["1.7482.27136.5"],
+        ),
+    ]
+    at: Time
+    warehouse: Place | None
+    product: Sku | None
+    seq: Annotated[int, Meta(description="counts the events of this product and warehouse from 1")]
+    kind: Annotated[str, Meta(description="what happened; it says what `body` looks like")]
+    version: Annotated[int, Meta(description="which format of this kind `body` has")]
+    thing: (
+        Annotated[
+            Literal["order", "stock", "warehouse", "product"],
+            Meta(description="what it happened to; null for a kind of the future"),
+        ]
+        | None
+    )
+    id: Annotated[Sealed, Meta(description="id of the order or the stock")] | None
     principal: Annotated[str, Meta(description="who asked; empty if that is unknown")]
     idempotency_key: Annotated[str, Meta(description="the key it was asked with")] | None
     body: msgspec.Raw

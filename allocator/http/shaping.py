@@ -5,10 +5,12 @@ import msgspec
 from allocator.domain.catalogue import PoolRef
 from allocator.domain.ids import IdSeal
 from allocator.domain.messages import Picks
+from allocator.domain.occurrences import Occurrence, thing_of
 from allocator.domain.pool import Balance
 from allocator.domain.records import Record
 from allocator.domain.rows import BalanceRow, OrderRow, OrderStatus, StockRow
 from allocator.http.shapes import (
+    Happening,
     JournalEvent,
     Order,
     OrderLine,
@@ -103,6 +105,26 @@ def event_of(record: Record) -> JournalEvent:
         at=time_of(record.at_ms),
         kind=record.kind,
         version=record.version,
+        principal=record.principal,
+        idempotency_key=record.idempotency_key,
+        body=msgspec.Raw(record.body.encode()),
+    )
+
+
+def happening_of(occurrence: Occurrence, ids: IdSeal) -> Happening:
+    """Show a row of the journal to somebody who is told of all sorts of things."""
+    record, site = occurrence.record, occurrence.site
+    thing, seq = thing_of(occurrence)
+    return Happening(
+        position=str(occurrence.position),
+        at=time_of(record.at_ms),
+        warehouse=site.warehouse,
+        product=site.product,
+        seq=record.seq,
+        kind=record.kind,
+        version=record.version,
+        thing=thing,
+        id=None if seq is None else ids.seal_often(record.actor_id, seq),
         principal=record.principal,
         idempotency_key=record.idempotency_key,
         body=msgspec.Raw(record.body.encode()),

@@ -10,13 +10,19 @@ class HttpStatistics:
     Attributes:
         by_status: Answers by status code.
         durations: From a request's head to its answer.
+        subscribers: Clients that listen to events now; the only number that may fall.
+        told: Events that were sent to them, each as often as it was.
+        cut_off: Those that were disconnected because they did not take what they were sent.
     """
 
-    __slots__ = ("by_status", "durations")
+    __slots__ = ("by_status", "cut_off", "durations", "subscribers", "told")
 
     def __init__(self) -> None:
         self.by_status: dict[int, int] = {}
         self.durations = Durations()
+        self.subscribers = 0
+        self.told = 0
+        self.cut_off = 0
 
     def count(self, status: int, took_s: float) -> None:
         """Count one answer."""
@@ -75,4 +81,7 @@ def figures_of(
         mailbox_messages_max=max(writer.fullest_mailbox(), directory.fullest_mailbox()),
         actors=len(directory),
         quarantined_actors=len(directory.quarantined),
+        subscribers=statistics.subscribers,
+        told_events=statistics.told,
+        subscribers_cut_off=statistics.cut_off,
     )

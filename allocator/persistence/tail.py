@@ -125,7 +125,15 @@ class Tail:
             wanted: What to tell of it. What is left out costs the reader nothing.
             rows: How many are looked at, and at most told, in one go.
         """
-        while found := await self._fetch(
+        while chunk := await self.chunk(after, wanted=wanted, rows=rows):
+            after = chunk.reached
+            yield chunk
+
+    async def chunk(
+        self, after: Position, *, wanted: Wanted = EVERYTHING, rows: int = CHUNK_ROWS
+    ) -> Chunk | None:
+        """Return the first of what `chunks` yields; None if nothing is settled after a position."""
+        found = await self._fetch(
             "tail",
             *_columns(after),
             self._era,
@@ -134,9 +142,10 @@ class Tail:
             wanted.product,
             wanted.kinds,
             wanted.since_ms,
-        ):
-            after = _position_of(found[-1])
-            yield Chunk([_entry_of(row) for row in found if row["wanted"]], after)
+        )
+        if not found:
+            return None
+        return Chunk([_entry_of(row) for row in found if row["wanted"]], _position_of(found[-1]))
 
     async def before_last(self, count: int, *, wanted: Wanted = EVERYTHING) -> Position:
         """Return the position after which the last `count` settled rows stand, wanted ones.
@@ -221,6 +230,10 @@ class Tail:
         rows = await self._fetch("actor_of", key)
         return rows[0]["id"] if rows else None
 
+    def terminate(self) -> None:
+        """Let go of the connection at once, whatever it is in the middle of."""
+        self._connection.terminate()
+
     async def _fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
         try:
             return await self._connection.fetch(statement(name), *arguments)
@@ -228,9 +241,8 @@ class Tail:
             raise JournalError(f"PostgreSQL: {type(error).__name__}: {error}") from error
 
 
-@asynccontextmanager
-async def open_tail(url: str, *, name: str) -> AsyncIterator[Tail]:
-    """Have the tail of a database's journal, on a connection of its own.
+async def begin_tail(url: str, *, name: str) -> Tail:
+    """Return the tail of a database's journal, on a connection of its own; terminate it.
 
     Args:
         url: Of the database.
@@ -242,15 +254,25 @@ async def open_tail(url: str, *, name: str) -> AsyncIterator[Tail]:
     """
     connection = await connect(url, application_name=name)
     try:
-        try:
-            # A plan made while the journal was empty would go on reading all of it at every look.
-            await connection.execute("SET plan_cache_mode = force_custom_plan")
-            installation = await find_installation(connection)
-        except FAILURES as error:
-            raise JournalError(f"PostgreSQL: {type(error).__name__}: {error}") from error
-        yield Tail(connection, installation)
-    finally:
+        # A plan made while the journal was empty would go on reading all of it at every look.
+        await connection.execute("SET plan_cache_mode = force_custom_plan")
+        return Tail(connection, await find_installation(connection))
+    except FAILURES as error:
         connection.terminate()
+        raise JournalError(f"PostgreSQL: {type(error).__name__}: {error}") from error
+    except BaseException:
+        connection.terminate()
+        raise
+
+
+@asynccontextmanager
+async def open_tail(url: str, *, name: str) -> AsyncIterator[Tail]:
+    """Likewise, and terminate it at the end of the context."""
+    tail = await begin_tail(url, name=name)
+    try:
+        yield tail
+    finally:
+        tail.terminate()
 
 
 def _columns(position: Position) -> tuple[int, str, int, int]:

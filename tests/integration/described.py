@@ -141,7 +141,7 @@ class Contract:
             allow_redirects=False,
             skip_auto_headers=("Content-Type",),
         ) as response:
-            said = Said(response.status, response.headers, await response.read())
+            said = Said(response.status, response.headers, await _beginning(response))
         checked = self._check(operation, said)
         if checked.problem is not None:
             self.seen.add((name, checked.problem))
@@ -214,6 +214,13 @@ class Contract:
             format_checker=OAS31Validator.FORMAT_CHECKER,
         )
         return [error.message for error in validator.iter_errors(value)]
+
+
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+    """Return the body, and of one that never ends what comes first."""
+    if response.content_type == "text/event-stream":
+        return await response.content.readuntil(b"\n\n")
+    return await response.read()
 
 
 def example_body(operation: Operation) -> bytes | None:

@@ -137,7 +137,7 @@ async def test_what_the_examples_ask_is_answered_as_they_say(database_url: str) 
         *("put_warehouse", "post_warehouse", "get_warehouse", "list_warehouses"),
         *("put_product", "post_product", "get_product", "list_products"),
         *("receive_stock", "place_order", "get_order", "get_stock"),
-        *("get_stock_balance", "list_journal"),
+        *("get_stock_balance", "list_journal", "listen"),
         *("list_orders", "list_stocks", "list_stock_balances"),
         *("place_orders", "dispatch_order", "cancel_order"),
         *("get_health", "get_readiness", "get_metrics"),

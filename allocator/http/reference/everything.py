@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from allocator.http.reference.events import EVENT_OPERATIONS
 from allocator.http.reference.names import NAME_OPERATIONS
 from allocator.http.reference.orders import ORDER_OPERATIONS
 from allocator.http.reference.server import SERVER_OPERATIONS
@@ -12,5 +13,6 @@ OPERATIONS: Final = (
     *STOCK_OPERATIONS,
     *NAME_OPERATIONS,
     *JOURNAL_OPERATIONS,
+    *EVENT_OPERATIONS,
     *SERVER_OPERATIONS,
 )

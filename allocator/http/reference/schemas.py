@@ -7,7 +7,9 @@ from typing import Final, TypeAlias, cast
 import msgspec
 
 from allocator.domain.codec import KINDS
+from allocator.domain.occurrences import TOLD_KINDS
 from allocator.http.reference.operation import Operation
+from allocator.http.shapes import Happening
 
 JsonObject: TypeAlias = dict[str, object]
 
@@ -34,7 +36,7 @@ def schema_of(shape: object) -> JsonObject:
 
 def named_schemas(operations: Iterable[Operation]) -> dict[str, JsonObject]:
     """Return the schemas of all types that operations name, and of those that these name."""
-    shapes: list[object] = [ProblemBody, *KINDS]
+    shapes: list[object] = [ProblemBody, Happening, *KINDS]
     for operation in operations:
         bodies = (operation.body, *operation.answers)
         shapes += [body.shape for body in bodies if body is not None and body.shape is not None]
@@ -46,6 +48,12 @@ def named_schemas(operations: Iterable[Operation]) -> dict[str, JsonObject]:
 
 def _complete(schemas: dict[str, JsonObject]) -> None:
     """Add what the types do not say because they hold ready-made JSON."""
+    happening = _properties(schemas["Happening"])
+    happening["kind"] |= {"enum": list(TOLD_KINDS)}
+    happening["body"] = {
+        "description": "what happened, by `kind`",
+        "anyOf": [*({"$ref": REF + kind.__name__} for kind in KINDS), {"type": "object"}],
+    }
     event = _properties(schemas["JournalEvent"])
     event["kind"] |= {"enum": list(KINDS.values())}
     event["body"] = {
