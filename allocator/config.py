@@ -31,6 +31,16 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     port: Annotated[
         int, Meta(ge=0, le=65_535, description="TCP port to listen on; 0 takes a free one.")
     ] = 8080
+    tls_cert: Annotated[
+        str | None,
+        Meta(
+            description="File with the certificate chain, in PEM: HTTPS instead of HTTP. "
+            "Read at the start and on SIGHUP."
+        ),
+    ] = None
+    tls_key: Annotated[
+        str | None, Meta(description="File with the certificate's key, in PEM, unencrypted.")
+    ] = None
     workers: Annotated[
         int,
         Meta(
@@ -55,6 +65,64 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             description="Milliseconds that accepted requests may take to finish after SIGTERM.",
         ),
     ] = 30_000
+
+    rate_limit: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1_000_000,
+            description="Requests a second that one API key may have of each worker; above it, "
+            "429. 0 for any number.",
+        ),
+    ] = 0
+    connections_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Connections that a worker keeps open; one more is answered 503.",
+        ),
+    ] = 10_000
+    line_max_bytes: Annotated[
+        int,
+        Meta(
+            ge=256,
+            le=65_536,
+            description="Longest path and query of a request, in bytes; above it, 414.",
+        ),
+    ] = 8_192
+    header_max_bytes: Annotated[
+        int, Meta(ge=256, le=65_536, description="Longest header, in bytes; above it, 431.")
+    ] = 8_190
+    headers_max: Annotated[
+        int, Meta(ge=16, le=1_024, description="Most headers of a request; above it, 431.")
+    ] = 128
+    head_timeout_ms: Annotated[
+        int,
+        Meta(
+            ge=100,
+            le=600_000,
+            description="Milliseconds from a connection to its first request; then it is closed.",
+        ),
+    ] = 10_000
+    stall_timeout_ms: Annotated[
+        int,
+        Meta(
+            ge=100,
+            le=3_600_000,
+            description="Milliseconds that a client may pause in the middle of a body, or of "
+            "reading an answer; then the connection is closed.",
+        ),
+    ] = 30_000
+    keep_alive_ms: Annotated[
+        int,
+        Meta(
+            ge=100,
+            le=86_400_000,
+            description="Milliseconds that a connection may rest between two requests; longer "
+            "than your proxy's.",
+        ),
+    ] = 630_000
 
     data_dir: Annotated[
         Path | None,
@@ -204,6 +272,9 @@ def _check_choices(config: Config) -> None:
 
 
 def _check_relations(config: Config) -> None:
+    if (config.tls_cert is None) != (config.tls_key is None):
+        given, missing = ("cert", "key") if config.tls_key is None else ("key", "cert")
+        raise UsageError(f"--tls-{given} needs --tls-{missing}, too.")
     if config.data_dir is not None and config.database_url is not None:
         raise UsageError(
             "--data-dir and --database-url exclude each other: "

@@ -4,11 +4,12 @@ import asyncio
 import gc
 import os
 import socket
+import ssl
 import sys
 import time
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -16,7 +17,6 @@ from typing import Final
 
 import msgspec
 import structlog
-from aiohttp import web
 
 from allocator.actors.lives import Lives
 from allocator.actors.router import Router
@@ -25,12 +25,16 @@ from allocator.actors.worker import Limits
 from allocator.config import Config
 from allocator.crew import Crew, Outside, crew_of
 from allocator.domain.ids import IdSeal
+from allocator.errors import JournalError
 from allocator.http.app import make_app
 from allocator.http.context import Context
+from allocator.http.doors import Doors
+from allocator.http.entrance import Entrance, is_loopback, open_entrance, url_of
 from allocator.http.metrics import FORMER
 from allocator.http.statistics import HttpStatistics, figures_of
 from allocator.peers.frames import Hello
 from allocator.peers.sockets import UnixSockets
+from allocator.persistence.api_keys import PostgresApiKeys
 from allocator.persistence.catalogue import PostgresCatalogue
 from allocator.persistence.connections import Pool, connect, open_pool
 from allocator.persistence.feed import Feed
@@ -64,11 +68,13 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
         url: Where.
         context: What its handlers see of it.
         background: Tasks that end before the server only by a bug.
+        tls: What encrypts its connections; None if nothing does.
     """
 
     url: str
     context: Context
     background: list[asyncio.Task[None]]
+    tls: ssl.SSLContext | None = None
 
 
 class _Parts(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,8 +82,8 @@ class _Parts(msgspec.Struct, frozen=True, kw_only=True):
 
     crew: Crew
     context: Context
-    statistics: HttpStatistics
     feed: Feed
+    statistics: HttpStatistics
 
 
 class Seat(msgspec.Struct, frozen=True, kw_only=True):
@@ -134,14 +140,30 @@ async def seated(config: Config, seat: Seat) -> AsyncIterator[Running]:
         parts = _assemble(config, seat, installation, pool, lists)
         if parts.crew.door is not None:
             stack.push_async_callback(parts.crew.door.close)
+        await parts.context.doors.open()
         background = await parts.crew.begin()
         background += _background(config, seat.database_url, installation.era)
         background.append(asyncio.create_task(parts.feed.run(), name="events"))
-        runner = await _start_http(config, parts, seat.listener)
+        background.append(asyncio.create_task(parts.context.doors.run(), name="doors"))
+        app = make_app(
+            parts.context,
+            statistics=parts.statistics,
+            body_max_bytes=config.body_max_bytes,
+            slow_request_ms=config.slow_request_ms,
+        )
+        entrance = await open_entrance(config, app, seat.listener, backlog=BACKLOG)
+        background.append(asyncio.create_task(entrance.reception.run(), name="reception"))
         try:
-            yield Running(url=url_of(seat.listener), context=parts.context, background=background)
+            yield Running(
+                url=url_of(config, seat.listener),
+                context=parts.context,
+                background=background,
+                tls=entrance.tls,
+            )
         finally:
-            await _stop(config, seat, parts.crew, runner)
+            await _stop(config, seat, parts.crew, entrance)
+            with suppress(JournalError):  # it is only for people to look at
+                await parts.context.doors.note_use()
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
@@ -171,8 +193,15 @@ def _assemble(
         may_retire=seat.may_retire,
     )
     catalogue = PostgresCatalogue(pool, era=installation.era, clock=now_ms)
+    doors = Doors(
+        PostgresApiKeys(pool, era=installation.era, clock=now_ms),
+        clock=now_ms,
+        may_stand_open=is_loopback(seat.listener),
+        rate_limit=config.rate_limit,
+    )
     context = Context(
         asker=crew.asker,
+        doors=doors,
         figures=partial(_figures, crew, statistics, lives),
         router=Router(catalogue),
         catalogue=catalogue,
@@ -271,19 +300,6 @@ async def _fold(config: Config, url: str) -> None:
         await asyncio.sleep(1)
 
 
-async def _start_http(config: Config, parts: _Parts, listener: socket.socket) -> web.AppRunner:
-    app = make_app(
-        parts.context,
-        statistics=parts.statistics,
-        body_max_bytes=config.body_max_bytes,
-        slow_request_ms=config.slow_request_ms,
-    )
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=config.drain_ms / 1000)
-    await runner.setup()
-    await web.SockSite(runner, listener, backlog=BACKLOG).start()
-    return runner
-
-
 async def until_stopped(stop: asyncio.Event, background: list[asyncio.Task[None]]) -> bool:
     """Wait for a signal; return True if something that never ends has ended instead."""
     signalled = asyncio.create_task(stop.wait())
@@ -295,18 +311,17 @@ async def until_stopped(stop: asyncio.Event, background: list[asyncio.Task[None]
     return bool(ended)
 
 
-async def _stop(config: Config, seat: Seat, crew: Crew, runner: web.AppRunner) -> None:
+async def _stop(config: Config, seat: Seat, crew: Crew, entrance: Entrance) -> None:
     """Stop accepting, finish what was accepted, then give the shards back.
 
     In this order also among peers: as long as one of them has requests to finish, the shards
     have owners.
     """
-    for site in list(runner.sites):
-        await site.stop()
+    entrance.shut()
     seat.listener.close()  # uvloop only lets go of its own; whoever waits for the port need not
     if crew.peering is None:  # our own requests are all there are
         await crew.worker.stop(drain_ms=config.drain_ms)
-    await runner.cleanup()
+    await entrance.empty()
     await crew.leave()
 
 
@@ -315,9 +330,3 @@ def settle_memory() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
-
-
-def url_of(listener: socket.socket) -> str:
-    """Return where a listening socket is reached."""
-    host, port = listener.getsockname()[:2]
-    return f"http://{host}:{port}"

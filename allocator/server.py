@@ -4,11 +4,13 @@ import asyncio
 import os
 import signal
 import socket
+import ssl
 import stat
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 from uuid import uuid4
@@ -20,11 +22,14 @@ import uvloop
 from allocator.actors.lives import SUFFIX as LIVES_SUFFIX
 from allocator.config import Config
 from allocator.errors import AllocatorError, JournalError, UsageError
+from allocator.http.entrance import is_loopback, tls_of, url_of
+from allocator.http.tls import load_certificate
 from allocator.logs import configure_logs
 from allocator.orphans import retire_orphans, until_gone
+from allocator.persistence.api_keys import refuse_open_doors
 from allocator.persistence.connections import connect
 from allocator.persistence.embedded import EmbeddedPostgres, default_data_dir
-from allocator.persistence.installation import refuse_unsafe_storage
+from allocator.persistence.installation import refuse_unfinished_import, refuse_unsafe_storage
 from allocator.persistence.migrate import migrate
 from allocator.persistence.ownership import fence_all
 from allocator.runtime import (
@@ -36,7 +41,6 @@ from allocator.runtime import (
     seated,
     settle_memory,
     until_stopped,
-    url_of,
 )
 from allocator.supervision.child import Program
 from allocator.supervision.place import Patience
@@ -69,6 +73,7 @@ def serve(config: Config) -> int:
         JournalError: It cannot start because the database does not answer.
     """
     configure_logs(config.log_level)
+    tls_of(config)  # before anything is started for nothing
     return uvloop.run(_serve_alone(config) if config.workers == 1 else _supervise(config))
 
 
@@ -83,7 +88,7 @@ async def running(config: Config) -> AsyncIterator[Running]:
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(config))
         database = await stack.enter_async_context(_open_database(config))
-        await _prepare(database, trust_storage=config.trust_storage)
+        await _prepare(database, listener, trust_storage=config.trust_storage)
         seat = Seat(
             listener=listener,
             database_url=database.url,
@@ -99,12 +104,28 @@ async def _serve_alone(config: Config) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     started_ms = now_ms()
     async with running(config) as server:
+        if server.tls is not None:
+            reread = partial(_reread_certificate, config, server.tls)
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reread)
         settle_memory()
         log.info("server.started", url=server.url, took_ms=now_ms() - started_ms)
         failed = await until_stopped(stop, server.background)
         log.info("server.stopping")
     log.info("server.stopped")
     return 1 if failed else 0
+
+
+def _reread_certificate(config: Config, tls: ssl.SSLContext) -> None:
+    """Use what is in the files now for new connections; keep what there was if it is no good."""
+    assert config.tls_cert is not None
+    assert config.tls_key is not None
+    try:
+        tls_of(config)
+        load_certificate(tls, config.tls_cert, config.tls_key)
+    except UsageError as error:
+        log.error("server.certificate_refused", error=str(error))  # noqa: TRY400 (one sentence says it)
+    else:
+        log.info("server.certificate_read")
 
 
 async def _supervise(config: Config) -> int:
@@ -120,7 +141,7 @@ async def _supervise(config: Config) -> int:
         for suffix in (".sock", LIVES_SUFFIX):
             for stale in directory.glob(f"*{suffix}"):  # of the dead: the port is ours alone
                 stale.unlink()
-        await _prepare(database, trust_storage=config.trust_storage)
+        await _prepare(database, listener, trust_storage=config.trust_storage)
         name = str(uuid4())
         settings = WorkerSettings(
             config=msgspec.structs.replace(config, data_dir=None, database_url=database.url),
@@ -139,7 +160,9 @@ async def _supervise(config: Config) -> int:
             clock=now_ms,
         )
         keeping = asyncio.create_task(_keep(database), name="database")
-        announcing = asyncio.create_task(_announce(supervisor, listener, started_ms))
+        announcing = asyncio.create_task(
+            _announce(supervisor, url_of(config, listener), started_ms)
+        )
         try:
             return await supervisor.run([keeping])
         finally:
@@ -148,9 +171,9 @@ async def _supervise(config: Config) -> int:
             await asyncio.gather(keeping, announcing, return_exceptions=True)
 
 
-async def _announce(supervisor: Supervisor, listener: socket.socket, started_ms: int) -> None:
+async def _announce(supervisor: Supervisor, url: str, started_ms: int) -> None:
     await supervisor.started()
-    log.info("server.started", url=url_of(listener), took_ms=now_ms() - started_ms)
+    log.info("server.started", url=url, took_ms=now_ms() - started_ms)
 
 
 async def _keep(database: _Database) -> None:
@@ -245,7 +268,7 @@ async def _nothing() -> None:
     """Revive nothing: the database is somebody else's."""
 
 
-async def _prepare(database: _Database, *, trust_storage: bool) -> None:
+async def _prepare(database: _Database, listener: socket.socket, *, trust_storage: bool) -> None:
     """Check the server, bring the schema up to date, and fence whoever cannot be alive.
 
     The lock on the directory of a database of ours proves that whoever served from it before is
@@ -257,6 +280,9 @@ async def _prepare(database: _Database, *, trust_storage: bool) -> None:
             await refuse_unsafe_storage(connection)
         for name in await migrate(connection):
             log.info("database.migrated", migration=name)
+        await refuse_unfinished_import(connection)
+        if not is_loopback(listener):
+            await refuse_open_doors(connection, address=listener.getsockname()[0])
         if database.ours:
             await fence_all(connection)
     finally:

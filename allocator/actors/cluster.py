@@ -75,15 +75,17 @@ class Cluster:
         """Whether every shard has an owner who can be asked."""
         return self._worker.open and self._peering.complete
 
-    def ask(self, actor_id: int, command: Command) -> asyncio.Future[Answer]:
+    def ask(
+        self, actor_id: int, command: Command, *, principal: str = ""
+    ) -> asyncio.Future[Answer]:
         """Have an actor decide; the answer comes when it is durable.
 
         Raises:
             AllocatorError: Not accepted; nothing was done.
         """
         if actor_id & SHARD_MASK in self._worker.shards:
-            return self._worker.ask(actor_id, command)
-        return self._forward(Ask(actor_id, command))
+            return self._worker.ask(actor_id, command, principal=principal)
+        return self._forward(Ask(actor_id, command, principal))
 
     def ask_once(self, request: KeyedRequest) -> asyncio.Future[Answer]:
         """Like `ask`, but a repeat of a request that succeeded gets the first answer again."""
@@ -156,7 +158,9 @@ class Cluster:
     def _carry_out(self, request: Ask, respond: Respond[Response]) -> None:
         try:
             if request.key is None:
-                reply = self._worker.ask(request.actor_id, request.command)
+                reply = self._worker.ask(
+                    request.actor_id, request.command, principal=request.principal
+                )
             else:
                 reply = self._worker.ask_once(
                     KeyedRequest(

@@ -61,7 +61,8 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         reply: None when nobody waits.
-        principal, key, request_digest: Under what a success is remembered; no key, not at all.
+        principal: Who asks; "" if nobody does, or it is not known.
+        key, request_digest: Under what a success is remembered; no key, not at all.
     """
 
     ask: Command | Read

@@ -30,7 +30,11 @@ class _Packed(msgspec.Struct, frozen=True, gc=False, array_like=True):
 
 
 class Ask(_Packed, frozen=True, tag=1):
-    """Have an actor decide; without a key, as often as it is asked."""
+    """Have an actor decide; without a key, as often as it is asked.
+
+    Attributes:
+        principal: Who asks; the scope of the key, if there is one.
+    """
 
     actor_id: int
     command: Command

@@ -157,8 +157,15 @@ class Worker:
         except JournalError as error:
             log.warning("worker.resign_failed", error=str(error))
 
-    def ask(self, actor_id: int, command: Command) -> asyncio.Future[Answer]:
+    def ask(
+        self, actor_id: int, command: Command, *, principal: str = ""
+    ) -> asyncio.Future[Answer]:
         """Have an actor decide; the answer comes when it is durable.
+
+        Args:
+            actor_id: Of a shard that is ours.
+            command: What it is to do.
+            principal: Who asks, for the journal; "" if that is not known.
 
         Raises:
             UnavailableError: Not accepted; nothing was done.
@@ -166,7 +173,7 @@ class Worker:
         """
         self._admit(actor_id)
         reply = self._new_reply()
-        self._find(actor_id).tell(Envelope(command, reply))
+        self._find(actor_id).tell(Envelope(command, reply, principal))
         return reply
 
     def ask_once(self, request: KeyedRequest) -> asyncio.Future[Answer]:

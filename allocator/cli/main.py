@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 import click
 
 from allocator.cli.journal import journal
+from allocator.cli.keys import keys
 from allocator.cli.replay import replay
 from allocator.cli.serve import db, serve
 from allocator.cli.simulate import simulate
@@ -80,5 +81,5 @@ def commands() -> None:
     """
 
 
-for command in (serve, db, journal, replay, simulate):
+for command in (serve, db, keys, journal, replay, simulate):
     commands.add_command(command)

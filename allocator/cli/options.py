@@ -66,6 +66,8 @@ def _range(meta: Meta) -> Number | None:
 
 def _metavar(field: str) -> str:
     """Say what kind of value a flag takes, or its unit: `--drain-ms MS`."""
+    if field.startswith("tls_"):
+        return "FILE"
     last_word = field.rpartition("_")[2].upper()
     return last_word if last_word in _METAVARS else "N"
 

@@ -15,6 +15,7 @@ _LOOK_AGAIN_S: Final = 2.0
 # The first field of each section of `serve --help`; the fields after it belong to it too.
 _HEADINGS = {
     "host": "Listening",
+    "rate_limit": "Clients",
     "data_dir": "Storage",
     "mailbox_max": "Limits",
     "actors_max": "Memory",

@@ -7,16 +7,18 @@ for a middleware, and for the application around it, again at every request.
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from time import perf_counter
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import structlog
 from aiohttp import HttpVersion11, web
 
+from allocator.domain.api_keys import Needed
 from allocator.errors import AllocatorError
 from allocator.http.answers import Stream
 from allocator.http.batch import BatchHandlers
 from allocator.http.context import Context
 from allocator.http.docs import DocsHandlers
+from allocator.http.doors import Doors
 from allocator.http.events import EventHandlers
 from allocator.http.health import HealthHandlers
 from allocator.http.history import HistoryHandlers
@@ -34,6 +36,7 @@ from allocator.http.problems import (
     problem_of,
     problem_of_http,
 )
+from allocator.http.reference.everything import OPERATIONS
 from allocator.http.statistics import HttpStatistics
 from allocator.http.stocks import StockHandlers
 
@@ -41,12 +44,15 @@ log = structlog.get_logger()
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
+_NEEDED: Final = {(one.method, one.path): one.role for one in OPERATIONS}
+"""The role that each operation needs: what is not described is not served."""
+
 
 def make_app(
     context: Context, *, statistics: HttpStatistics, body_max_bytes: int, slow_request_ms: int
 ) -> web.Application:
     """Return the application of one worker."""
-    guard = _Guard(statistics, slow_request_s=slow_request_ms / 1000)
+    guard = _Guard(context.doors, statistics, slow_request_s=slow_request_ms / 1000)
     app = web.Application(client_max_size=body_max_bytes)
     events = EventHandlers(context, statistics=statistics)
     app.on_shutdown.append(events.stop)
@@ -68,16 +74,16 @@ def _register(app: web.Application, routes: Iterable[web.RouteDef], guard: "_Gua
     """Add the routes, then what answers for other methods and other paths."""
     methods: defaultdict[str, set[str]] = defaultdict(set)
     for route in routes:
-        handler = guard.around(route.handler)
+        handler = guard.around(route.handler, needed=_NEEDED[route.method, route.path])
         # RFC 9110 §9.1: whoever knows GET knows HEAD.
         for method in ("GET", "HEAD") if route.method == "GET" else (route.method,):
             methods[route.path].add(method)
             app.router.add_route(method, route.path, handler, expect_handler=_meet_expectation)
     for path, known in methods.items():
         refuse = _refuser(method_not_allowed(frozenset(known)))
-        app.router.add_route("*", path, guard.around(refuse))
+        app.router.add_route("*", path, guard.around(refuse, needed="none"))
     unknown = _refuser(not_found("route; /openapi.json lists them"))
-    app.router.add_route("*", "/{path:.*}", guard.around(unknown))
+    app.router.add_route("*", "/{path:.*}", guard.around(unknown, needed="none"))
 
 
 async def _meet_expectation(request: web.Request) -> web.StreamResponse | None:
@@ -100,16 +106,20 @@ def _refuser(problem: Problem) -> Handler:
 class _Guard:
     """Renders what a request may cause as a problem; anything else is our bug, and a 500."""
 
-    def __init__(self, statistics: HttpStatistics, *, slow_request_s: float) -> None:
+    def __init__(self, doors: Doors, statistics: HttpStatistics, *, slow_request_s: float) -> None:
+        self._doors = doors
         self._statistics = statistics
         self._slow_request_s = slow_request_s
 
-    def around(self, handler: Handler) -> Handler:
-        """Return the handler, guarded."""
+    def around(self, handler: Handler, *, needed: Needed) -> Handler:
+        """Return the handler, guarded: whoever has not the role that is needed stays outside."""
+        admission = None if needed == "none" else self._doors.admission(needed)
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             started = perf_counter()
             try:
+                if admission is not None and not admission.at_once(request):
+                    await admission.after_a_look(request)
                 result = await handler(request)
             except Exception as error:  # noqa: BLE001 (of a bug, the client sees only that there is one)
                 result = self._rescue(request, error)

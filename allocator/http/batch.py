@@ -19,6 +19,7 @@ from allocator.domain.catalogue import PoolRef
 from allocator.domain.messages import PlaceOrder
 from allocator.errors import AllocatorError
 from allocator.http.context import Context, decode, request_digest, require_media_type
+from allocator.http.doors import Caller, caller_of
 from allocator.http.orders import ORDER_SCOPE, placed_order
 from allocator.http.paging import no_query
 from allocator.http.problems import (
@@ -28,6 +29,7 @@ from allocator.http.problems import (
     invalid,
     problem_for,
     problem_of,
+    unauthenticated,
 )
 from allocator.http.shapes import BatchOrder, Order
 
@@ -53,17 +55,19 @@ class BatchResult(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     problem: dict[str, Fact] | None = None
 
 
-class _Precedence:
-    """What keeps the lines of one request in order.
+class _Sender:
+    """Who sends the lines of one request, and what keeps them in order.
 
     Attributes:
+        caller: May be revoked before the last line comes.
         keyed: The reply to the newest line with a key. Its key may still be looked up, and a
             line without one, which needs no look-up, must not be decided before it.
     """
 
-    __slots__ = ("keyed",)
+    __slots__ = ("caller", "keyed")
 
-    def __init__(self) -> None:
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
         self.keyed: asyncio.Future[Answer] | None = None
 
     def lets_pass(self, body: BatchOrder) -> bool:
@@ -110,11 +114,11 @@ class BatchHandlers:
 
     async def _stream(self, request: web.Request, response: web.StreamResponse) -> None:
         windows: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(_WINDOWS_UNDER_WAY)
-        precedence = _Precedence()
+        sender = _Sender(caller_of(request))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_write(response, windows))
             async for lines in self._windows(request):
-                placed = await self._place_window(lines, precedence)
+                placed = await self._place_window(lines, sender)
                 settling = tasks.create_task(self._settle(placed))
                 # Not in the task: one that is cancelled before its first step runs nothing at all.
                 settling.add_done_callback(lambda _: self._free_windows.release())
@@ -133,12 +137,12 @@ class BatchHandlers:
         if rest:
             yield [rest]
 
-    async def _place_window(self, lines: Sequence[bytes], precedence: _Precedence) -> list[Line]:
+    async def _place_window(self, lines: Sequence[bytes], sender: _Sender) -> list[Line]:
         """Place the lines in order; blank ones leave no result."""
         await self._free_windows.acquire()
         try:
             return [
-                self._place(line, precedence) or await self._place_slowly(line, precedence)
+                self._place(line, sender) or await self._place_slowly(line, sender)
                 for line in lines
                 if line and not line.isspace()
             ]
@@ -146,46 +150,49 @@ class BatchHandlers:
             self._free_windows.release()
             raise
 
-    def _place(self, line: bytes, precedence: _Precedence) -> Line | None:
+    def _place(self, line: bytes, sender: _Sender) -> Line | None:
         """Place a line; None if that takes more than looking into memory."""
         try:
             if len(line) > self._line_max_bytes:
                 return _TOO_LONG
             body = decode(line, _decoder)
             pool = self._known.get((body.warehouse, body.product))
-            if pool is None or not precedence.lets_pass(body):
+            if pool is None or not sender.lets_pass(body):
                 return None
-            return self._ask(pool, body, precedence)
+            return self._ask(pool, body, sender)
         except ProblemError as error:
             return error.problem
         except AllocatorError as error:
             return problem_of(error)
 
-    async def _place_slowly(self, line: bytes, precedence: _Precedence) -> Line:
+    async def _place_slowly(self, line: bytes, sender: _Sender) -> Line:
         """Place a line whose pool is not known yet, or that must not overtake another."""
         try:
             body = decode(line, _decoder)
             pool = await self._context.pool(body.warehouse, body.product)
-            await precedence.until_it_lets_pass(body)
-            return self._ask(pool, body, precedence)
+            await sender.until_it_lets_pass(body)
+            return self._ask(pool, body, sender)
         except ProblemError as error:
             return error.problem
         except AllocatorError as error:
             return problem_of(error)
 
-    def _ask(self, pool: PoolRef, body: BatchOrder, precedence: _Precedence) -> Waiting:
+    def _ask(self, pool: PoolRef, body: BatchOrder, sender: _Sender) -> Waiting:
+        if sender.caller.is_revoked:
+            raise ProblemError(unauthenticated(is_missing=False))
         command = PlaceOrder(quantity=body.quantity, customer=body.customer)
+        principal = sender.caller.name
         if body.key is None:
-            return pool, self._context.asker.ask(pool.actor_id, command)
+            return pool, self._context.asker.ask(pool.actor_id, command, principal=principal)
         request = KeyedRequest(
             actor_id=pool.actor_id,
             command=command,
-            principal="",
+            principal=principal,
             key=body.key,
             request_digest=request_digest(pool.actor_id, command, scope=ORDER_SCOPE),
         )
-        precedence.keyed = self._context.asker.ask_once(request)
-        return pool, precedence.keyed
+        sender.keyed = self._context.asker.ask_once(request)
+        return pool, sender.keyed
 
     async def _settle(self, placed: Sequence[Line]) -> bytes:
         """Wait until a window is decided and durable; return its results, encoded."""

@@ -31,6 +31,7 @@ from allocator.domain.rows import (
     Page,
     StockRow,
 )
+from allocator.http.doors import Doors
 from allocator.http.listening import Feed
 from allocator.http.paging import no_query
 from allocator.http.problems import (
@@ -136,7 +137,7 @@ class Asker(Protocol):
     def ready(self) -> bool:
         """Whether every shard is served."""
 
-    def ask(self, actor_id: int, command: Command) -> asyncio.Future[Answer]:
+    def ask(self, actor_id: int, command: Command, *, principal: str) -> asyncio.Future[Answer]:
         """Have an actor decide; the answer comes when it is durable."""
 
     def ask_once(self, request: KeyedRequest) -> asyncio.Future[Answer]:
@@ -156,6 +157,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     asker: Asker
+    doors: Doors
     figures: Callable[[], Awaitable[dict[str, Figures | None]]]
     router: Router
     catalogue: Catalogue
@@ -195,23 +197,26 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
             raise ProblemError(not_found(what))
         return pool, address[1]
 
-    async def ask(self, actor_id: int, command: Command, *, key: str | None, scope: str) -> Outcome:
+    async def ask(
+        self, actor_id: int, command: Command, *, principal: str, key: str | None, scope: str
+    ) -> Outcome:
         """Have an actor do something, at most once if there is a key.
 
-        The same key must come with the same actor, command and `scope` (the kind of request).
+        The same key of a principal must come with the same actor, command and `scope` (the kind
+        of request).
 
         Raises:
             ProblemError: It refused.
             AllocatorError: It could not be asked, or the outcome is unknown.
         """
         if key is None:
-            answer = await self.asker.ask(actor_id, command)
+            answer = await self.asker.ask(actor_id, command, principal=principal)
         else:
             answer = await self.asker.ask_once(
                 KeyedRequest(
                     actor_id=actor_id,
                     command=command,
-                    principal="",
+                    principal=principal,
                     key=key,
                     request_digest=request_digest(actor_id, command, scope=scope),
                 )

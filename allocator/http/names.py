@@ -8,6 +8,7 @@ from aiohttp import web
 from allocator.domain.catalogue import Price, Product, Warehouse, is_code
 from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body
+from allocator.http.doors import principal_of
 from allocator.http.paging import limit_of, listing, name_cursor, no_query, query
 from allocator.http.problems import ProblemError, bad_code, conflict, not_found
 from allocator.http.shapes import PostProduct, PostWarehouse, PriceBody, PutName, PutProduct
@@ -42,7 +43,9 @@ class NameHandlers:
         code = _code(request, "code")
         body = await decode_body(request, _put_name)
         warehouse = Warehouse(code=code, name=body.name)
-        _, created = await self._catalogue.put_warehouse(warehouse, principal="", overwrite=True)
+        _, created = await self._catalogue.put_warehouse(
+            warehouse, principal=principal_of(request), overwrite=True
+        )
         return json_answer(warehouse, status=201 if created else 200)
 
     async def post_warehouse(self, request: web.Request) -> JsonAnswer:
@@ -50,7 +53,7 @@ class NameHandlers:
         body = await decode_body(request, _post_warehouse)
         warehouse = Warehouse(code=body.code, name=body.name)
         stored, created = await self._catalogue.put_warehouse(
-            warehouse, principal="", overwrite=False
+            warehouse, principal=principal_of(request), overwrite=False
         )
         if stored != warehouse:
             raise ProblemError(conflict(f"warehouse {body.code} exists with other contents"))
@@ -80,14 +83,18 @@ class NameHandlers:
         sku = _code(request, "sku")
         body = await decode_body(request, _put_product)
         product = Product(sku=sku, name=body.name, price=_price(body.price))
-        _, created = await self._catalogue.put_product(product, principal="", overwrite=True)
+        _, created = await self._catalogue.put_product(
+            product, principal=principal_of(request), overwrite=True
+        )
         return json_answer(product, status=201 if created else 200)
 
     async def post_product(self, request: web.Request) -> JsonAnswer:
         """Create a product; 409 if the sku is taken by another."""
         body = await decode_body(request, _post_product)
         product = Product(sku=body.sku, name=body.name, price=_price(body.price))
-        stored, created = await self._catalogue.put_product(product, principal="", overwrite=False)
+        stored, created = await self._catalogue.put_product(
+            product, principal=principal_of(request), overwrite=False
+        )
         if stored != product:
             raise ProblemError(conflict(f"product {body.sku} exists with other contents"))
         location = {"Location": f"/products/{body.sku}"}

@@ -9,7 +9,14 @@ import msgspec
 
 from allocator.http.problems import CONTENT_TYPE as PROBLEM
 from allocator.http.problems import RETRY_AFTER_S
-from allocator.http.reference.conventions import CONVENTIONS, SUMMARY, TAGS, TITLE
+from allocator.http.reference.conventions import (
+    API_KEY_SCHEME,
+    CONVENTIONS,
+    ROLE_WORDS,
+    SUMMARY,
+    TAGS,
+    TITLE,
+)
 from allocator.http.reference.everything import OPERATIONS
 from allocator.http.reference.operation import (
     HEADERS,
@@ -25,9 +32,14 @@ from allocator.http.reference.values import example_of, path_parameters
 
 _VERSION: Final = "3.1.1"
 _INTERNAL: Final = "internal"
+_API_KEY: Final = "apiKey"
 _ANYWHERE: Final = (
     ("MethodNotAllowed", "method-not-allowed"),
     ("ExpectationFailed", "expectation-failed"),
+    ("MalformedRequest", "malformed-request"),
+    ("UriTooLong", "uri-too-long"),
+    ("HeaderTooLarge", "header-too-large"),
+    ("TooManyConnections", "too-many-connections"),
 )
 """Problems that no operation has of its own."""
 
@@ -51,6 +63,7 @@ def document(*, version: str) -> JsonObject:
             "schemas": named_schemas(OPERATIONS),
             "headers": {name: _header(name) for name in HEADERS},
             "responses": {name: _problems([PROBLEM_TYPES[kind]]) for name, kind in _ANYWHERE},
+            "securitySchemes": {_API_KEY: API_KEY_SCHEME},
         },
     }
 
@@ -78,8 +91,9 @@ def _operation(operation: Operation) -> JsonObject:
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "description": operation.meaning,
+        "description": f"{operation.meaning}\n\n{ROLE_WORDS[operation.role]}",
     }
+    described["security"] = _security(operation)
     parameters = [_parameter(one, place="query") for one in operation.query]
     if operation.key:
         header = msgspec.structs.replace(KEY_HEADER, example=operation.key)
@@ -90,6 +104,17 @@ def _operation(operation: Operation) -> JsonObject:
         lines = operation.body.media_type.endswith("ndjson")  # there may be none
         described["requestBody"] = {"required": not lines, "content": _content(operation.body)}
     return described | {"responses": _responses(operation)}
+
+
+def _security(operation: Operation) -> list[dict[str, list[str]]]:
+    """Say which role of a key it needs, as OpenAPI 3.1 §4.8.30 has it for people."""
+    match operation.role:
+        case "none":
+            return []
+        case "any":
+            return [{_API_KEY: []}]
+        case role:
+            return [{_API_KEY: [role]}]
 
 
 def _parameter(parameter: Parameter, *, place: str) -> JsonObject:
@@ -110,9 +135,14 @@ def _responses(operation: Operation) -> JsonObject:
     responses: dict[str, JsonObject] = {
         str(int(answer.status)): _answer(answer) for answer in operation.answers
     }
-    for status, kinds in _by_status((*operation.problems, _INTERNAL)).items():
+    for status, kinds in _by_status(_problems_of(operation)).items():
         responses[str(int(status))] = _problems(kinds)
     return dict(sorted(responses.items()))
+
+
+def _problems_of(operation: Operation) -> list[str]:
+    """Return the types of all its problems, each once."""
+    return list(dict.fromkeys((*operation.problems, *operation.at_the_door, _INTERNAL)))
 
 
 def _by_status(names: Iterable[str]) -> dict[HTTPStatus, list[ProblemType]]:
@@ -136,6 +166,9 @@ def _problems(kinds: list[ProblemType]) -> JsonObject:
     """Describe an answer that has one of these types, which have one status."""
     described: JsonObject = {"description": "; or: ".join(kind.example.title for kind in kinds)}
     headers = {
+        HTTPStatus.UNAUTHORIZED: ("WWW-Authenticate",),
+        HTTPStatus.FORBIDDEN: ("WWW-Authenticate",),
+        HTTPStatus.TOO_MANY_REQUESTS: ("Retry-After",),
         HTTPStatus.SERVICE_UNAVAILABLE: ("Retry-After",),
         HTTPStatus.METHOD_NOT_ALLOWED: ("Allow",),
     }.get(kinds[0].status)

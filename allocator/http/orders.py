@@ -19,6 +19,7 @@ from allocator.domain.queries import OpenOrderQuery
 from allocator.domain.rows import OrderFilter, OrderRow, OrderStatus
 from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body, key_of
+from allocator.http.doors import principal_of
 from allocator.http.moments import time_in
 from allocator.http.paging import listing, no_query, page_of, query
 from allocator.http.problems import ProblemError, invalid, not_found
@@ -56,7 +57,11 @@ class OrderHandlers:
             pool = await self._context.pool(body.warehouse, body.product)
         command = PlaceOrder(quantity=body.quantity, customer=body.customer)
         outcome = await self._context.ask(
-            pool.actor_id, command, key=key_of(request), scope=ORDER_SCOPE
+            pool.actor_id,
+            command,
+            principal=principal_of(request),
+            key=key_of(request),
+            scope=ORDER_SCOPE,
         )
         order = placed_order(self._context, pool, outcome)
         return json_answer(order, status=201, headers={"Location": f"/orders/{order.id}"})
@@ -101,7 +106,11 @@ class OrderHandlers:
         if row is None:
             raise ProblemError(not_found("order"))
         outcome = await self._context.ask(
-            pool.actor_id, closing(order=seq), key=key_of(request), scope=scope
+            pool.actor_id,
+            closing(order=seq),
+            principal=principal_of(request),
+            key=key_of(request),
+            scope=scope,
         )
         return json_answer(closed_order(self._context, row, outcome))
 

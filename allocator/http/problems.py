@@ -30,6 +30,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     facts: dict[str, Fact] = {}
     allow: frozenset[str] = frozenset()
+    challenge: str = ""
 
     def members(self, *, instance: str | None) -> dict[str, Fact]:
         """Return the members of the JSON object, without those that are unknown."""
@@ -52,13 +53,15 @@ class ProblemError(Exception):
         self.problem = problem
 
 
-def answer(problem: Problem, *, instance: str) -> JsonAnswer:
+def answer(problem: Problem, *, instance: str | None) -> JsonAnswer:
     """Answer with a problem; one that will pass says when to try again."""
     headers = {}
     if problem.status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if problem.allow:
         headers["Allow"] = ", ".join(sorted(problem.allow))
+    if problem.challenge:
+        headers["WWW-Authenticate"] = problem.challenge
     return JsonAnswer(
         msgspec.json.encode(problem.members(instance=instance)),
         status=problem.status,
@@ -184,6 +187,83 @@ def method_not_allowed(allowed: frozenset[str]) -> Problem:
         status=HTTPStatus.METHOD_NOT_ALLOWED,
         detail=f"this route knows {', '.join(sorted(allowed))}",
         allow=allowed,
+    )
+
+
+def unauthenticated(*, is_missing: bool) -> Problem:
+    """Say that nobody knows who asks; the challenges are those of RFC 6750 §3."""
+    detail, challenge = "this API key is unknown or revoked", 'Bearer error="invalid_token"'
+    if is_missing:
+        detail, challenge = "this server wants an API key: `Authorization: Bearer alk_…`", "Bearer"
+    return Problem(
+        type="unauthenticated",
+        title="No valid API key",
+        status=HTTPStatus.UNAUTHORIZED,
+        detail=detail,
+        challenge=challenge,
+    )
+
+
+def forbidden(role: str, *, needed: str) -> Problem:
+    """Say that a key of this role may not do what only that one may."""
+    return Problem(
+        type="forbidden",
+        title="Not with this API key",
+        status=HTTPStatus.FORBIDDEN,
+        detail=f"this takes a key of the role {needed}; yours is {role}",
+        facts={"role": role, "needed": needed},
+        challenge='Bearer error="insufficient_scope"',
+    )
+
+
+def malformed_request() -> Problem:
+    """Say that what came is not HTTP."""
+    return Problem(
+        type="malformed-request",
+        title="Not a request",
+        status=HTTPStatus.BAD_REQUEST,
+        detail="what was sent is not a request of HTTP/1.1",
+    )
+
+
+def line_too_long(limit: int) -> Problem:
+    """Say that a request's path and query are too long."""
+    return Problem(
+        type="uri-too-long",
+        title="Path too long",
+        status=HTTPStatus.REQUEST_URI_TOO_LONG,
+        detail=f"the path and the query may have {limit} bytes together",
+    )
+
+
+def header_too_large(detail: str) -> Problem:
+    """Say that headers are too long or too many."""
+    return Problem(
+        type="header-too-large",
+        title="Headers too large",
+        status=HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        detail=detail,
+    )
+
+
+def too_many_connections() -> Problem:
+    """Say that there is no place left."""
+    return Problem(
+        type="too-many-connections",
+        title="Too many connections",
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        detail="this server has as many connections as it may have; nothing was done",
+    )
+
+
+def rate_limited(limit: int) -> Problem:
+    """Say that a key has had its share of this second."""
+    return Problem(
+        type="rate-limited",
+        title="Too many requests",
+        status=HTTPStatus.TOO_MANY_REQUESTS,
+        detail=f"a key may have {limit} requests a second; nothing was done",
+        facts={"limit": limit},
     )
 
 

@@ -14,6 +14,7 @@ from allocator.domain.queries import BalanceQuery, LotQuery
 from allocator.domain.rows import StockRow
 from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body, key_of
+from allocator.http.doors import principal_of
 from allocator.http.moments import Moment, moment_in, pruned, too_far_back
 from allocator.http.paging import listing, no_query, page_of, query
 from allocator.http.problems import ProblemError, invalid, not_found
@@ -52,7 +53,11 @@ class StockHandlers:
             reference=body.reference,
         )
         outcome = await self._context.ask(
-            pool.actor_id, command, key=key_of(request), scope="stock"
+            pool.actor_id,
+            command,
+            principal=principal_of(request),
+            key=key_of(request),
+            scope="stock",
         )
         event = outcome.event
         assert isinstance(event, StockReceived)

@@ -17,17 +17,21 @@ _LOOKING = "allocator journal"
 
 @contextmanager
 def database(
-    *, database_url: str | None, data_dir: Path | None, may_start: bool = True
+    *,
+    database_url: str | None,
+    data_dir: Path | None,
+    may_start: bool = True,
+    may_make: bool = False,
 ) -> Iterator[str]:
     """Have a database that can be read, while the context is open.
 
-    The PostgreSQL of a data directory that nobody serves is started, and stopped again. Nothing is
-    made where nothing is.
+    The PostgreSQL of a data directory that nobody serves is started, and stopped again.
 
     Args:
         database_url: Of a PostgreSQL of somebody's own, or None.
         data_dir: Of an embedded one; None for the usual one.
         may_start: Whether to do so; not by who stays, for nobody could serve the directory then.
+        may_make: Whether to make one where there is none; nothing is in it then.
 
     Raises:
         UsageError: There is no database to read, or two were named.
@@ -42,7 +46,7 @@ def database(
     if asyncio.run(_answers(embedded.dsn)):
         yield embedded.dsn
         return
-    if not Layout(Path(os.path.realpath(directory))).cluster.exists():
+    if not may_make and not Layout(Path(os.path.realpath(directory))).cluster.exists():
         raise UsageError(
             f"there is no data in {directory}: name the server's own --data-dir or --database-url"
         )

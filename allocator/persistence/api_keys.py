@@ -15,7 +15,7 @@ from allocator.domain.api_keys import (
 )
 from allocator.errors import UsageError
 from allocator.persistence.changes import Changes, make_actor
-from allocator.persistence.connections import Pool, borrowed
+from allocator.persistence.connections import Connection, Pool, borrowed
 from allocator.persistence.statements import statement
 
 LIVE_MAX: Final = 10_000
@@ -115,6 +115,20 @@ class PostgresApiKeys:
         """Remember that these keys were used; an older time changes nothing."""
         async with borrowed(self._pool) as connection:
             await connection.execute(statement("note_use"), list(names), at_ms)
+
+
+async def refuse_open_doors(connection: Connection, *, address: str) -> None:
+    """Insist that requests need a key, for others can send them.
+
+    Raises:
+        UsageError: They would not: there has never been one.
+    """
+    if not await connection.fetchval("SELECT count(*) FROM api_keys"):
+        raise UsageError(
+            f"--host {address} would let everybody in, since there is no API key yet: "
+            "`allocator keys create --role operator --name NAME` makes the first one, with the "
+            "same --data-dir or --database-url"
+        )
 
 
 def _key_of(row: asyncpg.Record) -> ApiKey:

@@ -51,7 +51,13 @@ def value_of(field: str) -> str:
         "data_dir": "stock",
         "database_url": "postgresql://db/stock",
         "log_level": "error",
+        "tls_cert": "cert.pem",
+        "tls_key": "key.pem",
     }[field]
+
+
+COMPANIONS = {"tls_cert": ["--tls-key", "key.pem"], "tls_key": ["--tls-cert", "cert.pem"]}
+"""What has to be said beside a field."""
 
 
 def test_without_flags_serve_has_the_defaults_of_config() -> None:
@@ -64,10 +70,11 @@ def test_every_field_has_a_flag_and_a_variable_that_mean_the_same(
 ) -> None:
     value = value_of(field)
     switch = {"True": [flag(field)], "False": ["--no-" + flag(field)[2:]]}
-    by_flag = config_of(*switch.get(value, [flag(field), value]))
+    beside = COMPANIONS.get(field, [])
+    by_flag = config_of(*switch.get(value, [flag(field), value]), *beside)
 
     monkeypatch.setenv(PREFIX + field.upper(), value)
-    by_variable = config_of()
+    by_variable = config_of(*beside)
 
     assert by_flag == by_variable
     assert str(getattr(by_flag, field)) == value

@@ -37,6 +37,9 @@ def test_every_number_has_both_bounds() -> None:
 def test_a_duration_or_size_carries_its_unit_in_its_name() -> None:
     assert {name for name in Config.__struct_fields__ if name.endswith("_ms")} == {
         "drain_ms",
+        "head_timeout_ms",
+        "stall_timeout_ms",
+        "keep_alive_ms",
         "database_timeout_ms",
         "idle_ms",
         "heartbeat_ms",
@@ -74,6 +77,12 @@ def test_the_bounds_themselves_are_allowed(field: str, value: int) -> None:
     config = Config(**{field: value})  # type: ignore[arg-type]
 
     assert getattr(config, field) == value
+
+
+@pytest.mark.parametrize(("given", "missing"), [("tls_cert", "tls-key"), ("tls_key", "tls-cert")])
+def test_a_certificate_and_its_key_need_each_other(given: str, missing: str) -> None:
+    with pytest.raises(UsageError, match=rf"^--{given.replace('_', '-')} needs --{missing}, too"):
+        Config(**{given: "a.pem"})  # type: ignore[arg-type]
 
 
 def test_a_data_directory_and_a_database_url_exclude_each_other() -> None:

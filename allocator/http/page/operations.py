@@ -12,6 +12,7 @@ from allocator.http.page.markup import (
 )
 from allocator.http.page.samples import answer_sample, request_sample
 from allocator.http.page.trial import trial
+from allocator.http.reference.conventions import ROLE_WORDS
 from allocator.http.reference.operation import (
     HEADERS,
     KEY_HEADER,
@@ -35,6 +36,7 @@ def operation_article(operation: Operation, types: Types) -> str:
     route = tag("p", method_badge(operation.method), _path(operation.path), class_="route")
     told = [
         paragraphs(operation.meaning),
+        tag("p", tag("small", inline(ROLE_WORDS[operation.role]))),
         _parameters(operation),
         _body(operation, types),
         _answers(operation, types),
@@ -120,7 +122,8 @@ def _answer_fields(fields: list[Field]) -> str:
 
 
 def _problems(operation: Operation) -> str:
-    kinds = sorted((PROBLEM_TYPES[name] for name in operation.problems), key=lambda one: one.status)
+    names = dict.fromkeys((*operation.problems, *operation.at_the_door))
+    kinds = sorted((PROBLEM_TYPES[name] for name in names), key=lambda one: one.status)
     if not kinds:
         return ""
     items = [

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from allocator.domain.api_keys import Needed
+
 TITLE: Final = "allocator"
 
 SUMMARY: Final = "Stock that is never sold twice: warehouses, products, stock and orders."
@@ -13,6 +15,14 @@ CONVENTIONS: Final = {
         "examples on this page are such requests and their answers, and work in this order. "
         "Stock is kept per product and warehouse; an order takes what expires first, then what "
         "came first."
+    ),
+    "API keys": (
+        "A request carries an API key, as `Authorization: Bearer alk_…`; an operator makes one "
+        "with `allocator keys create`. Without one it is answered 401, with a key of another role "
+        "than the operation needs 403. The role `client` places and cancels orders, `stock` "
+        "receives and dispatches and keeps warehouses and products, `operator` may do everything; "
+        "each may read everything. The key's name stands in the journal for whoever asked. Only "
+        "where no key was ever made, requests from the server's own machine need none."
     ),
     "Requests and answers": (
         "Bodies are JSON in UTF-8 with names in `snake_case`; a field or parameter that is not "
@@ -32,7 +42,8 @@ CONVENTIONS: Final = {
         "and restarts, for at least 24 hours; a repeat of a request that is still under way "
         "waits for its answer. The same key with other contents is refused with 422. Only "
         "successes are remembered: after a refusal the key is free. In a batch each line has a "
-        "`key` of its own. `PUT` needs no key."
+        "`key` of its own. `PUT` needs no key. Requests with different API keys never repeat each "
+        "other."
     ),
     "When something goes wrong": (
         "Every error is a problem as of RFC 9457, `application/problem+json`: `type` is for "
@@ -49,6 +60,22 @@ CONVENTIONS: Final = {
     ),
 }
 """What is said before the routes, by its heading."""
+
+ROLE_WORDS: Final[dict[Needed, str]] = {
+    "none": "Needs no API key.",
+    "any": "Needs an API key of any role.",
+    "client": "Needs an API key of the role `client` or `operator`.",
+    "stock": "Needs an API key of the role `stock` or `operator`.",
+    "operator": "Needs an API key of the role `operator`.",
+}
+
+API_KEY_SCHEME: Final = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "alk_ and 43 letters and digits",
+    "description": "An API key. A server that never had one answers its own machine without.",
+}
+"""How requests carry their key, as OpenAPI says it."""
 
 TAGS: Final = {
     "Orders": "Reserve units, let them leave, or give them back.",

@@ -76,7 +76,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         meaning: What one must know to use it, in Markdown of paragraphs and `code`.
         key: The Idempotency-Key of the example; empty if the operation takes none.
         answers: The first is the ordinary one.
-        problems: Types of the problems that it may answer with, `internal` aside.
+        problems: Types of the problems that it may answer with, `internal` and those at the door
+            aside.
     """
 
     method: str
@@ -92,12 +93,24 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     key: str = ""
     problems: tuple[str, ...] = ()
 
+    @property
+    def at_the_door(self) -> tuple[str, ...]:
+        """Types of the problems that it may answer with before it begins."""
+        match self.role:
+            case "none":
+                return ()
+            case "any":
+                return ("unauthenticated", "rate-limited", "try-again")
+            case _:
+                return ("unauthenticated", "forbidden", "rate-limited", "try-again")
+
 
 HEADERS: Final = {
     "Allow": "the methods that the path knows",
     "ETag": "the version of the numbers, in quotes",
     "Location": "where the thing can be read",
     "Retry-After": "seconds to wait before the request is repeated",
+    "WWW-Authenticate": "that an API key is wanted, and what is wrong with the one that was sent",
 }
 
 DECODING: Final = (

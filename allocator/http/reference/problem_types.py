@@ -19,13 +19,20 @@ from allocator.http.problems import (
     INTERNAL,
     Problem,
     conflict,
+    forbidden,
+    header_too_large,
     invalid,
+    line_too_long,
     malformed,
+    malformed_request,
     method_not_allowed,
     not_found,
     problem_for,
     problem_of,
     problem_of_http,
+    rate_limited,
+    too_many_connections,
+    unauthenticated,
 )
 
 
@@ -191,6 +198,56 @@ _ALL: Final = (
         "itself. `detail` says whether nothing was done or the outcome is unknown.",
         remedy="Repeat the request unchanged after `Retry-After`. With an Idempotency-Key it "
         "happens once, whatever happened before; without one, look first.",
+    ),
+    ProblemType(
+        example=unauthenticated(is_missing=True),
+        instance="/orders",
+        meaning="The request has no API key, or one that is unknown or revoked. Nothing was done.",
+        remedy="Send a key in the header `Authorization: Bearer alk_…`. An operator makes one with "
+        "`allocator keys create`.",
+    ),
+    ProblemType(
+        example=forbidden("client", needed="stock"),
+        instance="/stocks",
+        meaning="The API key has another role than the operation needs. Nothing was done.",
+        remedy="Use a key of that role, or of the role operator, which may do everything.",
+        facts={"role": "the role of the key", "needed": "the role that the operation needs"},
+    ),
+    ProblemType(
+        example=rate_limited(100),
+        instance="/orders",
+        meaning="More requests came with this API key in a second than its server allows. Nothing "
+        "was done.",
+        remedy="Repeat it unchanged after `Retry-After`, and send fewer at once; many orders fit "
+        "into one request to `/orders/batch`.",
+        facts={"limit": "requests a second"},
+    ),
+    ProblemType(
+        example=malformed_request(),
+        instance="/",
+        meaning="What was sent is not HTTP/1.1, or not to be trusted: two lengths, a header that "
+        "has no colon. Or it is HTTPS, and this server speaks HTTP. The connection is closed.",
+        remedy="Correct the client, or whatever stands between it and the server.",
+    ),
+    ProblemType(
+        example=line_too_long(8_192),
+        instance="/",
+        meaning="Path and query are longer than this server accepts. The connection is closed.",
+        remedy="Send less: no path or query of this API needs as much.",
+    ),
+    ProblemType(
+        example=header_too_large("a header may have 8190 bytes"),
+        instance="/",
+        meaning="A header is longer than this server accepts, or there are too many of them. The "
+        "connection is closed.",
+        remedy="Send fewer or shorter headers: cookies of others perhaps?",
+    ),
+    ProblemType(
+        example=too_many_connections(),
+        instance="/",
+        meaning="The server has as many connections as it may have. Nothing was done; this one is "
+        "closed.",
+        remedy="Repeat the request after `Retry-After`; keep connections, and use fewer of them.",
     ),
     ProblemType(
         example=INTERNAL,
