@@ -43,7 +43,12 @@ class Installation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def open_installation(connection: Connection) -> Installation:
-    """Read the installation, making it on the first start and opening a new era if it moved."""
+    """Read the installation, making it on the first start and opening a new era if it moved.
+
+    Raises:
+        UsageError: The database is to become one by an import that has not finished.
+    """
+    await refuse_unfinished_import(connection)
     system = await connection.fetchval("SELECT system_identifier FROM pg_control_system()")
     async with connection.transaction():
         row = await connection.fetchrow(_OPEN, token_bytes(SECRET_BYTES), system)
@@ -64,6 +69,19 @@ async def refuse_unsafe_storage(connection: Connection) -> None:
                 f"PostgreSQL runs with {setting} = off, so a crash may lose what was acknowledged; "
                 "turn it on, or pass --trust-storage if the provider takes care of it"
             )
+
+
+async def refuse_unfinished_import(connection: Connection) -> None:
+    """Insist that the database is not half of something.
+
+    Raises:
+        UsageError: An import or a restore into it was interrupted, or is under way.
+    """
+    if await connection.fetchval("SELECT true FROM imports WHERE finished_at IS NULL"):
+        raise UsageError(
+            "an import or a restore into this database has not finished: repeat its command to go "
+            "on, with --start-over to begin again, or drop the database"
+        )
 
 
 async def find_installation(connection: Executor) -> Installation:

@@ -21,6 +21,7 @@ class Role(IntEnum):
 
     PROJECTION = 0x70726F6A
     FOLDING = 0x666F6C64
+    IMPORT = 0x696D706F
 
 
 async def lead(connection: Connection, role: Role) -> None:

@@ -50,6 +50,23 @@ async def migrate(connection: Connection) -> list[str]:
     return missing
 
 
+async def refuse_other_schema(connection: Connection) -> None:
+    """Insist that the schema is the one of this release, changing nothing.
+
+    Raises:
+        UsageError: It is older or newer, or was changed by hand.
+    """
+    known = _migrations()
+    rows = await connection.fetch("SELECT name, digest FROM migrations")
+    applied = {row["name"]: row["digest"] for row in rows}
+    _check(applied, known)
+    if missing := known.keys() - applied.keys():
+        raise UsageError(
+            f"the database is older than this release: it lacks migration {min(missing)}, which "
+            "`allocator serve` applies when it starts"
+        )
+
+
 def _migrations() -> dict[str, str]:
     folder = files("allocator.persistence").joinpath("migrations")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))

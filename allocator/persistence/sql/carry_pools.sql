@@ -1,0 +1,10 @@
+-- Which pools there were at a cut: those of names that were known, used or not.
+-- $1 era and $2 xid of the cut
+SELECT pools.actor_id, pools.warehouse, pools.product
+FROM pools
+JOIN warehouses ON warehouses.code = pools.warehouse
+JOIN products ON products.sku = pools.product
+WHERE EXISTS (SELECT FROM journal WHERE actor_id = warehouses.actor_id AND seq = 1
+              AND (era, xid) < ($1::int, $2::text::xid8))
+  AND EXISTS (SELECT FROM journal WHERE actor_id = products.actor_id AND seq = 1
+              AND (era, xid) < ($1::int, $2::text::xid8))

@@ -1,0 +1,1 @@
+"""A whole installation on its way from one database to another, through a file or straight."""

@@ -1,0 +1,29 @@
+"""Which tables travel beside the journal, and why the others do not.
+
+A table that is new is one line here: either it travels, and `sql/carry_NAME.sql` says what it
+held at a cut, or the journal can make it again, or it means nothing in another database.
+"""
+
+from typing import Final
+
+CARRIED: Final = (
+    "actors",
+    "warehouses",
+    "products",
+    "pools",
+    "api_keys",
+    "floors",
+    "cuts",
+)
+"""In an order in which each finds the rows that it refers to."""
+
+DERIVED: Final = frozenset(
+    {"snapshots", "projections", "quarantined_projections", "orders", "stocks", "balances"}
+)
+"""Made again from the journal."""
+
+LOCAL: Final = frozenset({"migrations", "workers", "heartbeats", "shards", "imports"})
+"""Of one database, and of those who serve from it."""
+
+APART: Final = frozenset({"journal", "installation"})
+"""The journal has lines of its own; what is known of the installation is in the header."""
