@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from allocator.cli.export import export_journal, import_journal
 from allocator.cli.options import JSON, PREFIX, SOURCE, Command, Number
 
 _JOURNAL_EPILOG = """\b
@@ -20,7 +21,7 @@ def journal() -> None:
     """Show what happened, to what, when and by whom.
 
     The journal is the truth: one row for each thing that ever happened, never changed. These
-    commands only read it, beside a running server or without one.
+    commands only read it, beside a running server or without one; `import` fills an empty database.
     """
 
 
@@ -122,3 +123,7 @@ def show(*, what: str, data_dir: Path | None, database_url: str | None, json: bo
 
     source = Source(database_url=database_url, data_dir=data_dir)
     return run_show(what, source, as_json=json)
+
+
+for command in (export_journal, import_journal):
+    journal.add_command(command)

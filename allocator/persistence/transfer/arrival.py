@@ -18,7 +18,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from allocator.domain.positions import Position
+from allocator.domain.positions import START, Position
 from allocator.errors import JournalError, UsageError
 from allocator.persistence.api_keys import PostgresApiKeys
 from allocator.persistence.connections import FAILURES, Connection, connect, open_pool
@@ -115,6 +115,7 @@ class Arrival:
             self._header, self._indexes = header, found["indexes"]
             if found["reached"] is not None:
                 self.reached = msgspec.json.decode(found["reached"], type=Reached)
+                self._rows.go_on(self.reached.after or START)
         return True
 
     async def start_again(self) -> None:

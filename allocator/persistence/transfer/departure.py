@@ -10,7 +10,7 @@ All transactions are reading ones, which hold nobody's tail back.
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Final
@@ -84,7 +84,7 @@ class Departure:
         self._moment = (cut.era, str(cut.xid))
         self._is_whole = header.floors.startswith("0-")
 
-    async def pieces(self, after: Reached | None = None) -> AsyncIterator[Piece]:
+    async def pieces(self, after: Reached | None = None) -> AsyncGenerator[Piece, None]:
         """Yield all of it, or what is missing behind the last row of the journal.
 
         Raises:

@@ -40,6 +40,10 @@ class DamagedExportError(AllocatorError):
         self.why = why
 
 
+class UnreadableError(AllocatorError):
+    """Bytes that were compressed cannot be made out."""
+
+
 class Header(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The first line: what this is an export of.
 
@@ -127,11 +131,13 @@ class Block(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         first_line: The number of its first line.
+        size: In bytes, its closing line included.
     """
 
     content: bytes
     first_line: int
     reached: Reached
+    size: int
 
 
 def advanced(reached: Reached, piece: Piece, *, digest: str = "") -> Reached:
@@ -159,34 +165,49 @@ def line_of(thing: Header | Reached | Ending) -> bytes:
     return _encode(thing) + b"\n"
 
 
-def blocks_of(chunks: Iterable[bytes]) -> Iterator[Block]:
+def blocks_of(chunks: Iterable[bytes], *, after: Reached | None = None) -> Iterator[Block]:
     """Yield the blocks of an export, each of them sound.
 
     Args:
         chunks: Of its bytes, as they come.
+        after: What came before them; None if nothing did.
 
     Raises:
         DamagedExportError: Something is wrong; all that was yielded before is right.
     """
-    reached, buffer, looked_at = Reached(), bytearray(), 0
+    reached = after or Reached()
+    try:
+        for content, closing in _closed(chunks, first_line=reached.lines + 1):
+            block = _opened(content, closing, after=reached)
+            reached = block.reached
+            yield block
+    except UnreadableError as error:
+        raise DamagedExportError(
+            line=reached.lines + 1, why=f"or one soon after it {error}"
+        ) from error
+
+
+def _closed(chunks: Iterable[bytes], *, first_line: int) -> Iterator[tuple[bytes, bytes]]:
+    """Yield what stands before each closing line, and that line."""
+    buffer, looked_at, lines = bytearray(), 0, first_line
     for chunk in chunks:
         buffer += chunk
         while (found := _closing_line(buffer, looked_at)) is not None:
             start, end = found
-            block = _opened(bytes(buffer[:start]), bytes(buffer[start:end]), after=reached)
+            content, closing = bytes(buffer[:start]), bytes(buffer[start:end])
             del buffer[:end]
             looked_at = 0
-            reached = block.reached
-            yield block
+            lines += content.count(b"\n") + 1
+            yield content, closing
         looked_at = max(0, buffer.rfind(b"\n"))
         if len(buffer) > _BLOCK_BYTES_MAX:
             raise DamagedExportError(
-                line=reached.lines + 1, why="begins no block: this is no export of allocator"
+                line=lines, why="begins no block: this is no export of allocator"
             )
     if buffer:
-        line = reached.lines + buffer.count(b"\n") + 1
         raise DamagedExportError(
-            line=line, why="is where it breaks off: the last block has no closing line"
+            line=lines + buffer.count(b"\n"),
+            why="is where it breaks off: the last block has no closing line",
         )
 
 
@@ -221,7 +242,8 @@ def _opened(content: bytes, closing: bytes, *, after: Reached) -> Block:
         )
     if reached.lines != last:
         raise DamagedExportError(line=last, why=f"says that it is line {reached.lines}")
-    return Block(content=content, first_line=first, reached=reached)
+    size = len(content) + len(closing)
+    return Block(content=content, first_line=first, reached=reached, size=size)
 
 
 def _digest(former: str, content: bytes) -> str:

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
+from allocator.domain.positions import Position
 from allocator.domain.records import GENESIS, chain
 from allocator.persistence.transfer.format import DamagedExportError, Ending, Header
 from allocator.persistence.transfer.tables import CARRIED
@@ -148,6 +149,10 @@ class Rows:
         self._heads: dict[int, Head] = {}
         self._older_heads: dict[int, Head] = {}
         self._last = (0, 0, 0, 0)
+
+    def go_on(self, after: Position) -> None:
+        """Expect only what comes behind a position."""
+        self._last = (after.era, after.xid, after.actor_id, after.seq)
 
     def missing(self, rows: Collection[Row]) -> list[int]:
         """Return the actors whose heads must be told before these rows can be checked."""
