@@ -19,7 +19,7 @@ PROBLEM = "application/problem+json"
 
 BY_NAME = {operation.name: operation for operation in OPERATIONS}
 
-_DESCRIBED_HEADERS = ("Allow", "ETag", "Location", "Retry-After")
+_DESCRIBED_HEADERS = ("Allow", "ETag", "Location", "Retry-After", "WWW-Authenticate")
 
 
 class Said(msgspec.Struct, frozen=True):

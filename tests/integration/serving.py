@@ -77,11 +77,15 @@ class Server:
 
     Args:
         keep_alive: Whether a connection is used more than once; if not, any worker may be asked.
+
+    Attributes:
+        headers: Of every request that is `ask`ed.
     """
 
     def __init__(self, *arguments: str, log: Path, keep_alive: bool = True) -> None:
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""
+        self.headers: dict[str, str] = {}
         self.orphans: list[int] = []
         self._arguments = arguments
         self._log = log
@@ -165,7 +169,7 @@ class Server:
             method,
             self.url + path,
             data=None if body is None else msgspec.json.encode(body),
-            headers=JSON if key is None else JSON | {"Idempotency-Key": key},
+            headers=self.headers | (JSON if key is None else JSON | {"Idempotency-Key": key}),
         ) as response:
             return Answer(
                 status=response.status,
