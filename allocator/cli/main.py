@@ -14,8 +14,10 @@ import click
 from allocator.cli.journal import journal
 from allocator.cli.keys import keys
 from allocator.cli.replay import replay
+from allocator.cli.restore import restore
 from allocator.cli.serve import db, serve
 from allocator.cli.simulate import simulate
+from allocator.cli.verify import verify
 from allocator.errors import AllocatorError, UsageError
 
 EXIT_FAILED: Final = 1
@@ -81,5 +83,6 @@ def commands() -> None:
     """
 
 
-for command in (serve, db, keys, journal, replay, simulate):
+for command in (serve, db, keys, journal, restore, replay, simulate):
     commands.add_command(command)
+journal.add_command(verify)

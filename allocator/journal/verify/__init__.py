@@ -1,0 +1,1 @@
+"""`allocator journal verify`: whether everything that is stored agrees with the journal."""

@@ -1,0 +1,86 @@
+"""What one process does with a range of actors: audit it, mend what can be mended, audit that."""
+
+from collections.abc import Callable
+
+import msgspec
+
+from allocator.journal.verify.faults import DERIVED, Fault, Kind, Subject
+from allocator.journal.verify.ranges import Range, RangeAudit
+from allocator.journal.verify.server import ServerAudit
+from allocator.persistence.rebuilding import Rebuilding
+from allocator.persistence.windows import Windows
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What came of a range.
+
+    Attributes:
+        told: Faults one by one.
+        counts: All of them, by kind; `mended` those of them that are no more.
+    """
+
+    range: Range
+    told: tuple[Fault, ...]
+    counts: dict[Kind, int]
+    mended: dict[Kind, int]
+
+
+class Auditor:
+    """Audits ranges.
+
+    Args:
+        windows: On the database.
+        rebuilding: Mends what is derived, if that is asked for.
+        server: Is asked for its balances, if that is.
+        advance: Is told of events that have been audited.
+    """
+
+    def __init__(
+        self,
+        windows: Windows,
+        *,
+        rebuilding: Rebuilding | None,
+        server: ServerAudit | None,
+        advance: Callable[[int], None],
+    ) -> None:
+        self._windows = windows
+        self._rebuilding = rebuilding
+        self._server = server
+        self._advance = advance
+
+    async def audit(self, range_: Range) -> Report:
+        """Audit a range.
+
+        Raises:
+            JournalError: The database does not answer.
+            AllocatorError: The server does not.
+        """
+        audit = RangeAudit(self._windows, advance=self._advance)
+        async for pools in audit.run(range_.first, range_.last):
+            if self._server is not None:
+                await self._server.compare(pools)
+        faults = audit.faults
+        for subject in audit.subjects:
+            if self._rebuilding is not None and subject.wrong and not subject.is_damaged:
+                still_wrong = await self._mend(subject, self._rebuilding)
+                faults.mend(subject.actor_id, frozenset(subject.wrong) - still_wrong)
+        return Report(
+            range=range_,
+            told=tuple(faults.told),
+            counts=dict(faults.counts),
+            mended=dict(faults.mended),
+        )
+
+    async def _mend(self, subject: Subject, rebuilding: Rebuilding) -> frozenset[Kind]:
+        """Make again what is wrong; return the kinds of what still is."""
+        actor_id = subject.actor_id
+        if seqs := subject.wrong.get("snapshot"):
+            await rebuilding.snapshots(actor_id, seqs)
+        if "wake_up" in subject.wrong:
+            await rebuilding.wake_up(actor_id)
+        if subject.wrong.keys() & DERIVED - {"snapshot", "wake_up"}:
+            await rebuilding.read_models(actor_id)
+        again = RangeAudit(self._windows, advance=lambda _events: None)
+        async for _ in again.run(actor_id, actor_id):
+            pass
+        return frozenset(again.faults.counts)

@@ -1,0 +1,195 @@
+"""One pool: its rows, folded one by one, and everything that was derived from them."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from allocator.domain.codec import UnknownEventError, decode_event
+from allocator.domain.laws import unbalanced, unlawful
+from allocator.domain.pool import Balance, Pool
+from allocator.domain.rules import evolve, wake_at
+from allocator.domain.snapshots import SCHEMA_VERSION, dump_pool, load_pool
+from allocator.journal.verify.faults import Subject
+from allocator.journal.verify.orders import OrdersAudit
+from allocator.journal.verify.rows import ChainOfRows, Read
+from allocator.journal.verify.segments import Segment
+from allocator.journal.verify.stocks import Target, compare_numbers, compare_received
+from allocator.persistence.reader import digest_of
+from allocator.persistence.windows import Row, Rows, Windows
+
+
+class PoolAudit:
+    """Replays a pool and compares what was derived from its journal.
+
+    Args:
+        subject: The pool; what is wrong is noted there.
+        first: The first stretch of its rows. The numbers of the read models are compared at the
+            version that they had then.
+        windows: For snapshots too large to come with the others.
+
+    Attributes:
+        place: (warehouse, product), None if nobody knows them.
+    """
+
+    def __init__(self, subject: Subject, first: Segment, windows: Windows) -> None:
+        self.subject = subject
+        self.place = None if first.actor is None else _place_of(first.actor)
+        self._windows = windows
+        self._pool = Pool()
+        self._chain = ChainOfRows(subject)
+        self._orders = OrdersAudit(subject)
+        self._target: Target | None = None
+        if first.actor is not None:
+            self._target = Target.of(first.actor, first.live)
+            if first.floor is not None:
+                self._begin_at(first.floor, first.below)
+            self._reach_target()
+
+    async def balance_at(self, version: int) -> Balance:
+        """Return the numbers at a version above all that was read, or else the newest ones.
+
+        What was committed since is read from the journal.
+        """
+        pool, chain = self._pool, self._chain
+        while pool.version < version and not self.subject.is_damaged:
+            rows = await self._windows.rows(self.subject.actor_id, after_seq=chain.seq)
+            if not rows:
+                break
+            await self._fold(self._read(chain.sound(rows[: version - chain.seq])), {})
+        return pool.balance()
+
+    async def take(self, segment: Segment) -> None:
+        """Fold the next stretch of rows."""
+        rows = self._chain.sound(segment.journal_above(self._chain.seq))
+        snapshots = {row["seq"]: row for row in segment.snapshots}
+        reads = await self._fold(self._read(rows), snapshots)
+        if segment.ends and self._target is not None:
+            self._is_behind(self._target.version, "the balance")
+        version = segment.version
+        self._orders.take(reads, segment.orders, version=version)
+        compare_received(reads, segment.stocks, version=version, subject=self.subject)
+
+    def end(self, segment: Segment) -> None:
+        """Compare what has to be true when all rows have been folded, `segment` the last ones."""
+        pool, subject = self._pool, self.subject
+        if subject.is_damaged:
+            return
+        if why := unbalanced(pool):
+            subject.is_wrong("unbalanced_pool", f"at version {pool.version} {why}")
+        self._orders.end()
+        if segment.actor is None:
+            return
+        if segment.actor["wake_at"] != wake_at(pool):
+            subject.is_wrong(
+                "wake_up",
+                "it is to be woken at another time",
+                table="actors",
+                expected=wake_at(pool),
+                found=segment.actor["wake_at"],
+            )
+        if error := segment.actor["quarantine"]:
+            message = f"its lists stand still at version {segment.version}: {error}"
+            subject.is_wrong("quarantine", message, table="quarantined_projections")
+        elif passed_over := segment.actor["passed_over"]:
+            message = f"row {passed_over} was passed over by the read models"
+            subject.is_wrong("balance", message, table="balances", seq=passed_over)
+
+    def _begin_at(self, floor: Row, below: Rows) -> None:
+        seq, state = floor["seq"], bytes(floor["state"])
+        self._chain = ChainOfRows(self.subject, seq=seq, digest=floor["digest"])
+        try:
+            pool = load_pool(state)
+        except msgspec.DecodeError:
+            pool = Pool()
+        sound = digest_of(state) == floor["state_digest"] and pool.version == seq
+        if not sound or floor["schema_version"] != SCHEMA_VERSION:
+            message = f"the state at the floor {seq} is not as it was stored"
+            self.subject.is_wrong("floor", message, seq=seq)
+            return
+        if why := unbalanced(pool):
+            self.subject.is_wrong("floor", f"at the floor {seq} {why}", seq=seq)
+            return
+        self._pool = pool
+        version = seq if self._target is None else self._target.version
+        if version < seq:
+            message = f"the read models are at version {version}, below the floor {seq}"
+            self.subject.is_wrong("balance", message, table="balances")
+            self._target = None
+        self._orders.begin(floor=seq, version=version, open_orders=dict(pool.orders), rows=below)
+
+    def _read(self, rows: Rows) -> list[Read]:
+        """Return the events of sound rows, up to the first that cannot be read."""
+        reads: list[Read] = []
+        last_at_ms = self._pool.last_at_ms
+        for row in rows:
+            seq, at_ms, kind = row["seq"], row["at"], row["kind"]
+            try:
+                event = decode_event(kind=kind, version=row["version"], body=row["body"])
+            except (UnknownEventError, msgspec.DecodeError) as error:
+                self.subject.is_wrong("unreadable_row", f"row {seq}, {kind}: {error}", seq=seq)
+                return reads
+            if at_ms < last_at_ms:
+                message = f"row {seq} is of an earlier time than row {seq - 1}"
+                self.subject.is_wrong(
+                    "time_goes_back", message, seq=seq, expected=last_at_ms, found=at_ms
+                )
+                return reads
+            last_at_ms = at_ms
+            reads.append((seq, at_ms, event))
+        return reads
+
+    async def _fold(self, reads: Sequence[Read], snapshots: dict[int, Row]) -> Sequence[Read]:
+        """Apply events, comparing on the way; return those before the first unlawful one."""
+        pool = self._pool
+        target = -1 if self._target is None else self._target.version
+        for index, (seq, at_ms, event) in enumerate(reads):
+            if why := unlawful(pool, event):
+                message = f"row {seq} cannot have happened: {why}"
+                self.subject.is_wrong("unlawful_event", message, seq=seq)
+                return reads[:index]
+            evolve(pool, event, at_ms=at_ms)
+            if seq == target:
+                self._reach_target()
+            if seq in snapshots:
+                await self._compare_snapshot(snapshots.pop(seq))
+        for seq in snapshots:
+            self._is_behind(seq, "a snapshot")
+        return reads
+
+    def _reach_target(self) -> None:
+        target = self._target
+        if target is not None and target.version == self._pool.version:
+            compare_numbers(target, self._pool, subject=self.subject)
+            self._target = None
+
+    async def _compare_snapshot(self, row: Row) -> None:
+        seq, state = row["seq"], row["state"]
+        if state is None:
+            state = await self._windows.state(self.subject.actor_id, seq)
+            if state is None:
+                return
+        if digest_of(bytes(state)) != row["digest"]:
+            why = "its digest does not bear it out"
+        elif bytes(state) != dump_pool(self._pool):
+            why = "it is another state than the journal's"
+        else:
+            return
+        message = f"the snapshot at row {seq} is wrong: {why}"
+        self.subject.is_wrong("snapshot", message, table="snapshots", seq=seq)
+
+    def _is_behind(self, seen: int, what: str) -> None:
+        """Note that something knows rows that are not there any more."""
+        version = self._pool.version
+        if seen <= version or self.subject.is_damaged:
+            return
+        self.subject.is_wrong(
+            "missing_end",
+            f"the journal ends at row {version}, and {what} knows row {seen}",
+            seq=version + 1,
+            expected=seen,
+            found=version,
+        )
+
+
+def _place_of(actor: Row) -> tuple[str, str] | None:
+    return None if actor["warehouse"] is None else (actor["warehouse"], actor["product"])

@@ -1,0 +1,6 @@
+-- Close orders.
+-- $1 actor id  $2 seqs  $3 statuses  $4 times  $5 picks; arrays of one length
+UPDATE orders SET status = ends.status, closed_at = ends.at, picks = ends.picks
+FROM unnest($2::bigint[], $3::text[], $4::timestamptz[], $5::text[]::json[])
+    AS ends (seq, status, at, picks)
+WHERE orders.actor_id = $1 AND orders.seq = ends.seq

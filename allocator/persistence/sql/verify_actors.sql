@@ -1,0 +1,21 @@
+-- Say what is known of a range of actors beside their rows: what they are, when they are to be
+-- woken, how far their read models have come and what is in their balances, and their floors.
+-- A row is passed over if the projection has come past it without applying it.
+-- $1 first and $2 last actor id
+WITH position AS MATERIALIZED (
+    SELECT era, xid FROM projections WHERE name = 'read models'
+)
+SELECT actors.id, actors.kind, actors.key, actors.wake_at, pools.warehouse, pools.product,
+       coalesce(balances.version, 0) AS version, balances.available, balances.ordered,
+       balances.held, balances.expired, quarantined_projections.error AS quarantine,
+       floors.seq AS floor, next.seq AS passed_over
+FROM actors
+LEFT JOIN pools ON pools.actor_id = actors.id
+LEFT JOIN balances ON balances.actor_id = actors.id
+LEFT JOIN quarantined_projections ON quarantined_projections.actor_id = actors.id
+LEFT JOIN floors ON floors.actor_id = actors.id
+LEFT JOIN journal AS next ON actors.kind = 'pool' AND next.actor_id = actors.id
+    AND next.seq = greatest(balances.version, floors.seq, 0) + 1
+    AND (next.era, next.xid) <= ((SELECT era FROM position), (SELECT xid FROM position))
+WHERE actors.id BETWEEN $1 AND $2
+ORDER BY actors.id

@@ -1,0 +1,10 @@
+-- Read the orders between two addresses, but for those at or below a floor.
+-- $1 actor id and $2 seq after which to begin  $3 actor id and $4 seq of the last one
+-- $5 how many at most
+SELECT actor_id, seq, quantity, created_at, closed_at, status, customer, picks
+FROM orders
+WHERE (actor_id, seq) > ($1::bigint, $2::bigint) AND (actor_id, seq) <= ($3::bigint, $4::bigint)
+  AND NOT EXISTS (SELECT FROM floors
+                  WHERE floors.actor_id = orders.actor_id AND floors.seq >= orders.seq)
+ORDER BY actor_id, seq
+LIMIT $5
