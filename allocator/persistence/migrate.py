@@ -67,23 +67,6 @@ async def refuse_other_schema(connection: Connection) -> None:
         )
 
 
-async def require_current(connection: Connection) -> None:
-    """Insist that the schema is this release's, changing nothing.
-
-    Raises:
-        UsageError: It is older, newer, or was changed by hand.
-    """
-    known = _migrations()
-    rows = await connection.fetch("SELECT name, digest FROM migrations")
-    applied = {row["name"]: row["digest"] for row in rows}
-    _check(applied, known)
-    if missing := [name for name in known if name not in applied]:
-        raise UsageError(
-            f"the database is of an older release, and lacks {missing[0]}: "
-            "`allocator serve` brings it up to date"
-        )
-
-
 def _migrations() -> dict[str, str]:
     folder = files("allocator.persistence").joinpath("migrations")
     names = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".sql"))

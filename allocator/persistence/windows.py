@@ -18,7 +18,7 @@ from allocator.domain.snapshots import SCHEMA_VERSION, load_pool
 from allocator.errors import JournalError
 from allocator.persistence.connections import FAILURES, Connection, connect
 from allocator.persistence.installation import find_installation
-from allocator.persistence.migrate import require_current
+from allocator.persistence.migrate import refuse_other_schema
 from allocator.persistence.statements import statement
 
 WINDOW_ROWS: Final = 8_192
@@ -121,7 +121,7 @@ class Windows:
             UsageError: There is no journal in the database, or one of another release.
         """
         installation = await find_installation(self._connection)
-        await require_current(self._connection)
+        await refuse_other_schema(self._connection)
         return (await self._fetch("verify_whole", installation.era))[0]
 
     async def _window(self, after: Address, last: int) -> Window:
