@@ -6,21 +6,14 @@ Both do what asyncio's own handles do, and are made in a third of the time: a ru
 import asyncio
 from contextvars import Context
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
 from allocator.simulation.process import Process
 
 Call: TypeAlias = tuple[object, ...]
-"""A function, and what it is called with; empty once it is not to be called any more."""
-
-
-class Timers(Protocol):
-    """Who keeps what is for later."""
-
-    def note_cancelled(self) -> None:
-        """Learn that something which is kept will not be called."""
+"""A function, and what it is called with."""
 
 
 class Ready(msgspec.Struct, eq=False):
@@ -31,9 +24,9 @@ class Ready(msgspec.Struct, eq=False):
     is_cancelled: bool = False
 
     def cancel(self) -> None:
-        """Have it not be called."""
+        """Have nothing be called in its place."""
         self.is_cancelled = True
-        self.call = ()
+        self.call = _NOTHING
 
     def cancelled(self) -> bool:
         """Whether it will not be called."""
@@ -45,24 +38,18 @@ class Due(msgspec.Struct, eq=False):
 
     Attributes:
         at_s: Of the loop's time.
-        is_kept: Whether its time has not come.
     """
 
     call: Call
     context: Context
     process: Process
-    timers: Timers
     at_s: float
-    is_kept: bool = True
     is_cancelled: bool = False
 
     def cancel(self) -> None:
-        """Have it not be called."""
-        if not self.is_cancelled:
-            self.is_cancelled = True
-            self.call = ()
-            if self.is_kept:
-                self.timers.note_cancelled()
+        """Have nothing be called in its place."""
+        self.is_cancelled = True
+        self.call = _NOTHING
 
     def cancelled(self) -> bool:
         """Whether it will not be called."""
@@ -71,6 +58,13 @@ class Due(msgspec.Struct, eq=False):
     def when(self) -> float:
         """Return its time, in seconds of the loop's."""
         return self.at_s
+
+
+def _nothing() -> None:
+    """Do nothing."""
+
+
+_NOTHING: Final[Call] = (_nothing,)
 
 
 def label_of(handle: Ready | Due) -> str:

@@ -7,7 +7,7 @@ any more.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from random import Random
 from typing import Final, TypeAlias, assert_never
@@ -139,13 +139,12 @@ class Clients:
         """Ask until there is an answer, or, without a key, once; a read may be asked again."""
         repeatable = operation.key is not None or not isinstance(operation.ask, Command)
         for _ in range(attempts if repeatable else 1):
-            self._copies += [
-                asyncio.create_task(self._attempt(operation)) for _ in range(copies - 1)
-            ]
+            for _ in range(copies - 1):
+                self._copies.append(asyncio.create_task(self._attempt(operation)))
             heard = await self._attempt(operation)
             if heard is not None and not isinstance(heard, AllocatorError):
                 return heard
-            await asyncio.sleep(self._dice.choice(_BACK_OFF_S))
+            await asyncio.sleep(self._one_of(_BACK_OFF_S))
         return None
 
     async def _attempt(self, operation: Operation) -> Heard | None:
@@ -154,7 +153,7 @@ class Clients:
         if self._note is not None:
             self._note(f"{_name_of(operation)} asks {operation.ask} of {operation.actor_id:#x}")
         answer = self._send(operation, attempt)
-        patience = self._loop.call_later(self._dice.choice(_PATIENCE_S), _give_up, answer)
+        patience = self._loop.call_later(self._one_of(_PATIENCE_S), _give_up, answer)
         heard = await answer
         patience.cancel()
         if self._note is not None:
@@ -173,6 +172,9 @@ class Clients:
             self._orders[heard.actor_id].append(heard.seq)
         elif isinstance(heard.event, StockReceived):
             self._lots[heard.actor_id].append(heard.seq)
+
+    def _one_of(self, delays_s: Sequence[float]) -> float:
+        return delays_s[int(self._dice.random() * len(delays_s))]  # a third of what `choice` takes
 
     def _next_tick(self) -> int:
         self._tick += 1

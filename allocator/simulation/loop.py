@@ -9,10 +9,12 @@ callback. Time stands still while anything is ready and then jumps to the next t
 
 import asyncio
 import gc
+from asyncio import futures
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextvars import Context, copy_context
 from functools import partial
 from heapq import heapify, heappop, heappush
+from itertools import count
 from random import Random
 from traceback import format_exception
 from typing import Final, TypeVar, TypeVarTuple, Unpack
@@ -24,9 +26,12 @@ from allocator.simulation.process import PROCESS, Process
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
+_wake_sleeper: Final[Callable[..., object]] = futures._set_result_unless_cancelled  # type: ignore[attr-defined,explicit-any]
+"""What `asyncio.sleep` has called at its end."""
 _STEPS_MAX: Final = 5_000_000
 _ERRORS_MAX: Final = 100
-_SWEEP_MIN: Final = 100
+_SWEEP_MASK: Final = 127
+"""Timers are swept whenever so many more and one have been made."""
 _NAMED_MAX: Final = 10
 
 
@@ -73,8 +78,7 @@ class SimulationLoop(BareLoop):
         self._now = 0.0
         self._runnable: list[Process] = []
         self._timers: list[tuple[float, int, Due]] = []
-        self._timers_made = 0
-        self._timers_cancelled = 0
+        self._number = count(1).__next__
         self._errors: list[str] = []
         self._closing = False
         self.outside = Process("outside", loop=self, runnable=self._runnable, kernel=None)
@@ -151,31 +155,28 @@ class SimulationLoop(BareLoop):
         if context is None:
             context = copy_context()
         process = context.get(PROCESS) or self.outside
-        handle = Due(call, context, process, self, when)
-        if when > self._now:
-            self._timers_made = number = self._timers_made + 1
-            heappush(self._timers, (when, number, handle))
+        handle = Due(call, context, process, when)
+        if when <= self._now:
+            self._make_ready(handle)
             return handle
-        handle.is_kept = False
-        process.ready.append(handle)
-        if not process.listed:
-            process.listed = True
-            self._runnable.append(process)
+        heappush(self._timers, (when, number := self._number(), handle))
+        if not number & _SWEEP_MASK:
+            self._sweep()
         return handle
 
     def call_later(  # type: ignore[override]
         self, delay: float, *call: object, context: Context | None = None
     ) -> Due:
         """Have a function called in the process of the context after some time."""
-        at_s = self._now + delay
-        if at_s <= self._now:
-            return self.call_at(at_s, *call, context=context)
+        if delay <= 0:
+            return self.call_at(self._now, *call, context=context)
         if context is None:  # the rest is as in `call_at`, without the way there
             context = copy_context()
-        process = context.get(PROCESS) or self.outside
-        handle = Due(call, context, process, self, at_s)
-        self._timers_made = number = self._timers_made + 1
-        heappush(self._timers, (at_s, number, handle))
+        at_s = self._now + delay
+        handle = Due(call, context, context.get(PROCESS) or self.outside, at_s)
+        heappush(self._timers, (at_s, number := self._number(), handle))
+        if not number & _SWEEP_MASK:
+            self._sweep()
         return handle
 
     def create_task(  # type: ignore[override]  # later versions of Python pass more
@@ -224,33 +225,38 @@ class SimulationLoop(BareLoop):
             if collecting:
                 gc.enable()
 
-    def _run(self) -> None:
-        runnable, chance, on_step = self._runnable, self._dice.random, self.on_step
-        steps, steps_max = self.steps, self._steps_max
-        handle: Ready | Due | None
+    def _run(self) -> None:  # noqa: C901, PLR0912 (a call for each part would cost more than the part)
+        runnable, timers, chance = self._runnable, self._timers, self._dice.random
+        on_step, steps = self.on_step, self.steps
+        handle: Ready | Due
         try:
-            while not self._stopping:
-                count = len(runnable)
-                if count == 0:
-                    handle = self._advance()
-                    if handle is None:
-                        continue
-                    process = handle.process
-                else:
-                    index = int(chance() * count) if count > 1 else 0
-                    process = runnable[index]
-                    ready = process.ready
-                    handle = ready.popleft()
-                    if not ready:
-                        process.listed = False
-                        last = runnable.pop()
-                        if last is not process:
-                            runnable[index] = last
+            for steps in range(steps, self._steps_max):  # noqa: B007, B020 (`finally` uses it)
+                if self._stopping:
+                    return
+                while True:  # until there is a callback to run
+                    if runnable:
+                        many = len(runnable)
+                        process = runnable[int(chance() * many) if many > 1 else 0]
+                        ready = process.ready
+                        handle = ready.popleft()
+                        if not ready:
+                            process.listed = False
+                            runnable.remove(process)
+                        break
+                    if not timers:
+                        raise NothingLeftToHappenError(waiting=self._waiting())
+                    when, _, handle = heappop(timers)
                     if handle.is_cancelled:
                         continue
-                if steps >= steps_max:
-                    raise EndlessError(steps=steps, at_s=self._now)
-                steps += 1
+                    process = handle.process
+                    if process.alive:  # for the dead, no time needs to pass
+                        self._now = when
+                    if process.listed or (timers and timers[0][0] <= when):
+                        self._make_all_ready(handle)
+                    elif handle.call[0] is _wake_sleeper:
+                        _wake_sleeper(*handle.call[1:])  # which makes another callback ready
+                    else:
+                        break
                 if on_step is not None:
                     on_step(process, handle)
                 try:
@@ -259,6 +265,7 @@ class SimulationLoop(BareLoop):
                     raise
                 except BaseException as error:  # noqa: BLE001 (as asyncio does; nobody else is left)
                     self._note_failure(handle, error)
+            raise EndlessError(steps=self._steps_max, at_s=self._now)
         finally:
             self.steps = steps
 
@@ -267,39 +274,13 @@ class SimulationLoop(BareLoop):
             {"message": f"Exception in callback {label_of(handle)}", "exception": error}
         )
 
-    def _advance(self) -> Due | None:
-        """Let time pass until a timer is due.
-
-        Returns:
-            What is due then, if it is all that is; else all of it is made ready.
-        """
-        timers = self._timers
-        while timers:
-            when, _, handle = heappop(timers)
-            handle.is_kept = False
-            if handle.is_cancelled:
-                self._timers_cancelled -= 1
-                continue
-            process = handle.process
-            if process.alive:  # for the dead, no time needs to pass
-                self._now = when
-                if not process.listed and not (timers and timers[0][0] <= when):
-                    return handle
-                self._make_ready(handle)
-                self._make_all_ready()
-                return None
-            process.ready.append(handle)
-        raise NothingLeftToHappenError(waiting=self._waiting())
-
-    def _make_all_ready(self) -> None:
-        """Make ready whatever else is due by now."""
+    def _make_all_ready(self, handle: Due) -> None:
+        """Make ready what is due, and whatever else is by now."""
         timers, now_s = self._timers, self._now
+        self._make_ready(handle)
         while timers and timers[0][0] <= now_s:
-            _, _, handle = heappop(timers)
-            handle.is_kept = False
-            if handle.is_cancelled:
-                self._timers_cancelled -= 1
-            else:
+            handle = heappop(timers)[2]
+            if not handle.is_cancelled:
                 self._make_ready(handle)
 
     def _make_ready(self, handle: Due) -> None:
@@ -309,14 +290,10 @@ class SimulationLoop(BareLoop):
             process.listed = True
             self._runnable.append(process)
 
-    def note_cancelled(self) -> None:
-        """Forget cancelled timers when they are most of all; a timer calls this."""
-        timers = self._timers
-        self._timers_cancelled += 1
-        if len(timers) > _SWEEP_MIN and 2 * self._timers_cancelled > len(timers):
-            timers[:] = [timer for timer in timers if not timer[2].is_cancelled]
-            heapify(timers)
-            self._timers_cancelled = 0
+    def _sweep(self) -> None:
+        """Forget cancelled timers, so that there are never many."""
+        self._timers[:] = [timer for timer in self._timers if not timer[2].is_cancelled]
+        heapify(self._timers)
 
     def _asyncgen_finalizer_hook(self, agen: AsyncGenerator[object, object]) -> None:
         """Close a generator that nobody reads any more, in the process that dropped it."""

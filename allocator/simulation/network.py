@@ -26,6 +26,7 @@ class Network:
     Attributes:
         dice: Decide how bytes come in pieces, and how much a broken connection still delivers.
         delay: Returns how long a piece takes from one process to another, seconds; to be replaced.
+        parted: Between whom nothing arrives.
         room_bytes: How much can be written to a connection before somebody reads it.
     """
 
@@ -38,7 +39,7 @@ class Network:
         self._loop = loop
         self._listeners: dict[Path, _Listener] = {}
         self._ends: dict[Process, dict[End, None]] = {}
-        self._parted: set[frozenset[Process]] = set()
+        self.parted: set[frozenset[Process]] = set()
         self._healed = asyncio.Event()
 
     def sockets(self) -> Sockets:
@@ -55,12 +56,12 @@ class Network:
 
         What is written meanwhile arrives then, and who connects waits as long.
         """
-        self._parted.add(frozenset((one, other)))
+        self.parted.add(frozenset((one, other)))
         self._healed.clear()
 
     def heal(self) -> None:
         """End every partition."""
-        self._parted.clear()
+        self.parted.clear()
         for ends in self._ends.values():
             for end in list(ends):
                 end.wake()
@@ -69,13 +70,9 @@ class Network:
 
     # What connections ask; see `stream.Conditions`.
 
-    def delay_s(self, one: Process, other: Process) -> float:
-        """Return how long a piece takes between two processes."""
-        return self.delay(one, other)
-
     def is_parted(self, one: Process, other: Process) -> bool:
         """Whether nothing arrives for now."""
-        return bool(self._parted) and frozenset((one, other)) in self._parted
+        return frozenset((one, other)) in self.parted
 
     def forget(self, end: End) -> None:
         """Note that a connection is over for one of its ends."""
@@ -157,7 +154,7 @@ class _Sockets:
     async def connect(self, path: Path, make: Callable[[], asyncio.Protocol]) -> None:
         """Connect to whoever listens at a path."""
         network, here = self._network, current_process()
-        await asyncio.sleep(network.delay_s(here, network.listener(path).process))
+        await asyncio.sleep(network.delay(here, network.listener(path).process))
         while network.is_parted(here, network.listener(path).process):
             await network.until_healed()
         listener = network.listener(path)

@@ -16,8 +16,9 @@ import msgspec
 from allocator.actors.keys import KeyedRequest
 from allocator.actors.worker import Limits
 from allocator.crew import Crew, Outside, crew_of
+from allocator.domain.ids import SHARDS
 from allocator.domain.messages import Command
-from allocator.errors import AllocatorError, JournalError
+from allocator.errors import AllocatorError, JournalError, UnavailableError
 from allocator.peers.frames import Hello
 from allocator.peers.sockets import Sockets
 from allocator.persistence.memory.database import MemoryDatabase
@@ -37,6 +38,7 @@ LIMITS: Final = Limits(
 DRAIN_S: Final = 3.0
 _TIMEOUT_S: Final = 2.0
 _FOREIGN_VERSION: Final = 99
+_EVERY_SHARD: Final = frozenset(range(SHARDS))
 _FAILED: Final = 1
 _LATER: Final = 75
 """As `worker_process` ends."""
@@ -218,6 +220,9 @@ class WorkerProcess:
     def _note_end(self) -> None:
         """Do what the kernel does: hang up on clients, and tell the parent."""
         self.accepting = False
+        if self.crew is not None:  # the garbage collector does not see what is in mailboxes
+            directory = self.crew.worker.directory
+            directory.drop(directory.of(_EVERY_SHARD), because=UnavailableError(reason="dead"))
         self._hang_up()
         for respond in self._arriving.values():
             respond(None)

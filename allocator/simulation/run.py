@@ -27,7 +27,7 @@ _LOAD_S: Final = 150.0
 _WHOLE_S: Final = 60.0
 _STOP_S: Final = 30.0
 """Of virtual time: what each part of a run may take before it counts as hanging."""
-_POLL_S: Final = 0.02
+_POLL_S: Final = 0.05
 _STOPPED_ONE_IN: Final = 4
 _DIGEST_BYTES: Final = 8
 

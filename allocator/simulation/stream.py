@@ -30,14 +30,15 @@ class Conditions(Protocol):
     """What a connection is subject to.
 
     Attributes:
+        delay: Returns how long a piece takes from one process to another, seconds.
+        parted: Not empty if nothing arrives between some processes.
         room_bytes: How much a kernel takes before somebody reads it.
     """
 
     dice: Random
+    delay: Callable[[Process, Process], float]
+    parted: set[frozenset[Process]]
     room_bytes: int
-
-    def delay_s(self, one: Process, other: Process) -> float:
-        """Return how long a piece takes between two processes."""
 
     def is_parted(self, one: Process, other: Process) -> bool:
         """Whether nothing arrives for now."""
@@ -115,7 +116,7 @@ class End(asyncio.Transport):
         peer = self.peer
         if self._closing or not data:
             return
-        if self._is_cut_off():
+        if self._ended and self._is_cut_off():
             self._lose(BrokenPipeError("the peer has hung up"))
         elif not peer._ended:
             peer._unread += len(data)
@@ -171,10 +172,12 @@ class End(asyncio.Transport):
 
     def _expect(self, piece: _Piece) -> None:
         """Have something arrive after everything that was sent before."""
-        delay_s = self._conditions.delay_s(self.peer.process, self.process)
-        self._arrival_s = max(self._arrival_s, self._loop.time() + delay_s)
+        delay_s = self._conditions.delay(self.peer.process, self.process)
+        arrival_s = self._loop.time() + delay_s
+        self._arrival_s = max(self._arrival_s, arrival_s)
         self._arriving.append((self._arrival_s, piece))
-        self.wake()
+        if self._timer is None:
+            self.wake()
 
     def _end(self, piece: _Piece) -> None:
         """Have the end of everything arrive."""
@@ -198,15 +201,19 @@ class End(asyncio.Transport):
         """Hand over what is there, or some of it."""
         self._timer = None
         protocol = self._protocol
-        if protocol is None or not self.is_reading() or self._is_parted():
+        if protocol is None or not self._reading or self._closing:
+            return
+        if self._conditions.parted and self._is_parted():
             return
         piece = self._take()
         if piece is None:
             self._lose(ConnectionResetError("the peer has reset the connection"))
         elif piece:
             self._unread -= len(piece)
-            self._relieve_peer()
-            self.wake()
+            if self.peer._closing or self.peer._congested:
+                self._relieve_peer()
+            if self._arriving:
+                self.wake()
             protocol.data_received(piece)
         elif not protocol.eof_received():
             self.close()
@@ -219,7 +226,7 @@ class End(asyncio.Transport):
         chance = dice.random()
         if chance < _CUT_IN_TWO and len(first) > 1:
             size = dice.randint(1, len(first) - 1)
-            delay_s = self._conditions.delay_s(self.peer.process, self.process)
+            delay_s = self._conditions.delay(self.peer.process, self.process)
             arriving.appendleft((now_s + delay_s, first[size:]))
             return first[:size]
         pieces, size = [first], len(first)
@@ -254,7 +261,9 @@ class End(asyncio.Transport):
 
     def _is_cut_off(self) -> bool:
         """Whether it could be known by now that the peer has hung up."""
-        return self._ended and self._arrival_s <= self._loop.time() and not self._is_parted()
+        if not self._ended or self._arrival_s > self._loop.time():
+            return False
+        return not (self._conditions.parted and self._is_parted())
 
     # How it is over.
 

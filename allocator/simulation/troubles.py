@@ -4,6 +4,7 @@ import asyncio
 import signal
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from itertools import product
 from random import Random
 from typing import Final, assert_never
@@ -166,23 +167,19 @@ class Troubles:
         """Say what becomes of one call of the database."""
         chance = self._dice.random
         usual = _USUAL[int(chance() * len(_USUAL))]
-        if not (self._slow_s or self._drag_s or self._broken):
+        place, slow_s = _place_of(call.client), 0.0
+        ends = self._broken.get((place, call.operation))
+        drags_s = self._drag_s.get(place) if call.operation in _WRITES else None
+        if self._slow_s:
+            slow_s = max(self._slow_s)
+        elif not (ends or drags_s):
             return usual
-        slow_s = max(self._slow_s, default=0.0)
         return Trouble(
-            request_s=usual.request_s + self._drag_of(call),
+            request_s=usual.request_s + (max(drags_s) * chance() if drags_s else 0.0),
             commit_s=usual.commit_s + slow_s * chance(),
             reply_s=usual.reply_s + slow_s * chance(),
-            end=self._end_of(call),
+            end=ends.pop(0) if ends else End.ANSWERED,
         )
-
-    def _end_of(self, call: Call) -> End:
-        ends = self._broken.get((_place_of(call), call.operation))
-        return ends.pop(0) if ends else End.ANSWERED
-
-    def _drag_of(self, call: Call) -> float:
-        drags_s = self._drag_s.get(_place_of(call)) if call.operation in _WRITES else None
-        return max(drags_s) * self._dice.random() if drags_s else 0.0
 
     def _of_line(self, _one: Process, _other: Process) -> float:
         chance = self._dice.random
@@ -224,6 +221,7 @@ class Troubles:
         self._ends.append(asyncio.create_task(wait()))
 
 
-def _place_of(call: Call) -> int:
+@lru_cache(maxsize=1024)
+def _place_of(client: str) -> int:
     """Return the place of who asks; journals have the names of their processes."""
-    return int(call.client.split()[1].split(".")[0])
+    return int(client.split()[1].split(".", maxsplit=1)[0])

@@ -14,32 +14,24 @@ class Caller(ABC):
     For that task this is a future, with as much of one as a task asks for. So the answer itself
     wakes the task: a real future would take another callback of the loop for that.
 
-    Args:
-        timeout_s: What is too long.
-
     Attributes:
         answered: Whether it has heard, even if it does not wait any more.
         gone: Whether it gave up before.
         error: What it heard; None for the result.
     """
 
-    __slots__ = (
-        "_asyncio_future_blocking", "_context", "_deadline_s", "_failure", "_loop", "_timeout_s",
-        "_timer", "_wake", "answered", "error", "gone",
-    )  # fmt: skip
-
-    def __init__(self, *, timeout_s: float) -> None:
-        self.answered = False
-        self.gone = False
-        self.error: JournalError | None = None
-        self._asyncio_future_blocking = False
-        self._context: Context | None = None
-        self._deadline_s = 0.0
-        self._failure: BaseException | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._timeout_s = timeout_s
-        self._timer: asyncio.TimerHandle | None = None
-        self._wake: Callable[[Caller], object] | None = None
+    # What one begins with is the class's: calls are many, and most of it never changes.
+    answered = False
+    gone = False
+    error: JournalError | None = None
+    _asyncio_future_blocking = False
+    _context: Context | None = None
+    _deadline_s = 0.0
+    _failure: BaseException | None = None
+    _loop: asyncio.AbstractEventLoop | None = None
+    _timeout_s = 0.0
+    _timer: asyncio.TimerHandle | None = None
+    _wake: "Callable[[Caller], object] | None" = None
 
     @abstractmethod
     def call(self) -> None:

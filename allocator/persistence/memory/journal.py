@@ -214,7 +214,8 @@ class MemoryJournal:
         several: bool = False,
     ) -> Awaitable[T]:
         """Return a call; it is made when it is awaited."""
-        call = Call(operation=operation, client=self.name, incarnation=self.incarnation, rows=rows)
+        mine = None if self._session is None else self._session.incarnation
+        call = Call(operation=operation, client=self.name, incarnation=mine, rows=rows)
         transaction = Transaction(
             self.database,
             operation,

@@ -13,8 +13,6 @@ from allocator.persistence.memory.locks import Lock, Waiting
 
 SNAPSHOTS_KEPT: Final = 3
 _NONE: Final[frozenset[int]] = frozenset()
-_FREE: Final = 0
-"""Stands for the incarnation that owns a shard that nobody owns."""
 
 
 class Life(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,8 +68,8 @@ class Tables:
         self.workers: dict[int, WorkerRow] = {}
         self._keys: dict[KeyName, list[tuple[int, int]]] = {}
         self._commits: list[tuple[int, Record]] = []
-        self._owners: list[int] = [_FREE] * SHARDS
-        self._free = True
+        self._owners: dict[int, int | None] = dict.fromkeys(range(SHARDS))
+        self._free = frozenset(self._owners)
         self._surveys: dict[tuple[str, tuple[int, ...]], Survey] = {}
 
     # The journal.
@@ -164,30 +162,27 @@ class Tables:
 
     def assign(self, shards: Iterable[int], new: WorkerRow | None) -> None:
         """Make an incarnation, or nobody, own shards."""
-        owners, moving = self._owners, frozenset(shards)
+        moving = frozenset(shards)
         for row in self.workers.values():
             if row.shards:
                 row.shards -= moving
-        owner = _FREE
-        if new is not None:
+        if new is None:
+            self._free |= moving
+            self._owners.update(dict.fromkeys(moving))
+        else:
+            self._free -= moving
             new.shards |= moving
-            owner = new.incarnation
-        for shard in moving:
-            owners[shard] = owner
-        self._free = _FREE in owners
+            self._owners.update(dict.fromkeys(moving, new.incarnation))
         self._surveys.clear()
 
     @property
     def shards(self) -> dict[int, int | None]:
         """The incarnation that owns each shard; None if nobody does."""
-        return {shard: owner or None for shard, owner in enumerate(self._owners)}
+        return dict(self._owners)
 
     def free(self, doomed: Collection[WorkerRow] = ()) -> list[int]:
         """Return the shards that nobody owns but these, ascending."""
-        if not (self._free or doomed):
-            return []
-        owners = {_FREE, *(row.incarnation for row in doomed)}
-        return [shard for shard, owner in enumerate(self._owners) if owner in owners]
+        return sorted(self._free.union(*(row.shards for row in doomed)))
 
     def survey(self, living: Iterable[WorkerRow], *, server: str) -> Survey:
         """Return who serves what, if just these live and may write; they come oldest first."""
@@ -199,11 +194,12 @@ class Tables:
 
     def _survey(self, living: Sequence[WorkerRow], server: str) -> Survey:
         peers = {row.incarnation: row.peer for row in living if row.life.server == server}
-        texts = dict.fromkeys(self._owners, "")
+        owners = self._owners.values()
+        texts = dict.fromkeys(owners, "")
         texts.update((incarnation, peer.incarnation) for incarnation, peer in peers.items())
         return Survey(
             peers=tuple(peers.values()),
-            owners=tuple(map(texts.__getitem__, self._owners)),
+            owners=tuple(map(texts.__getitem__, owners)),
             foreign=any(row.shards for row in living if row.incarnation not in peers),
         )
 

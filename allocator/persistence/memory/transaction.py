@@ -67,11 +67,13 @@ class Transaction(Caller):
         over: Whether it has ended.
     """
 
-    __slots__ = (
-        "_awaited_by", "_begun", "_body", "_committing", "_held", "_host", "_inserting", "_lost",
-        "_operation", "_read", "_result", "_session", "_several", "_steps", "_trouble", "deposes",
-        "effects", "over", "xid",
-    )  # fmt: skip
+    deposes: Sequence[int] = ()
+    xid = 0
+    over = False
+    _steps: Generator[None, None, object] | None = None
+    _result: object = None
+    _inserting: Sequence[Address] = ()
+    _begun = _committing = _lost = False
 
     def __init__(  # noqa: PLR0913 (what a call is)
         self,
@@ -85,11 +87,7 @@ class Transaction(Caller):
         several: bool = False,
         timeout_s: float = 0.0,
     ) -> None:
-        super().__init__(timeout_s=timeout_s)
-        self.deposes: Sequence[int] = ()
         self.effects: list[Callable[[], None]] = []
-        self.xid = 0
-        self.over = False
         self._host = host
         self._operation = operation
         self._body = body
@@ -97,12 +95,9 @@ class Transaction(Caller):
         self._trouble = trouble
         self._session = session
         self._several = several
-        self._steps: Generator[None, None, object] | None = None
-        self._result: object = None
+        self._timeout_s = timeout_s
         self._held: list[Lock] = []
-        self._inserting: Sequence[Address] = ()
         self._awaited_by: list[Waiting] = []
-        self._begun = self._committing = self._lost = False
 
     # For its caller.
 
@@ -200,11 +195,12 @@ class Transaction(Caller):
         if self.over:
             return
         self._begun = True
+        session = self._session
         if self._several and self.gone:
             self.over = True
         elif not self._host.up:
             self._fail("PostgreSQL is not running")
-        elif self._lost or self._is_cut_off():
+        elif self._lost or (session is not None and session.broken and not self.gone):
             self._fail("the connection was closed")
         elif self._trouble.end is End.REFUSED:
             self._fail("PostgreSQL did not do it")
@@ -216,11 +212,6 @@ class Transaction(Caller):
             self._steps = self._body(self)
             self.go_on()
             self._be_patient()
-
-    def _is_cut_off(self) -> bool:
-        """Return whether the connection broke under a caller that still waits."""
-        session = self._session
-        return session is not None and session.broken and not self.gone
 
     def go_on(self) -> None:
         """Run until it has to wait or has ended."""
@@ -306,18 +297,22 @@ class Transaction(Caller):
 
     def _end(self) -> None:
         self.over = True
-        self.effects = []
-        host = self._host
         if self.xid:
-            host.running.pop(self.xid, None)
+            self.effects = []
+            self._unlock()
+        for each in self._awaited_by:
+            each.go_on()
+        if self.answered or self.gone:
+            self.heard()
+
+    def _unlock(self) -> None:
+        host = self._host
+        host.running.pop(self.xid, None)
         for address in self._inserting:
             del host.inserting[address]
         held, self._held = self._held, []
         for lock in held:
             lock.release(self)
-        for each in self._awaited_by:
-            each.go_on()
-        self.heard()
 
     def _fail(self, why: str) -> None:
         self.over = True
