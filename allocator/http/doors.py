@@ -13,12 +13,13 @@ first one is created, while the server runs.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic
 from typing import Final, Protocol
 
 import structlog
 from aiohttp import web
+from aiohttp.hdrs import AUTHORIZATION
 
 from allocator.domain.api_keys import ROLES, LiveKey, Needed, Role, digest_of, is_secret, may
 from allocator.errors import JournalError
@@ -101,6 +102,9 @@ class Doors:
         clock: Milliseconds of Unix time.
         may_stand_open: Whether requests need no key as long as there has never been one.
         rate_limit: Requests a second that one key may have; 0 for any number.
+
+    Attributes:
+        is_limited: Whether requests have to be counted.
     """
 
     def __init__(
@@ -114,11 +118,13 @@ class Doors:
         self._book = book
         self._clock = clock
         self._may_stand_open = may_stand_open
-        self._interval_s = 1 / rate_limit if rate_limit else 0.0
+        self.is_limited = rate_limit > 0
+        self._interval_s = 1 / max(rate_limit, 1)
         self._is_open = False
         self._revision: tuple[int, int] | None = None
         self._callers: dict[bytes, Caller] = {}  # by the digest of the secret
-        self._by_header: dict[str, Caller] = {}  # of the callers, as they usually say it
+        # Of the callers, as they usually say it; None is who says nothing. Admissions hold it, too.
+        self._by_header: dict[str | None, Caller] = {}
         self._looking = asyncio.Lock()
         self._looked = 0  # how many looks have begun
         self._looked_at_s = 0.0
@@ -128,16 +134,17 @@ class Doors:
 
     def admission(self, needed: Needed) -> "Admission":
         """Return what lets a request of an operation in."""
-        return Admission(self, frozenset(role for role in ROLES if may(role, needed)), needed)
+        roles = frozenset(role for role in ROLES if may(role, needed))
+        return Admission(self, self._by_header, roles=roles, needed=needed)
 
     def recognised(self, request: web.Request) -> Caller | None:
         """Return who asks as far as that is known without waiting."""
-        header = request.headers.get("Authorization")
-        if header is not None and (caller := self._by_header.get(header)) is not None:
-            return caller
         if not self._is_current:
             return None
-        return NOBODY if self._is_open else self._caller_of(header)
+        if self._is_open:
+            self._by_header[None] = NOBODY
+            return NOBODY
+        return self._caller_of(request.headers.get(AUTHORIZATION))
 
     async def recognise(self, request: web.Request) -> Caller:
         """Return who asks, looking for new keys if need be.
@@ -146,7 +153,7 @@ class Doors:
             ProblemError: 401, nobody who may.
             JournalError: The database, which alone would know, does not answer.
         """
-        header = request.headers.get("Authorization")
+        header = request.headers.get(AUTHORIZATION)
         if _secret_in(header) is not None or not self._is_current:
             await self._look_soon()
         if self._is_open:
@@ -162,13 +169,13 @@ class Doors:
         Raises:
             ProblemError: 429, there are too many.
         """
-        caller.was_used = True
-        if self._interval_s and caller is not NOBODY:
-            now_s = monotonic()
-            free_at_s = max(caller.free_at_s, now_s) + self._interval_s
-            if free_at_s - now_s > _BURST_S + self._interval_s / 2:
-                raise ProblemError(rate_limited(round(1 / self._interval_s)))
-            caller.free_at_s = free_at_s
+        if caller is NOBODY:
+            return
+        now_s = monotonic()
+        free_at_s = max(caller.free_at_s, now_s) + self._interval_s
+        if free_at_s - now_s > _BURST_S + self._interval_s / 2:
+            raise ProblemError(rate_limited(round(1 / self._interval_s)))
+        caller.free_at_s = free_at_s
 
     async def open(self) -> None:
         """Learn which keys there are; to be done before anything is served.
@@ -193,7 +200,7 @@ class Doors:
                 log.warning("doors.cannot_look", error=str(error))
                 if monotonic() - self._known_at_s > _STALE_S:
                     self._is_current = False
-                    self._by_header = {}
+                    self._by_header.clear()
 
     async def note_use(self) -> None:
         """Have it remembered which keys were used since the last time.
@@ -223,8 +230,7 @@ class Doors:
         try:
             revision = await self._book.revision()
             if revision != self._revision:
-                self._know(await self._book.live())
-                self._is_open = self._may_stand_open and revision[0] == 0
+                self._know(await self._book.live(), has_been=revision[0] > 0)
                 self._revision = revision
         except JournalError as error:
             self._failure = error
@@ -236,14 +242,15 @@ class Doors:
         finally:
             self._looked_at_s = monotonic()
 
-    def _know(self, keys: Sequence[LiveKey]) -> None:
+    def _know(self, keys: Sequence[LiveKey], *, has_been: bool) -> None:
         former, self._callers = self._callers, {}
         for key in keys:
             known = former.pop(key.secret_digest, None)
             self._callers[key.secret_digest] = known or Caller(key.name, key.role)
         for revoked in former.values():
             revoked.is_revoked = True
-        self._by_header = {}
+        self._by_header.clear()
+        self._is_open = self._may_stand_open and not has_been
 
     def _caller_of(self, header: str | None) -> Caller | None:
         secret = _secret_in(header)
@@ -259,16 +266,26 @@ class Admission:
     """Lets requests of one operation in.
 
     Args:
+        known: Callers by what their header usually says; the doors keep it up to date.
         roles: Who may.
         needed: What they would have to be, for those who may not.
     """
 
-    __slots__ = ("_doors", "_needed", "_roles")
+    __slots__ = ("_doors", "_is_limited", "_known", "_needed", "_roles")
 
-    def __init__(self, doors: Doors, roles: frozenset[Role], needed: Needed) -> None:
+    def __init__(
+        self,
+        doors: Doors,
+        known: Mapping[str | None, Caller],
+        *,
+        roles: frozenset[Role],
+        needed: Needed,
+    ) -> None:
         self._doors = doors
+        self._known = known
         self._roles = roles
         self._needed = needed
+        self._is_limited = doors.is_limited
 
     def at_once(self, request: web.Request) -> bool:
         """Let a request in; return False if that takes a look at the database.
@@ -276,8 +293,8 @@ class Admission:
         Raises:
             ProblemError: 403 or 429.
         """
-        caller = self._doors.recognised(request)
-        if caller is None:
+        caller = self._known.get(request.headers.get(AUTHORIZATION))
+        if caller is None and (caller := self._doors.recognised(request)) is None:
             return False
         self._admit(request, caller)
         return True
@@ -292,7 +309,9 @@ class Admission:
         self._admit(request, await self._doors.recognise(request))
 
     def _admit(self, request: web.Request, caller: Caller) -> None:
-        self._doors.charge(caller)
+        if self._is_limited:
+            self._doors.charge(caller)
+        caller.was_used = True
         if caller.role not in self._roles:
             raise ProblemError(forbidden(caller.role, needed=self._needed))
         request[_CALLER] = caller
