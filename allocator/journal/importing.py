@@ -29,7 +29,7 @@ from allocator.persistence.transfer.format import (
 from allocator.persistence.transfer.unpacking import header_of
 
 _PRINCIPAL: Final = "cli:import"
-_SWITCH_S: Final = 0.0005
+SWITCH_S: Final = 0.0005
 """How long a thread may keep the interpreter: rows are checked in one while others are sent."""
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -77,7 +77,7 @@ def run_import(file: str, source: Source, *, start_over: bool, as_json: bool) ->
         JournalError: The database does not answer.
     """
     output = Output(sys.stdout, sys.stderr)
-    sys.setswitchinterval(_SWITCH_S)
+    sys.setswitchinterval(SWITCH_S)
     with _opened(file) as opened, database(**msgspec.structs.asdict(source), may_make=True) as url:
         try:
             with pace_on(Console(stderr=True), "importing") as pace:

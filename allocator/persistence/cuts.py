@@ -39,6 +39,21 @@ async def cut_at(connection: Executor, at_ms: int) -> Cut | None:
     return _cut_of(await connection.fetchrow(statement("cut_at"), at_ms))
 
 
+async def cut_for(connection: Executor, at_ms: int) -> Cut | None:
+    """Return the cut to restore to for a time, or None if it is before the first one.
+
+    That is the newest recorded one at or before the time; or the present, if nothing has
+    happened since the time.
+    """
+    recorded, present = await cut_at(connection, at_ms), await settled(connection)
+    since = recorded or Cut(era=0, xid=0)
+    if await connection.fetchval(
+        statement("happened_later"), since.era, str(since.xid), at_ms, present.era, str(present.xid)
+    ):
+        return recorded
+    return present
+
+
 async def first_cut(connection: Executor) -> Cut | None:
     """Return the oldest recorded cut, or None if there is none."""
     return _cut_of(await connection.fetchrow(statement("first_cut")))

@@ -10,12 +10,7 @@ LEFT JOIN pools ON pools.actor_id = actors.id
 LEFT JOIN warehouses ON warehouses.code = pools.warehouse
 LEFT JOIN products ON products.sku = pools.product
 LEFT JOIN unnest($3::bigint[], $4::bigint[]) AS woken (id, at_ms) ON woken.id = actors.id
-WHERE CASE WHEN actors.kind = 'pool' THEN
-    EXISTS (SELECT FROM journal WHERE actor_id = warehouses.actor_id AND seq = 1
-            AND (era, xid) < ($1::int, $2::text::xid8))
-    AND EXISTS (SELECT FROM journal WHERE actor_id = products.actor_id AND seq = 1
-                AND (era, xid) < ($1::int, $2::text::xid8))
-ELSE
-    EXISTS (SELECT FROM journal WHERE actor_id = actors.id AND seq = 1
-            AND (era, xid) < ($1::int, $2::text::xid8))
-END
+WHERE (SELECT (era, xid) < ($1::int, $2::text::xid8) FROM journal
+       WHERE actor_id = coalesce(warehouses.actor_id, actors.id) AND seq = 1)
+  AND (SELECT (era, xid) < ($1::int, $2::text::xid8) FROM journal
+       WHERE actor_id = coalesce(products.actor_id, actors.id) AND seq = 1)

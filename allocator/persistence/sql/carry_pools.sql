@@ -4,7 +4,7 @@ SELECT pools.actor_id, pools.warehouse, pools.product
 FROM pools
 JOIN warehouses ON warehouses.code = pools.warehouse
 JOIN products ON products.sku = pools.product
-WHERE EXISTS (SELECT FROM journal WHERE actor_id = warehouses.actor_id AND seq = 1
-              AND (era, xid) < ($1::int, $2::text::xid8))
-  AND EXISTS (SELECT FROM journal WHERE actor_id = products.actor_id AND seq = 1
-              AND (era, xid) < ($1::int, $2::text::xid8))
+WHERE (SELECT (era, xid) < ($1::int, $2::text::xid8) FROM journal
+       WHERE actor_id = warehouses.actor_id AND seq = 1)
+  AND (SELECT (era, xid) < ($1::int, $2::text::xid8) FROM journal
+       WHERE actor_id = products.actor_id AND seq = 1)

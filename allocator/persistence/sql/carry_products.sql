@@ -1,4 +1,5 @@
 -- What products there were at a cut, what they were called, and what they cost.
+-- OFFSET 0 keeps the thing's few rows from being looked for among all that are in the cut.
 -- $1 era and $2 xid of the cut
 SELECT products.sku,
        CASE WHEN put.seq = products.version THEN products.name
@@ -10,7 +11,11 @@ SELECT products.sku,
        products.actor_id, put.seq AS version, put.digest, products.created_at
 FROM products
 CROSS JOIN LATERAL (
-    SELECT seq, digest, body FROM journal
-    WHERE actor_id = products.actor_id AND (era, xid) < ($1::int, $2::text::xid8)
-    ORDER BY seq DESC LIMIT 1
+    SELECT seq, digest, body
+    FROM (
+        SELECT seq, digest, body, era, xid FROM journal
+        WHERE actor_id = products.actor_id ORDER BY seq DESC OFFSET 0
+    ) AS newest_first
+    WHERE (era, xid) < ($1::int, $2::text::xid8)
+    LIMIT 1
 ) AS put

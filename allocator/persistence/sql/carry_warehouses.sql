@@ -1,4 +1,5 @@
 -- What warehouses there were at a cut, and what they were called.
+-- OFFSET 0 keeps the thing's few rows from being looked for among all that are in the cut.
 -- $1 era and $2 xid of the cut
 SELECT warehouses.code,
        CASE WHEN put.seq = warehouses.version THEN warehouses.name
@@ -6,7 +7,11 @@ SELECT warehouses.code,
        warehouses.actor_id, put.seq AS version, put.digest, warehouses.created_at
 FROM warehouses
 CROSS JOIN LATERAL (
-    SELECT seq, digest, body FROM journal
-    WHERE actor_id = warehouses.actor_id AND (era, xid) < ($1::int, $2::text::xid8)
-    ORDER BY seq DESC LIMIT 1
+    SELECT seq, digest, body
+    FROM (
+        SELECT seq, digest, body, era, xid FROM journal
+        WHERE actor_id = warehouses.actor_id ORDER BY seq DESC OFFSET 0
+    ) AS newest_first
+    WHERE (era, xid) < ($1::int, $2::text::xid8)
+    LIMIT 1
 ) AS put

@@ -3,8 +3,7 @@
 SELECT floors.actor_id, floors.seq, floors.at
 FROM floors
 WHERE ($3::timestamptz IS NULL OR floors.at > $3)
-  AND NOT EXISTS (
-    SELECT FROM journal
-    WHERE journal.actor_id = floors.actor_id AND journal.seq = floors.seq + 1
-      AND (era, xid) < ($1::int, $2::text::xid8))
+  AND NOT coalesce((SELECT (era, xid) < ($1::int, $2::text::xid8) FROM journal
+                    WHERE journal.actor_id = floors.actor_id AND journal.seq = floors.seq + 1),
+                   false)
 LIMIT 1

@@ -58,7 +58,7 @@ _NAMED_MAX: Final = 3
 _FIND: Final = "SELECT header, reached, indexes, finished_at IS NOT NULL AS finished FROM imports"
 _BEGIN: Final = "INSERT INTO imports (header, indexes) VALUES ($1, $2)"
 _REACH: Final = "UPDATE imports SET reached = $1"
-_FINISH: Final = "UPDATE imports SET finished_at = now()"
+_FINISH: Final = "UPDATE imports SET reached = $1, finished_at = now()"
 _COUNT: Final = "SELECT count(*) FROM journal WHERE era <= $1"
 _NUMBERS: Final = "SELECT setval('actor_numbers', greatest($1::bigint, 1), $1::bigint > 0)"
 
@@ -145,6 +145,8 @@ class Arrival:
             )
         await self._settle()
         self.reached = reached
+        if self._end is not None:
+            return  # `finish` notes it: until then, the end is still to come
         self._storing = asyncio.create_task(self._store(store, reached))
 
     async def finish(self) -> None:
@@ -172,7 +174,7 @@ class Arrival:
                 await self._connection.execute(_NUMBERS, end.actor_numbers)
                 secret = bytes.fromhex(header.id_secret)
                 await self._connection.execute(statement("found_installation"), secret, header.era)
-                await self._connection.execute(_FINISH)
+                await self._connection.execute(_FINISH, line_of(self.reached).decode())
             await self._connection.execute("ANALYZE")
 
     async def leave(self) -> None:
