@@ -14,6 +14,7 @@ import click
 from allocator.cli.journal import journal
 from allocator.cli.keys import keys
 from allocator.cli.replay import replay
+from allocator.cli.restore import restore
 from allocator.cli.serve import db, serve
 from allocator.cli.simulate import simulate
 from allocator.cli.verify import verify
@@ -82,6 +83,6 @@ def commands() -> None:
     """
 
 
-for command in (serve, db, keys, journal, replay, simulate):
+for command in (serve, db, keys, journal, restore, replay, simulate):
     commands.add_command(command)
 journal.add_command(verify)

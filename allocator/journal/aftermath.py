@@ -77,10 +77,10 @@ def in_words(aftermath: Aftermath) -> list[str]:
     """Return it as people read it, a line each."""
     if not aftermath.events:
         return ["nothing lies behind it"]
+    span = f"from {_text(aftermath.first_at)} to {_text(aftermath.last_at)}"
     asked = {who or "nobody in particular": events for who, events in aftermath.principals.items()}
     return [
-        f"behind it lie {aftermath.events:,} events, from {_text(aftermath.first_at)} to "
-        f"{_text(aftermath.last_at)}, which are not restored: {_counted(aftermath.kinds)}",
+        f"behind it lie {aftermath.events:,} events, {span}: {_counted(aftermath.kinds)}",
         f"asked for by: {_counted(asked)}",
         *(
             f"cannot be rewound: {outside.events:,} {outside.kind}: {outside.what}"
@@ -88,8 +88,7 @@ def in_words(aftermath: Aftermath) -> list[str]:
         ),
         *_dispatched_again(aftermath),
         *([f"revoked since, and still: {_listed(aftermath.revoked)}"] if aftermath.revoked else []),
-        "whoever listens has heard of them, and ids that were given out since will be given out "
-        "again for other things",
+        "listeners have heard of them, and ids given out since will stand for other things",
     ]
 
 
