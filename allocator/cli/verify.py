@@ -1,6 +1,5 @@
 """`allocator journal verify`."""
 
-import os
 from pathlib import Path
 
 import click
@@ -46,7 +45,7 @@ Exit codes:
     metavar="N",
     envvar=f"{PREFIX}PROCESSES",
     show_envvar=True,
-    help="How many processes; without it, one for each core.",
+    help="How many processes; without it, one for each core if there is much to do.",
 )
 @click.option(
     "--limit",
@@ -84,7 +83,7 @@ def verify(  # noqa: PLR0913 (one argument a flag)
     flags = VerifyFlags(
         repair=repair,
         server=None if server is None else Server(url=server, key=key),
-        processes=processes or len(os.sched_getaffinity(0)),
+        processes=processes,
         limit=limit,
         as_json=json,
     )

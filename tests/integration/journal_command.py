@@ -6,12 +6,12 @@ import os
 import signal
 import sys
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 import msgspec
 
-from tests.integration.serving import CHECKOUT, HANG_S
+from tests.integration.serving import CHECKOUT, HANG_S, until
 
 _ENVIRONMENT = {name: value for name, value in os.environ.items() if "ALLOCATOR_" not in name}
 
@@ -91,3 +91,19 @@ async def _start(*arguments: str) -> asyncio.subprocess.Process:
         stdout=PIPE,
         stderr=PIPE,
     )
+
+
+async def interrupted(when: Callable[[], Awaitable[bool]], *arguments: str) -> Told:
+    """Run `allocator journal`, type Ctrl-C as soon as a condition holds, and let it end."""
+    process = await _start(*arguments)
+    try:
+        await until(when)
+        process.send_signal(signal.SIGINT)
+        async with asyncio.timeout(HANG_S):
+            said, errors = await process.communicate()
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+    assert process.returncode is not None
+    return Told(process.returncode, said.decode().splitlines(), errors.decode())

@@ -6,9 +6,11 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from tests.integration.damages import DERIVED, JOURNAL, TABLES
+from allocator.errors import JournalError
+from allocator.persistence import rebuilding, windows
+from tests.integration.damages import DERIVED, JOURNAL, TABLES, tea
 from tests.integration.shop import database
-from tests.integration.verifying import Said, faults, fill
+from tests.integration.verifying import Said, contents, faults, fill
 
 TEA = "(SELECT id FROM actors WHERE key = 'pool:main/tea')"
 COFFEE = "(SELECT id FROM actors WHERE key = 'pool:main/coffee')"
@@ -102,19 +104,67 @@ async def test_what_is_derived_and_wrong_is_named_and_made_again(url: str, what:
     assert await contents(url) == before
 
 
-async def contents(database_url: str) -> dict[str, list[object]]:
-    """Everything that is derived, but for snapshots."""
-    columns = {
-        "orders": "to_jsonb(orders)",
-        "stocks": "to_jsonb(stocks)",
-        "balances": "to_jsonb(balances)",
-        "quarantined_projections": "actor_id",
-        "actors": "to_jsonb(actors)",
-    }
-    async with database(database_url) as connection:
-        return {
-            table: [
-                row[0] for row in await connection.fetch(f"SELECT {what} FROM {table} ORDER BY 1")
-            ]
-            for table, what in columns.items()
-        }
+SMALL = (
+    "an order is gone",
+    "a dispatched order is new",
+    "an order ended at another time",
+    "a used-up stock is there again",
+    "a snapshot is another state, with its digest",
+    "everything that is derived is gone",
+)
+
+
+@pytest.mark.parametrize("what", SMALL)
+async def test_windows_of_any_size_show_the_same(
+    url: str, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    await damage(url, DERIVED[what].sql)
+    found = await faults(url)
+
+    monkeypatch.setattr(windows, "WINDOW_ROWS", 2)
+    monkeypatch.setattr(windows, "LARGE_STATE_BYTES", 10)
+
+    assert sorted(map(Said.by, await faults(url))) == sorted(map(Said.by, found))
+    assert all(fault.repaired for fault in await faults(url, repair=True))
+    assert await faults(url) == []
+
+
+async def test_a_pool_that_is_rebuilt_in_many_parts_is_the_same(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await contents(url)
+    await damage(url, DERIVED["everything that is derived is gone"].sql)
+    monkeypatch.setattr(rebuilding, "_ROWS", 1)
+
+    await faults(url, repair=True)
+
+    assert await contents(url) == before
+
+
+async def test_an_interrupted_repair_is_named_and_goes_on(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = await contents(url)
+    await damage(url, DERIVED["an order is gone"].sql)
+
+    async def killed(*_: object) -> bool:
+        raise JournalError
+
+    with monkeypatch.context() as during:
+        during.setattr(rebuilding.Rebuilding, "_end", killed)
+        with pytest.raises(JournalError):
+            await faults(url, repair=True)
+
+    assert tea("quarantine", "quarantined_projections") in map(Said.by, await faults(url))
+    await faults(url, repair=True)
+    assert await contents(url) == before
+
+
+async def test_read_models_that_are_behind_are_no_fault(url: str) -> None:
+    await damage(
+        url,
+        "UPDATE projections SET era = 0, xid = '0';DELETE FROM orders;DELETE FROM stocks;"
+        "DELETE FROM balances",
+    )
+
+    assert await faults(url) == []

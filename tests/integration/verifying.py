@@ -90,6 +90,24 @@ async def faults(
     return told
 
 
+async def contents(database_url: str) -> dict[str, list[object]]:
+    """Everything that is derived, but for snapshots."""
+    columns = {
+        "orders": "to_jsonb(orders)",
+        "stocks": "to_jsonb(stocks)",
+        "balances": "to_jsonb(balances)",
+        "quarantined_projections": "actor_id",
+        "actors": "to_jsonb(actors)",
+    }
+    async with database(database_url) as connection:
+        return {
+            table: [
+                row[0] for row in await connection.fetch(f"SELECT {what} FROM {table} ORDER BY 1")
+            ]
+            for table, what in columns.items()
+        }
+
+
 class Said(msgspec.Struct, frozen=True, order=True):
     """What a fault names; seq 0 for none."""
 

@@ -1,6 +1,7 @@
 """`allocator journal verify`: from flags to a list of what is wrong and an exit code."""
 
 import asyncio
+import os
 import sys
 import time
 from collections import Counter
@@ -28,11 +29,16 @@ _EVENTS_ALONE: Final = 50_000
 
 
 class VerifyFlags(msgspec.Struct, frozen=True, kw_only=True):
-    """What `journal verify` was asked for."""
+    """What `journal verify` was asked for.
+
+    Attributes:
+        processes: None for as many as are of use.
+        limit: Of the faults that are listed one by one.
+    """
 
     repair: bool
     server: Server | None
-    processes: int
+    processes: int | None
     limit: int
     as_json: bool
 
@@ -82,14 +88,18 @@ def _verify(flags: VerifyFlags, url: str, output: Output) -> int:
     listing = _Listing(flags, output)
     listing.add(whole.told, whole.counts, whole.mended)
     total = total_events(ranges)
-    processes = min(flags.processes, len(ranges)) if total > _EVENTS_ALONE else 0
+    processes = flags.processes or (len(os.sched_getaffinity(0)) if total > _EVENTS_ALONE else 0)
     job = Job(url=url, repair=flags.repair, server=flags.server)
     console = Console(stderr=True)
-    with Workers(job, processes=processes) as workers, watch_on(console, total=total) as watch:
+    with (
+        Workers(job, processes=min(processes, len(ranges))) as workers,
+        watch_on(console, total=total) as watch,
+    ):
+        audited = 0
         for said in workers.run(ranges):
             if isinstance(said, Advance):
-                listing.summary.events += said.events
-                watch.show(listing.summary.events, listing.summary.left)
+                audited += said.events
+                watch.show(audited, listing.summary.left)
             else:
                 listing.add_report(said)
     listing.summary.seconds = round(time.monotonic() - began_s, 3)
@@ -119,6 +129,7 @@ class _Listing:
     def add_report(self, report: Report) -> None:
         """Show what came of a range."""
         self.summary.actors += report.range.actors
+        self.summary.events += report.events
         self.add(report.told, report.counts, report.mended)
 
     def add(

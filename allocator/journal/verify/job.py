@@ -15,11 +15,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What came of a range.
 
     Attributes:
+        events: How many there were in it.
         told: Faults one by one.
         counts: All of them, by kind; `mended` those of them that are no more.
     """
 
     range: Range
+    events: int
     told: tuple[Fault, ...]
     counts: dict[Kind, int]
     mended: dict[Kind, int]
@@ -66,6 +68,7 @@ class Auditor:
                 faults.mend(subject.actor_id, frozenset(subject.wrong) - still_wrong)
         return Report(
             range=range_,
+            events=audit.events,
             told=tuple(faults.told),
             counts=dict(faults.counts),
             mended=dict(faults.mended),

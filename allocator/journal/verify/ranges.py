@@ -55,11 +55,13 @@ class RangeAudit:
     """Audits the actors of a range.
 
     Attributes:
+        events: How many have been audited.
         faults: What is wrong.
         subjects: Those of which something is.
     """
 
     def __init__(self, windows: Windows, *, advance: Callable[[int], None]) -> None:
+        self.events = 0
         self.faults = Faults()
         self.subjects: list[Subject] = []
         self._windows = windows
@@ -80,6 +82,7 @@ class RangeAudit:
                 else:
                     self._under_way = audit
             yield ended
+            self.events += len(window.journal)
             self._advance(len(window.journal))
 
     def _audit_of(self, segment: Segment) -> Audit:
