@@ -13,10 +13,12 @@ import click
 
 from allocator.cli.journal import journal
 from allocator.cli.keys import keys
+from allocator.cli.prune import prune
 from allocator.cli.replay import replay
 from allocator.cli.restore import restore
 from allocator.cli.serve import db, serve
 from allocator.cli.simulate import simulate
+from allocator.cli.snapshot import snapshot
 from allocator.cli.verify import verify
 from allocator.errors import AllocatorError, UsageError
 
@@ -83,6 +85,7 @@ def commands() -> None:
     """
 
 
-for command in (serve, db, keys, journal, restore, replay, simulate):
+for command in (serve, db, keys, journal, snapshot, restore, replay, simulate):
     commands.add_command(command)
-journal.add_command(verify)
+for command in (verify, prune):
+    journal.add_command(command)

@@ -25,15 +25,26 @@ def text_of(at_ms: int) -> str:
     return time_of(at_ms).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
+def parse_duration(text: str) -> int:
+    """Return the milliseconds that somebody meant by a text such as 90d.
+
+    Raises:
+        UsageError: It is no such text.
+    """
+    found = _AGO.match(text)
+    if found is None:
+        raise UsageError(f"{text!r} is not a length of time, like 90d; s, m, h and d are known")
+    return int(found[1]) * _UNITS_MS[found[2]]
+
+
 def parse_time(text: str, *, now_ms: int) -> int:
     """Return the milliseconds of Unix time that somebody meant.
 
     Raises:
         UsageError: It is no time.
     """
-    ago = _AGO.match(text)
-    if ago is not None:
-        return max(now_ms - int(ago[1]) * _UNITS_MS[ago[2]], 0)
+    if _AGO.match(text):
+        return max(now_ms - parse_duration(text), 0)
     try:
         at = msgspec.convert(text, datetime)
     except msgspec.ValidationError:

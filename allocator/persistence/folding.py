@@ -66,15 +66,21 @@ async def fold_due(pool: Pool, *, snapshot_events: int, damaged: set[int]) -> No
 async def fold(reader: JournalReader, actor_id: int) -> int:
     """Snapshot one pool as it is committed now; return the seq it stands on.
 
+    Nothing is stored if nothing has happened since the newest sound one.
+
     Raises:
         JournalError: The database does not answer.
+        GapError: Rows are missing.
+        UnknownEventError: A newer release wrote some.
     """
     state = await reader.base(actor_id)
-    async for records in reader.records(actor_id, after_seq=state.version):
+    begun = state.version
+    async for records in reader.records(actor_id, after_seq=begun):
         replay(state, records)
-    snapshot = StoredSnapshot(seq=state.version, state=dump_pool(state))
-    await reader.save_snapshot(actor_id, snapshot)
-    return snapshot.seq
+    if state.version > begun:
+        snapshot = StoredSnapshot(seq=state.version, state=dump_pool(state))
+        await reader.save_snapshot(actor_id, snapshot)
+    return state.version
 
 
 async def _run(url: str, *, snapshot_events: int) -> None:

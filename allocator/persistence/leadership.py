@@ -22,6 +22,19 @@ class Role(IntEnum):
     PROJECTION = 0x70726F6A
     FOLDING = 0x666F6C64
     IMPORT = 0x696D706F
+    PRUNING = 0x7072756E
+
+
+async def try_lead(connection: Connection, role: Role) -> bool:
+    """Return whether the role is ours; then it is until `connection` ends.
+
+    Raises:
+        JournalError: The database does not answer.
+    """
+    try:
+        return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", role))
+    except FAILURES as error:
+        raise JournalError(f"{role.name.lower()}: {type(error).__name__}: {error}") from error
 
 
 async def lead(connection: Connection, role: Role) -> None:
@@ -30,10 +43,7 @@ async def lead(connection: Connection, role: Role) -> None:
     Raises:
         JournalError: The database does not answer.
     """
-    try:
-        while True:
-            if await connection.fetchval("SELECT pg_try_advisory_lock($1)", role):
-                return
-            await asyncio.sleep(_TRY_EVERY_S)
-    except FAILURES as error:
-        raise JournalError(f"{role.name.lower()}: {type(error).__name__}: {error}") from error
+    while True:
+        if await try_lead(connection, role):
+            return
+        await asyncio.sleep(_TRY_EVERY_S)

@@ -25,6 +25,7 @@ from allocator.persistence.connections import (
     borrowed,
     connect,
 )
+from allocator.persistence.floors import restore_floors
 from allocator.persistence.leadership import Role, lead
 from allocator.persistence.statements import statement
 
@@ -42,6 +43,7 @@ _STEPS: Final = (
 BATCH_EVENTS: Final = 10_000
 _PAUSE_S: Final = 0.2
 _RETRY_S: Final = 1.0
+_FORGETTING_S: Final = 3_600.0
 
 
 class _Batch(msgspec.Struct, frozen=True, kw_only=True):
@@ -160,9 +162,23 @@ class Projection:
 
 
 async def forget_read_models(pool: Pool) -> None:
-    """Make the read models empty; the projection builds them again from the journal."""
+    """Take the read models back to the beginning; the projection builds them again.
+
+    Where nothing was pruned that is quick. Else it is one transaction that may take a while, for
+    whose end everybody who follows the journal waits.
+
+    Raises:
+        JournalError: The database does not answer.
+        DamagedFloorError: What stands for pruned rows cannot be read; all is as it was.
+    """
     async with borrowed(pool) as connection, connection.transaction():
-        await connection.execute(statement("project_forget"))
+        lock = "SELECT pg_advisory_xact_lock($1)"
+        await connection.execute(lock, Role.PRUNING, timeout=_FORGETTING_S)
+        if not await connection.fetchval(statement("has_floors")):
+            await connection.execute(statement("project_forget"))
+            return
+        await connection.execute(statement("project_forget_above"), timeout=_FORGETTING_S)
+        await restore_floors(connection)
 
 
 async def _apply(connection: Executor, batch: _Batch, *, actor_id: int | None) -> int:

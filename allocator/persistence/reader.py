@@ -62,8 +62,8 @@ class JournalReader:
                 return Origin(snapshot=None, head=GENESIS, wake_at_ms=wake_at_ms)
             below = row["seq"]
             if row["is_floor"]:
-                _require_sound(actor_id, row)
-            elif digest_of(row["state"]) != row["digest"]:
+                require_sound(actor_id, row)
+            elif digest_of(row["state"]) != row["state_digest"]:
                 log.error("snapshot.damaged", actor=actor_id, seq=below)
                 continue
             snapshot = StoredSnapshot(seq=below, state=row["state"])
@@ -164,10 +164,15 @@ def digest_of(state: bytes) -> bytes:
     return blake2b(state, digest_size=_STATE_DIGEST_BYTES).digest()
 
 
-def _require_sound(actor_id: int, floor: asyncpg.Record) -> None:
-    """Insist that a floor can be read: unlike a snapshot, nothing could take its place."""
+def require_sound(actor_id: int, floor: asyncpg.Record) -> None:
+    """Insist that a floor can be read: unlike a snapshot, nothing could take its place.
+
+    Raises:
+        DamagedFloorError: It cannot.
+    """
     damaged = DamagedFloorError(actor_id=actor_id, seq=floor["seq"])
-    if floor["schema_version"] != SCHEMA_VERSION or digest_of(floor["state"]) != floor["digest"]:
+    known = floor["schema_version"] == SCHEMA_VERSION
+    if not known or digest_of(floor["state"]) != floor["state_digest"]:
         raise damaged
     try:
         load_pool(floor["state"])

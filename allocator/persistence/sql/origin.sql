@@ -2,11 +2,11 @@
 -- actor's floor, or else the floor; and when the actor is to be woken.
 -- The head is the digest of the row that the state stands on.
 -- $1 actor id  $2 the schema version that we can read  $3 the seq below which to look
-SELECT actors.wake_at, base.seq, base.state, base.digest, base.head, base.is_floor,
+SELECT actors.wake_at, base.seq, base.state, base.state_digest, base.head, base.is_floor,
        base.schema_version
 FROM actors
 LEFT JOIN LATERAL (
-    (SELECT snapshots.seq, snapshots.state, snapshots.digest, journal.digest AS head,
+    (SELECT snapshots.seq, snapshots.state, snapshots.digest AS state_digest, journal.digest AS head,
             false AS is_floor, snapshots.schema_version
      FROM snapshots JOIN journal USING (actor_id, seq)
      WHERE snapshots.actor_id = actors.id AND snapshots.schema_version = $2

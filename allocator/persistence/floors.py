@@ -1,0 +1,66 @@
+"""The read models where rows were pruned: what a floor says of them.
+
+They come from the journal, but for what came of pruned rows. There a floor says what was true up to
+it; and the rows of orders and stocks at or below it, which nothing could make again, are kept.
+"""
+
+from typing import Final
+
+import msgspec
+
+from allocator.domain.pool import Pool as State
+from allocator.domain.snapshots import load_pool
+from allocator.persistence.connections import Executor
+from allocator.persistence.reader import require_sound
+from allocator.persistence.statements import statement
+
+_ORDERS_AT_ONCE: Final = 10_000
+_TIMEOUT_S: Final = 3_600.0
+
+
+async def restore_floors(connection: Executor) -> None:
+    """Put the read models back to what floors hold, of actors of which they know nothing later.
+
+    The rows of orders and stocks at or below floors must be there, in whatever state.
+
+    Raises:
+        DamagedFloorError: A floor cannot be read.
+    """
+    after = 0
+    while row := await connection.fetchrow(statement("floors_after"), after):
+        after = row["actor_id"]
+        require_sound(after, row)
+        await _restore(connection, after, load_pool(row["state"]))
+
+
+async def _restore(connection: Executor, actor_id: int, state: State) -> None:
+    balance = state.balance()
+    await connection.execute(
+        statement("restore_balance"),
+        actor_id,
+        state.version,
+        balance.available,
+        balance.ordered,
+        balance.held,
+        balance.expired,
+    )
+    lots = list(state.lots.values())
+    await connection.execute(
+        statement("restore_stocks"),
+        actor_id,
+        state.version,
+        [lot.seq for lot in lots],
+        [lot.available for lot in lots],
+        [lot.on_hand for lot in lots],
+        timeout=_TIMEOUT_S,
+    )
+    orders = list(state.orders)
+    for first in range(0, len(orders), _ORDERS_AT_ONCE):
+        batch = orders[first : first + _ORDERS_AT_ONCE]
+        await connection.execute(
+            statement("restore_orders"),
+            actor_id,
+            [seq for seq, _ in batch],
+            [msgspec.json.encode(picks).decode() for _, picks in batch],
+            timeout=_TIMEOUT_S,
+        )

@@ -1,0 +1,2 @@
+-- Say whether anything was ever pruned.
+SELECT EXISTS (SELECT FROM floors)

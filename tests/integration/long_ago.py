@@ -1,0 +1,149 @@
+"""Shops whose history began long ago, and commands that work on it."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import msgspec
+from backports import zstd
+
+from allocator import runtime
+from allocator.domain.records import StoredSnapshot
+from allocator.domain.replay import replay
+from allocator.domain.snapshots import dump_pool
+from allocator.persistence.connections import open_pool
+from allocator.persistence.projection import Projection
+from allocator.persistence.reader import JournalReader
+from allocator.persistence.statements import statement
+from tests.integration.api_shapes import Order, Stock
+from tests.integration.journal_command import Told, journal
+from tests.integration.shop import Shop, database, opened
+
+DAY_MS = 86_400_000
+Tables = dict[str, list[tuple[object, ...]]]
+"""Rows of tables, in order."""
+
+
+@contextmanager
+def days_ago(days: int) -> Iterator[None]:
+    """Have servers that start in this process believe that it is so many days ago."""
+    present = runtime.now_ms
+    runtime.now_ms = lambda: present() - days * DAY_MS
+    try:
+        yield
+    finally:
+        runtime.now_ms = present
+
+
+class Story(msgspec.Struct):
+    """What clients hold of a long time ago."""
+
+    actor_id: int
+    version: int
+    orders: list[Order]
+    stocks: list[Stock]
+
+
+@asynccontextmanager
+async def opened_long_ago(url: str, **settings: object) -> AsyncIterator[Shop]:
+    """Serve as forty days ago."""
+    with days_ago(40):
+        async with opened(url, **settings) as shop:
+            yield shop
+
+
+async def trade(shop: Shop, *, rounds: int = 20) -> Story:
+    """Have all kinds of things happen, and return what clients saw last of them."""
+    stocks = [await shop.received(quantity=500, lot="L", reference="R")]
+    stocks.append(await shop.received(quantity=3))
+    orders = []
+    for number in range(rounds):
+        order = await shop.placed(
+            quantity=1 + number % 3, customer=f"c-{number}", key=f"o-{number}"
+        )
+        if number % 3 == 1:
+            order = (await shop.dispatch(order, key=f"d-{number}")).read(Order)
+        elif number % 3 == 2:
+            order = (await shop.cancel(order)).read(Order)
+        orders.append(order)
+    stocks.append(await shop.received(quantity=1))
+    await shop.projected()
+    actor_id = await actor_of(shop)
+    return Story(actor_id, (await shop.balance()).version, orders, stocks)
+
+
+async def actor_of(shop: Shop) -> int:
+    """Return the actor of the shop's pair."""
+    pool = await shop.server.context.router.find(shop.warehouse, shop.product)
+    assert pool is not None
+    return pool.actor_id
+
+
+async def snapshot_at(url: str, actor_id: int, *versions: int) -> None:
+    """Have snapshots of these versions, as if they had been made in their time."""
+    pool = await open_pool(url, size=2)
+    try:
+        reader = JournalReader(pool)
+        for version in sorted(versions):
+            state = await reader.base(actor_id, below=version)
+            async for records in reader.records(actor_id, after_seq=state.version):
+                replay(state, records[: version - state.version])
+            assert state.version == version
+            await reader.save_snapshot(
+                actor_id, StoredSnapshot(seq=version, state=dump_pool(state))
+            )
+    finally:
+        await pool.close()
+
+
+async def pruned(url: str, archive: Path, *flags: str) -> Told:
+    """Prune rows of more than thirty days ago."""
+    return await journal(
+        *("prune", "--older-than", "30d", "--archive", str(archive), "--database-url", url, *flags)
+    )
+
+
+async def stored(url: str, sql: str, *arguments: object) -> list[tuple[object, ...]]:
+    """Ask the database itself."""
+    async with database(url) as connection:
+        return [tuple(row) for row in await connection.fetch(sql, *arguments)]
+
+
+async def floor_of(url: str, actor_id: int) -> int:
+    """Return up to where an actor's rows are pruned."""
+    [[floor]] = await stored(url, statement("floor"), actor_id)
+    assert isinstance(floor, int)
+    return floor
+
+
+async def exported(url: str, actor_id: int) -> list[str]:
+    """Return the lines that an export would hold of an actor's rows."""
+    everything = (0, "0", 0, 0, 1 << 30, str((1 << 63) - 1), 1 << 40)
+    rows = await stored(url, statement("export_rows"), *everything, "true")
+    lines = [str(line) for (line,) in rows]
+    return [line for line in lines if json.loads(line)["actor_id"] == actor_id]
+
+
+def archived(archive: Path) -> list[str]:
+    """Return the lines of an archive."""
+    content = archive.read_bytes()
+    if archive.suffix == ".zst":
+        content = zstd.decompress(content)
+    return content.decode().splitlines()
+
+
+async def read_models(url: str) -> Tables:
+    """Return all that read models say."""
+    return {
+        "orders": await stored(url, "SELECT * FROM orders ORDER BY actor_id, seq"),
+        "stocks": await stored(url, "SELECT * FROM stocks ORDER BY actor_id, seq"),
+        "balances": await stored(url, "SELECT * FROM balances ORDER BY actor_id"),
+    }
+
+
+async def caught_up(url: str) -> None:
+    """Project everything, without a server."""
+    [[era]] = await stored(url, "SELECT era FROM installation")
+    assert isinstance(era, int)
+    await Projection(url=url, era=era).catch_up()
