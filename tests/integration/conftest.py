@@ -2,10 +2,12 @@
 
 import secrets
 from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
 
 import pytest_asyncio
 
 from allocator.persistence.embedded import EmbeddedPostgres
+from tests.integration.long_ago import Story, opened_long_ago, snapshot_at, trade
 from tests.integration.shop import Shop, database, opened
 
 
@@ -15,6 +17,29 @@ async def module_database_url(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
     name = f"module_{secrets.token_hex(8)}"
     async with database(postgres.dsn) as connection:
         await connection.execute(f"CREATE DATABASE {name}")
+        yield postgres.dsn.replace("/allocator?", f"/{name}?")
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def old(module_database_url: str) -> Story:
+    """What happened forty days ago in the database that tests get copies of."""
+    async with opened_long_ago(module_database_url) as shop:
+        story = await trade(shop)
+    await snapshot_at(module_database_url, story.actor_id, story.version - 8, story.version - 2)
+    return story
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def old_url(
+    postgres: EmbeddedPostgres,
+    module_database_url: str,
+    old: Story,  # noqa: ARG001 (it has to have happened)
+) -> AsyncIterator[str]:
+    """The DSN of a test's own copy of it."""
+    name, template = f"copy_{secrets.token_hex(8)}", urlsplit(module_database_url).path[1:]
+    async with database(postgres.dsn) as connection:
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
         yield postgres.dsn.replace("/allocator?", f"/{name}?")
         await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -3,21 +3,24 @@
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 from backports import zstd
+from rich.console import Console
 
 from allocator import runtime
 from allocator.domain.records import StoredSnapshot
 from allocator.domain.replay import replay
 from allocator.domain.snapshots import dump_pool
+from allocator.journal.pruning import PruneFlags, Report, prune
 from allocator.persistence.connections import open_pool
 from allocator.persistence.projection import Projection
 from allocator.persistence.reader import JournalReader
 from allocator.persistence.statements import statement
-from tests.integration.api_shapes import Order, Stock
-from tests.integration.journal_command import Told, journal
+from tests.integration.api_shapes import Balance, Order, Stock
 from tests.integration.shop import Shop, database, opened
 
 DAY_MS = 86_400_000
@@ -37,12 +40,26 @@ def days_ago(days: int) -> Iterator[None]:
 
 
 class Story(msgspec.Struct):
-    """What clients hold of a long time ago."""
+    """What clients hold of a long time ago.
 
+    Attributes:
+        version: Of the balance in the end.
+    """
+
+    warehouse: str
+    product: str
     actor_id: int
     version: int
     orders: list[Order]
     stocks: list[Stock]
+
+
+@asynccontextmanager
+async def reopened(url: str, story: Story) -> AsyncIterator[Shop]:
+    """Serve as of today, and have the shop of a story."""
+    async with opened(url) as shop:
+        shop.warehouse, shop.product = story.warehouse, story.product
+        yield shop
 
 
 @asynccontextmanager
@@ -69,8 +86,24 @@ async def trade(shop: Shop, *, rounds: int = 20) -> Story:
         orders.append(order)
     stocks.append(await shop.received(quantity=1))
     await shop.projected()
-    actor_id = await actor_of(shop)
-    return Story(actor_id, (await shop.balance()).version, orders, stocks)
+    actor_id, version = await actor_of(shop), (await shop.balance()).version
+    return Story(shop.warehouse, shop.product, actor_id, version, orders, stocks)
+
+
+async def check_story(shop: Shop, story: Story, balance: Balance) -> None:
+    """Hold what is shown now against what was shown long ago."""
+    assert await shop.balance() == balance
+    for order in story.orders:
+        assert await shop.shown(order) == order
+    for stock in story.stocks:
+        shown = await shop.stock(stock)
+        assert (shown.lot, shown.reference) == (stock.lot, stock.reference)
+        assert (shown.quantity, shown.received_at) == (stock.quantity, stock.received_at)
+
+
+def spelled(time: datetime) -> str:
+    """A time as a query holds it."""
+    return quote(time.astimezone(UTC).isoformat())
 
 
 async def actor_of(shop: Shop) -> int:
@@ -97,10 +130,30 @@ async def snapshot_at(url: str, actor_id: int, *versions: int) -> None:
         await pool.close()
 
 
-async def pruned(url: str, archive: Path, *flags: str) -> Told:
+async def pruned(url: str, archive: Path, *, dry_run: bool = False) -> Report:
     """Prune rows of more than thirty days ago."""
-    return await journal(
-        *("prune", "--older-than", "30d", "--archive", str(archive), "--database-url", url, *flags)
+    flags = PruneFlags(
+        older_than="30d",
+        before=None,
+        archive=archive,
+        discard=False,
+        dry_run=dry_run,
+        as_json=False,
+    )
+    return await prune(url, flags, console=Console(quiet=True))
+
+
+def prune_command(url: str, archive: Path, *flags: str) -> tuple[str, ...]:
+    """Return the arguments of `allocator journal` that do the same."""
+    return (
+        "prune",
+        "--older-than",
+        "30d",
+        "--archive",
+        str(archive),
+        "--database-url",
+        url,
+        *flags,
     )
 
 
@@ -119,8 +172,9 @@ async def floor_of(url: str, actor_id: int) -> int:
 
 async def exported(url: str, actor_id: int) -> list[str]:
     """Return the lines that an export would hold of an actor's rows."""
-    everything = (0, "0", 0, 0, 1 << 30, str((1 << 63) - 1), 1 << 40)
-    rows = await stored(url, statement("export_rows"), *everything, "true")
+    rows_below_floors_as_well = True
+    everything = (0, "0", 0, 0, 1 << 30, str((1 << 63) - 1), 1 << 40, rows_below_floors_as_well)
+    rows = await stored(url, statement("export_rows"), *everything)
     lines = [str(line) for (line,) in rows]
     return [line for line in lines if json.loads(line)["actor_id"] == actor_id]
 

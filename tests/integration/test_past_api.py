@@ -3,7 +3,6 @@
 import asyncio
 import random
 from datetime import UTC, datetime, timedelta
-from urllib.parse import quote
 
 import pytest
 
@@ -12,6 +11,7 @@ from allocator.errors import OverloadedError
 from allocator.persistence.connections import open_pool
 from allocator.persistence.past import PostgresPast
 from tests.integration.api_shapes import Answer, Balance, JournalEvent, Order
+from tests.integration.long_ago import spelled
 from tests.integration.shop import Shop, database, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -50,11 +50,6 @@ async def at(shop: Shop, time: datetime) -> Balance:
 
 async def order_at(shop: Shop, order: Order, time: datetime) -> Answer:
     return await shop.get(f"/orders/{order.id}?at={spelled(time)}")
-
-
-def spelled(time: datetime) -> str:
-    """A time as a query holds it."""
-    return quote(time.astimezone(UTC).isoformat())
 
 
 async def busy(shop: Shop, *, steps: int = 60) -> None:
