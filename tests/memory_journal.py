@@ -125,11 +125,12 @@ class MemoryJournal(Journal):
         latency_s = self.latency_s(call.operation)
         return Trouble(request_s=latency_s, reply_s=latency_s) if latency_s else NO_TROUBLE
 
-    async def _call(
+    async def _call(  # noqa: PLR0913 (what a call is)
         self,
         operation: Operation,
-        body: Callable[[Transaction], Generator[None, None, T]],
+        body: Callable[[Transaction], Generator[None, None, T]] | None,
         *,
+        read: Callable[[], T] | None = None,
         rows: int = 0,
         session: Session | None = None,
         several: bool = False,
@@ -138,7 +139,7 @@ class MemoryJournal(Journal):
         await self._pass(operation, done=False)
         try:
             result = await super()._call(
-                operation, body, rows=rows, session=session, several=several
+                operation, body, read=read, rows=rows, session=session, several=several
             )
         finally:
             await self._pass(operation, done=True)

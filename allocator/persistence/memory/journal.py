@@ -12,7 +12,7 @@ from allocator.persistence.memory.database import MemoryDatabase
 from allocator.persistence.memory.locks import Session
 from allocator.persistence.memory.tables import Life
 from allocator.persistence.memory.transaction import Transaction
-from allocator.persistence.memory.trouble import Call, Operation
+from allocator.persistence.memory.trouble import Call, Operation, Trouble
 
 T = TypeVar("T")
 
@@ -220,7 +220,7 @@ class MemoryJournal:
             self.database,
             operation,
             body,
-            self.database.trouble(call),
+            self._trouble(call),
             read=read,
             session=session,
             several=several,
@@ -229,6 +229,9 @@ class MemoryJournal:
         if session is not None:
             session.statement = transaction
         return transaction  # type: ignore[return-value]  # of that type is what the body returns
+
+    def _trouble(self, call: Call) -> Trouble:
+        return self.database.trouble(call)
 
     def _require_session(self) -> Session:
         if self._session is None:
