@@ -1,8 +1,10 @@
 # The server and its embedded PostgreSQL in one image.
 #
 #   docker build --tag allocator .
+#   docker run --rm -v stock:/var/lib/allocator allocator keys create --role operator --name me
 #   docker run --init --stop-timeout 40 -p 8080:8080 -v stock:/var/lib/allocator allocator
 #
+# The first command prints an API key: what listens for others does not start without one.
 # --init reaps what a crash leaves behind; --stop-timeout is longer than ALLOCATOR_DRAIN_MS,
 # so that `docker stop` lets accepted requests finish. With a PostgreSQL of your own, add
 # `--env ALLOCATOR_DATABASE_URL=postgresql://…`: the volume then stays empty.
@@ -45,7 +47,7 @@ STOPSIGNAL SIGTERM
 # Recovery after a crash may take a while, so the start period is generous. Another port is to be
 # set by ALLOCATOR_PORT, which this can see.
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request as web; web.urlopen('http://127.0.0.1:' + os.environ.get('ALLOCATOR_PORT', '8080') + '/healthz', timeout=2)"]
+    CMD ["python", "-c", "import os, ssl, urllib.request as web; web.urlopen(('https' if os.environ.get('ALLOCATOR_TLS_CERT') else 'http') + '://127.0.0.1:' + os.environ.get('ALLOCATOR_PORT', '8080') + '/healthz', timeout=2, context=ssl._create_unverified_context())"]
 
 ENTRYPOINT ["allocator"]
 CMD ["serve"]

@@ -114,6 +114,14 @@ SOURCE = [
         "URL holds a password.",
     ),
 ]
+KEY = click.Option(
+    ["--key"],
+    metavar="KEY",
+    envvar=f"{PREFIX}KEY",
+    show_envvar=True,
+    help="API key to send, of the role operator; needed where there is any. Prefer the variable: "
+    "other users of the machine can read a command line.",
+)
 JSON = click.Option(
     ["--json"],
     is_flag=True,

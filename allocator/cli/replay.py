@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from allocator.cli.options import PREFIX, Command, Number
+from allocator.cli.options import KEY, PREFIX, Command, Number
 
 _REPLAY_EPILOG = """\b
 Exit codes:
@@ -14,7 +14,7 @@ Exit codes:
 """
 
 
-@click.command(cls=Command, epilog=_REPLAY_EPILOG)
+@click.command(cls=Command, params=[KEY], epilog=_REPLAY_EPILOG)
 @click.argument(
     "file", metavar="FILE.csv", type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
@@ -44,7 +44,7 @@ Exit codes:
     show_envvar=True,
     help="Seconds that a request is repeated while the server does not answer.",
 )
-def replay(file: Path, url: str, clients: int, patience_s: int) -> int:
+def replay(*, file: Path, url: str, key: str | None, clients: int, patience_s: int) -> int:
     """Send a shop's order history through a running server and check what comes of it.
 
     It opens the products and their stock, places the orders as the customers did, and
@@ -54,4 +54,6 @@ def replay(file: Path, url: str, clients: int, patience_s: int) -> int:
 
     from allocator.replay.command import run_replay
 
-    return run_replay(file=file, url=url, clients=clients, patience_s=patience_s, console=Console())
+    return run_replay(
+        file=file, url=url, key=key, clients=clients, patience_s=patience_s, console=Console()
+    )

@@ -19,6 +19,7 @@ from allocator.domain.positions import Position, PositionError
 from allocator.errors import JournalError
 from allocator.http.answers import Stream
 from allocator.http.context import Context
+from allocator.http.doors import caller_of
 from allocator.http.listening import Listener
 from allocator.http.paging import query
 from allocator.http.problems import ProblemError, bad_code, invalid, overloaded
@@ -103,8 +104,12 @@ class EventHandlers:
         _bound_buffers(request)
         try:
             await self._write(stream, b"retry: %d\n" % _RETRY_AFTER_MS + _id_alone(listener))
+            caller = caller_of(request)
             while not listener.ended:
-                await self._write(stream, await self._next(listener))
+                piece = await self._next(listener)
+                if caller.is_revoked:
+                    break
+                await self._write(stream, piece)
         except TimeoutError:
             self._statistics.cut_off += 1
             if request.transport is not None:

@@ -17,6 +17,7 @@ import aiohttp
 import msgspec
 from rich.console import Console
 
+from allocator.domain.api_keys import is_secret
 from allocator.errors import AllocatorError, UsageError
 from allocator.replay.drive import Drive
 from allocator.replay.history import HistoryError, read_history
@@ -40,22 +41,30 @@ class _Run(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     plan: Plan
     url: str
+    key: str | None
     warehouse: str
     clients: int
     patience_s: float
 
 
-def run_replay(
-    *, file: Path, url: str, clients: int, console: Console, patience_s: float = PATIENCE_S
+def run_replay(  # noqa: PLR0913 (one argument a flag)
+    *,
+    file: Path,
+    url: str,
+    clients: int,
+    console: Console,
+    patience_s: float = PATIENCE_S,
+    key: str | None = None,
 ) -> int:
     """Send a shop's order history through a running server and compare what comes of it.
 
     Args:
         file: The history, a CSV file. It is read and checked whole before anything is sent.
-        url: The server, `http://HOST:PORT`.
+        url: The server, `http://HOST:PORT` or `https://…`.
         clients: How many connections send at the same time.
         console: Where progress, report and errors go.
         patience_s: How long a request is repeated while the server does not answer.
+        key: The API key to send; None where none is needed.
 
     Returns:
         0 if every answer and balance is the one of a sequential calculation, 1 if any is not,
@@ -63,7 +72,7 @@ def run_replay(
         (then nothing was sent), or the server stayed away or broke its contract.
     """
     try:
-        run = _prepare(file=file, url=url, clients=clients, patience_s=patience_s)
+        run = _prepare(file=file, url=url, clients=clients, patience_s=patience_s, key=key)
         with progress_on(console) as progress:
             report = asyncio.run(_replay(run, progress))
     except AllocatorError as error:
@@ -74,9 +83,11 @@ def run_replay(
     return IDENTICAL if report.identical else DIFFERENT
 
 
-def _prepare(*, file: Path, url: str, clients: int, patience_s: float) -> _Run:
+def _prepare(*, file: Path, url: str, clients: int, patience_s: float, key: str | None) -> _Run:
     if clients < 1:
         raise UsageError(f"{clients} clients cannot send anything; it takes at least 1")
+    if key is not None and not is_secret(key):
+        raise UsageError("--key is not an API key, which looks like alk_ and 43 letters and digits")
     content = _content_of(file)
     try:
         plan = plan_replay(read_history(content))
@@ -87,6 +98,7 @@ def _prepare(*, file: Path, url: str, clients: int, patience_s: float) -> _Run:
         digest=hashlib.sha256(content).hexdigest(),
         plan=plan,
         url=_base_of(url),
+        key=key,
         warehouse=f"online-{secrets.token_hex(4)}",
         clients=clients,
         patience_s=patience_s,
@@ -118,6 +130,7 @@ async def _replay(run: _Run, progress: Progress) -> Report:
     async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=run.clients),
         timeout=aiohttp.ClientTimeout(total=ATTEMPT_S),
+        headers=None if run.key is None else {"Authorization": f"Bearer {run.key}"},
     ) as session:
         client = PatientClient(
             session, url=run.url, patience_s=run.patience_s, on_trouble=progress.trouble

@@ -34,6 +34,10 @@ theme.addEventListener("click", () => {
   setTheme(other);
 });
 
+// Kept nowhere: it is gone with the page.
+const key = document.getElementById("key");
+key.hidden = false;
+
 const links = new Map();
 for (const link of document.querySelectorAll("nav a")) links.set(link.hash.slice(1), link);
 const shown = new Set();
@@ -77,6 +81,7 @@ async function send(form, outcome) {
       headers[input.name] = input.value;
     }
   }
+  if (key.value !== "") headers.Authorization = `Bearer ${key.value.trim()}`;
   const body = form.querySelector("textarea")?.value;
   if (body !== undefined) headers["Content-Type"] = form.dataset.type;
   const url = query.size > 0 ? `${path}?${query}` : path;
