@@ -205,6 +205,44 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = 20_000
 
+    subscribers_max: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100_000,
+            description="Clients that may listen to the events of one worker; above it, 503.",
+        ),
+    ] = 256
+    webhook_anywhere: Annotated[
+        bool,
+        Meta(
+            description="Let webhooks go to private networks and by http, not only to public "
+            "addresses by https and to this machine."
+        ),
+    ] = False
+    webhook_attempts: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100,
+            description="Attempts to deliver a message to a webhook; after them it is a dead "
+            "letter.",
+        ),
+    ] = 14
+    webhook_pause_ms: Annotated[
+        int,
+        Meta(
+            ge=10,
+            le=3_600_000,
+            description="Milliseconds between the first two attempts; each pause is twice as "
+            "long as the one before, up to an hour.",
+        ),
+    ] = 1_000
+    webhook_timeout_ms: Annotated[
+        int,
+        Meta(ge=100, le=60_000, description="Milliseconds that a receiver may take to answer."),
+    ] = 10_000
+
     heartbeat_ms: Annotated[
         int,
         Meta(ge=50, le=60_000, description="Milliseconds between two heartbeats of a worker."),

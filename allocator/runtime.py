@@ -44,6 +44,10 @@ from allocator.persistence.ownership import Ownership
 from allocator.persistence.past import PostgresPast
 from allocator.persistence.projection import Projection
 from allocator.persistence.readings import PostgresReadings
+from allocator.persistence.webhooks import PostgresWebhooks
+from allocator.webhooks.courier import Patience
+from allocator.webhooks.delivery import Delivering
+from allocator.webhooks.sending import Terms
 
 log = structlog.get_logger()
 
@@ -144,12 +148,14 @@ async def seated(config: Config, seat: Seat) -> AsyncIterator[Running]:
         background = await parts.crew.begin()
         background += _background(config, seat.database_url, installation.era)
         background.append(asyncio.create_task(parts.feed.run(), name="events"))
+        background.append(asyncio.create_task(_deliver(config, seat, parts), name="webhooks"))
         background.append(asyncio.create_task(parts.context.doors.run(), name="doors"))
         app = make_app(
             parts.context,
             statistics=parts.statistics,
             body_max_bytes=config.body_max_bytes,
             slow_request_ms=config.slow_request_ms,
+            subscribers_max=config.subscribers_max,
         )
         entrance = await open_entrance(config, app, seat.listener, backlog=BACKLOG)
         background.append(asyncio.create_task(entrance.reception.run(), name="reception"))
@@ -209,6 +215,9 @@ def _assemble(
         past=PostgresPast(lists),
         clock=now_ms,
         feed=feed,
+        webhooks=PostgresWebhooks(
+            pool, era=installation.era, clock=now_ms, anywhere=config.webhook_anywhere
+        ),
         ids=IdSeal(installation.id_secret),
         version=version("allocator"),
         server_version=installation.server_version,
@@ -241,7 +250,13 @@ def _encoded(crew: Crew, statistics: HttpStatistics, lives: Lives | None) -> byt
 
 def _own_figures(crew: Crew, statistics: HttpStatistics) -> Figures:
     worker = crew.worker
-    return figures_of(worker, statistics, forwards=crew.forwards, hand_overs=worker.hand_overs)
+    return figures_of(
+        worker,
+        statistics,
+        now_ms=now_ms(),
+        forwards=crew.forwards,
+        hand_overs=worker.hand_overs,
+    )
 
 
 async def _figures(
@@ -274,6 +289,24 @@ def _background(config: Config, url: str, era: int) -> list[asyncio.Task[None]]:
     if config.projection:
         tasks.append(asyncio.create_task(Projection(url=url, era=era).run(), name="projection"))
     return tasks
+
+
+async def _deliver(config: Config, seat: Seat, parts: _Parts) -> None:
+    """Deliver webhooks, if no other process does."""
+    delivering = Delivering(
+        url=seat.database_url,
+        feed=parts.feed,
+        ids=parts.context.ids,
+        patience=Patience(attempts=config.webhook_attempts, first_pause_ms=config.webhook_pause_ms),
+        terms=Terms(
+            agent=f"allocator/{parts.context.version}",
+            timeout_ms=config.webhook_timeout_ms,
+            anywhere=config.webhook_anywhere,
+        ),
+        statistics=parts.statistics.deliveries,
+        clock=now_ms,
+    )
+    await delivering.run()
 
 
 async def _fold(config: Config, url: str) -> None:

@@ -69,4 +69,5 @@ def _read(path: Path) -> Figures | None:
         actors=0,
         quarantined_actors=0,
         subscribers=0,
+        webhook_lags_ms={},
     )

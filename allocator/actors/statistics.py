@@ -158,6 +158,33 @@ class HandOverStatistics:
         self.taken = 0
 
 
+class DeliveryStatistics:
+    """Counters of webhooks, of the one worker that delivers.
+
+    Attributes:
+        delivered: Messages that were taken.
+        failed: Attempts that were in vain.
+        dead: Messages that were given up.
+        waiting_since_ms: By webhook, when that happened which its receiver is now to be told; 0
+            if it has been told everything. The only one that is not a counter.
+    """
+
+    __slots__ = ("dead", "delivered", "failed", "waiting_since_ms")
+
+    def __init__(self) -> None:
+        self.delivered = 0
+        self.failed = 0
+        self.dead = 0
+        self.waiting_since_ms: dict[str, int] = {}
+
+    def lags_ms(self, *, now_ms: int) -> dict[str, int]:
+        """Return by webhook how long what comes next has been waiting; 0 if there is nothing."""
+        return {
+            name: max(now_ms - since_ms, 0) if since_ms else 0
+            for name, since_ms in self.waiting_since_ms.items()
+        }
+
+
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """All that one worker knows, or several together, in numbers that can travel.
 
@@ -208,6 +235,10 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     subscribers: int = 0
     told_events: int = 0
     subscribers_cut_off: int = 0
+    webhook_deliveries: int = 0
+    webhook_failures: int = 0
+    webhook_dead_letters: int = 0
+    webhook_lags_ms: dict[str, int] = {}
 
 
 _Figure: TypeAlias = float | dict[str, int] | list[int]

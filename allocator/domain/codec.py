@@ -20,6 +20,7 @@ from allocator.domain.messages import (
     StockReceived,
 )
 from allocator.domain.upcast import UPCASTERS, decoders_of
+from allocator.domain.webhooks import WEBHOOK_DELETED, WEBHOOK_PUT, WEBHOOK_ROTATED
 
 KINDS: Final[dict[type[Event], str]] = {
     StockReceived: "stock_received",
@@ -40,6 +41,9 @@ VERSIONS: Final[dict[str, int]] = {
     PRODUCT_PUT: 1,
     API_KEY_CREATED: 1,
     API_KEY_REVOKED: 1,
+    WEBHOOK_PUT: 1,
+    WEBHOOK_ROTATED: 1,
+    WEBHOOK_DELETED: 1,
 }
 """Which version of each stored kind is written today, those of tables included; all older ones
 are read as well. Read models are made in SQL: see ADR 0013 before you count one up."""

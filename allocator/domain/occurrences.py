@@ -6,6 +6,7 @@ import msgspec
 
 from allocator.domain.catalogue import PRODUCT_PUT, WAREHOUSE_PUT
 from allocator.domain.codec import KINDS, UnknownEventError, decode_event
+from allocator.domain.interests import Site
 from allocator.domain.messages import (
     LotExpired,
     OrderCancelled,
@@ -24,28 +25,6 @@ Thing: TypeAlias = Literal["order", "stock", "warehouse", "product"]
 _NAMED: Final[dict[str, Thing]] = {WAREHOUSE_PUT: "warehouse", PRODUCT_PUT: "product"}
 
 
-class Site(msgspec.Struct, frozen=True, gc=False):
-    """Where something happened: a product at a warehouse, or one of the two alone."""
-
-    warehouse: str | None
-    product: str | None
-
-    @classmethod
-    def of(cls, key: str) -> "Site | None":
-        """Read the key of an actor; None if what happens to it is not told."""
-        kind, _, name = key.partition(":")
-        match kind:
-            case "pool":
-                warehouse, _, product = name.partition("/")
-                return cls(warehouse, product)
-            case "warehouse":
-                return cls(name, None)
-            case "product":
-                return cls(None, name)
-            case _:
-                return None
-
-
 class Occurrence(msgspec.Struct, gc=False):
     """A row of the journal that is told.
 
@@ -57,26 +36,6 @@ class Occurrence(msgspec.Struct, gc=False):
     site: Site
     record: Record
     encoded: bytes = b""
-
-
-class Interest(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody wants to be told; None means any.
-
-    A product alone includes its own changes, as of its name, and so does a warehouse.
-    """
-
-    warehouse: str | None = None
-    product: str | None = None
-    kinds: tuple[str, ...] | None = None
-
-    def covers(self, occurrence: Occurrence) -> bool:
-        """Whether it is to be told."""
-        site = occurrence.site
-        return (
-            (self.product is None or self.product == site.product)
-            and (self.warehouse is None or self.warehouse == site.warehouse)
-            and (self.kinds is None or occurrence.record.kind in self.kinds)
-        )
 
 
 class UnknownPositionError(ValueError):

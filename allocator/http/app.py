@@ -19,7 +19,7 @@ from allocator.http.batch import BatchHandlers
 from allocator.http.context import Context
 from allocator.http.docs import DocsHandlers
 from allocator.http.doors import Doors
-from allocator.http.events import EventHandlers
+from allocator.http.events import SUBSCRIBERS_MAX, EventHandlers
 from allocator.http.health import HealthHandlers
 from allocator.http.history import HistoryHandlers
 from allocator.http.names import NameHandlers
@@ -39,6 +39,7 @@ from allocator.http.problems import (
 from allocator.http.reference.everything import OPERATIONS
 from allocator.http.statistics import HttpStatistics
 from allocator.http.stocks import StockHandlers
+from allocator.http.webhooks import WebhookHandlers
 
 log = structlog.get_logger()
 
@@ -49,12 +50,17 @@ _NEEDED: Final = {(one.method, one.path): one.role for one in OPERATIONS}
 
 
 def make_app(
-    context: Context, *, statistics: HttpStatistics, body_max_bytes: int, slow_request_ms: int
+    context: Context,
+    *,
+    statistics: HttpStatistics,
+    body_max_bytes: int,
+    slow_request_ms: int,
+    subscribers_max: int = SUBSCRIBERS_MAX,
 ) -> web.Application:
     """Return the application of one worker."""
     guard = _Guard(context.doors, statistics, slow_request_s=slow_request_ms / 1000)
     app = web.Application(client_max_size=body_max_bytes)
-    events = EventHandlers(context, statistics=statistics)
+    events = EventHandlers(context, statistics=statistics, subscribers_max=subscribers_max)
     app.on_shutdown.append(events.stop)
     routes = [
         *OrderHandlers(context).routes(),
@@ -63,6 +69,7 @@ def make_app(
         *NameHandlers(context).routes(),
         *HistoryHandlers(context).routes(),
         *events.routes(),
+        *WebhookHandlers(context).routes(),
         *HealthHandlers(context).routes(),
         *DocsHandlers(version=context.version).routes(),
     ]

@@ -32,7 +32,7 @@ from allocator.domain.rows import (
     StockRow,
 )
 from allocator.http.doors import Doors
-from allocator.http.listening import Feed
+from allocator.http.listening import Feed, Webhooks
 from allocator.http.paging import no_query
 from allocator.http.problems import (
     ProblemError,
@@ -165,6 +165,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     past: Past
     clock: Clock
     feed: Feed
+    webhooks: Webhooks
     ids: IdSeal
     version: str
     server_version: str

@@ -14,7 +14,8 @@ from aiohttp import hdrs, web
 
 from allocator.domain.catalogue import is_code
 from allocator.domain.ids import IdSeal
-from allocator.domain.occurrences import TOLD_KINDS, Interest, Occurrence, UnknownPositionError
+from allocator.domain.interests import Interest
+from allocator.domain.occurrences import TOLD_KINDS, Occurrence, UnknownPositionError
 from allocator.domain.positions import Position, PositionError
 from allocator.errors import JournalError
 from allocator.http.answers import Stream
@@ -33,6 +34,8 @@ SUBSCRIBERS_MAX: Final = 256
 _HEARTBEAT_S: Final = 15.0
 _STALLED_S: Final = 10.0
 """A client that takes nothing for so long is cut off; it may come back and go on."""
+_LOOK_EVERY_S: Final = 1.0
+"""How often we look whether the client may still listen."""
 _RETRY_S: Final = 1.0
 _RETRY_AFTER_MS: Final = 1_000
 _SEND_BUFFER_BYTES: Final = 64 << 10
@@ -102,14 +105,19 @@ class EventHandlers:
 
     async def _tell(self, request: web.Request, stream: Stream, listener: Listener) -> None:
         _bound_buffers(request)
+        caller = caller_of(request)
         try:
             await self._write(stream, b"retry: %d\n" % _RETRY_AFTER_MS + _id_alone(listener))
-            caller = caller_of(request)
+            quiet_s = 0.0
             while not listener.ended:
                 piece = await self._next(listener)
                 if caller.is_revoked:
                     break
-                await self._write(stream, piece)
+                quiet_s = 0.0 if piece else quiet_s + _LOOK_EVERY_S
+                if quiet_s >= self._heartbeat_s:
+                    quiet_s, piece = 0.0, b": still here\n" + _id_alone(listener)
+                if piece:
+                    await self._write(stream, piece)
         except TimeoutError:
             self._statistics.cut_off += 1
             if request.transport is not None:
@@ -118,17 +126,15 @@ class EventHandlers:
             pass  # it has left
 
     async def _next(self, listener: Listener) -> bytes:
-        """Return what to send next: events, or after a while a sign of life."""
+        """Return what to send next, or nothing after a while."""
         try:
-            found = await listener.more(within_s=self._heartbeat_s)
+            found = await listener.more(within_s=_LOOK_EVERY_S)
         except JournalError:
             # A browser that is told so now, or meets a 503 when it returns, would give up.
             await asyncio.sleep(_RETRY_S)
             return b": waiting for the database\n\n"
-        if found:
-            self._statistics.told += len(found)
-            return b"".join([self._encoded(occurrence) for occurrence in found])
-        return b": still here\n" + _id_alone(listener)
+        self._statistics.told += len(found)
+        return b"".join([self._encoded(occurrence) for occurrence in found])
 
     def _encoded(self, occurrence: Occurrence) -> bytes:
         if not occurrence.encoded:

@@ -47,6 +47,9 @@ _COUNTERS: Final = {
     "shards_given": "Shards that a worker gave away",
     "shards_taken": "Shards that a worker took",
     "told_events": "Events sent to clients that listen, each as often as it was",
+    "webhook_deliveries": "Messages that receivers of webhooks took",
+    "webhook_failures": "Attempts to deliver one that were in vain",
+    "webhook_dead_letters": "Messages that were given up after many attempts",
     "subscribers_cut_off": "Clients that listened and did not take what they were sent",
 }
 """Figures that are shown under their own name."""
@@ -114,6 +117,14 @@ def _all(
         "Shards that no worker of this server serves",
         value=SHARDS - server.shards,
     )
+    lags = GaugeMetricFamily(
+        "allocator_webhook_lag_seconds",
+        "How long what a receiver is to be told next has been waiting",
+        labels=["webhook"],
+    )
+    for name, lag_ms in sorted(server.webhook_lags_ms.items()):
+        lags.add_metric([name], lag_ms / 1000)
+    yield lags
     yield from _of_workers(figures_by_worker)
     if lag is not None:
         yield from _of_read_models(lag)

@@ -1,6 +1,12 @@
 """What the HTTP side counts, cheaply enough for every request; and all figures of a worker."""
 
-from allocator.actors.statistics import Durations, Figures, ForwardStatistics, HandOverStatistics
+from allocator.actors.statistics import (
+    DeliveryStatistics,
+    Durations,
+    Figures,
+    ForwardStatistics,
+    HandOverStatistics,
+)
 from allocator.actors.worker import Worker
 
 
@@ -10,16 +16,18 @@ class HttpStatistics:
     Attributes:
         by_status: Answers by status code.
         durations: From a request's head to its answer.
+        deliveries: Of webhooks.
         subscribers: Clients that listen to events now; the only number that may fall.
         told: Events that were sent to them, each as often as it was.
         cut_off: Those that were disconnected because they did not take what they were sent.
     """
 
-    __slots__ = ("by_status", "cut_off", "durations", "subscribers", "told")
+    __slots__ = ("by_status", "cut_off", "deliveries", "durations", "subscribers", "told")
 
     def __init__(self) -> None:
         self.by_status: dict[int, int] = {}
         self.durations = Durations()
+        self.deliveries = DeliveryStatistics()
         self.subscribers = 0
         self.told = 0
         self.cut_off = 0
@@ -34,6 +42,7 @@ def figures_of(
     worker: Worker,
     statistics: HttpStatistics,
     *,
+    now_ms: int = 0,
     forwards: ForwardStatistics | None = None,
     hand_overs: HandOverStatistics | None = None,
 ) -> Figures:
@@ -42,6 +51,7 @@ def figures_of(
     Args:
         worker: Whose actors they are.
         statistics: Of the requests that came to this worker.
+        now_ms: Milliseconds of Unix time.
         forwards: None in a worker that has no others to ask.
         hand_overs: None in a worker that has nobody to give a shard to.
     """
@@ -84,4 +94,8 @@ def figures_of(
         subscribers=statistics.subscribers,
         told_events=statistics.told,
         subscribers_cut_off=statistics.cut_off,
+        webhook_deliveries=statistics.deliveries.delivered,
+        webhook_failures=statistics.deliveries.failed,
+        webhook_dead_letters=statistics.deliveries.dead,
+        webhook_lags_ms=statistics.deliveries.lags_ms(now_ms=now_ms),
     )

@@ -18,6 +18,7 @@ from allocator.domain.messages import (
 from allocator.domain.pool import Balance
 from allocator.domain.records import Record
 from allocator.domain.rows import OrderStatus
+from allocator.domain.webhooks import WEBHOOK_DELETED, WEBHOOK_PUT, WEBHOOK_ROTATED
 
 KNOWN_KINDS: Final = tuple(VERSIONS)
 
@@ -86,7 +87,24 @@ class LotState(msgspec.Struct, frozen=True, kw_only=True):
         return self.available + self.ordered + self.expired
 
 
-OfTable: TypeAlias = Named | KeyCreated | KeyRevoked
+class HookPut(msgspec.Struct, frozen=True):
+    """What a webhook is from now on."""
+
+    url: str
+    warehouse: str | None = None
+    product: str | None = None
+    kinds: tuple[str, ...] | None = None
+
+
+class HookRotated(msgspec.Struct, frozen=True):
+    """A webhook has a new secret."""
+
+
+class HookDeleted(msgspec.Struct, frozen=True):
+    """A webhook is told nothing any more."""
+
+
+OfTable: TypeAlias = Named | KeyCreated | KeyRevoked | HookPut | HookRotated | HookDeleted
 """What ordinary tables journal."""
 
 Meaning: TypeAlias = Event | OfTable | None
@@ -100,6 +118,9 @@ _OF_TABLES: Final[dict[str, type[OfTable]]] = {
     PRODUCT_PUT: Named,
     API_KEY_CREATED: KeyCreated,
     API_KEY_REVOKED: KeyRevoked,
+    WEBHOOK_PUT: HookPut,
+    WEBHOOK_ROTATED: HookRotated,
+    WEBHOOK_DELETED: HookDeleted,
 }
 
 
@@ -145,6 +166,8 @@ def thing_of(happening: Happening) -> tuple[str | None, int | None]:
             thing = "product" if happening.place.warehouse is None else "warehouse"
         case KeyCreated() | KeyRevoked():
             thing = "api_key"
+        case HookPut() | HookRotated() | HookDeleted():
+            thing = "webhook"
         case None:
             pass
     return thing, seq

@@ -19,11 +19,15 @@ from allocator.domain.pool import Balance
 from allocator.domain.records import Record
 from allocator.journal.happenings import (
     Happening,
+    HookDeleted,
+    HookPut,
+    HookRotated,
     KeyCreated,
     KeyRevoked,
     LotState,
     Meaning,
     Named,
+    OfTable,
     State,
     thing_of,
 )
@@ -47,9 +51,9 @@ class _Object(msgspec.Struct, frozen=True, kw_only=True):
     """A line of `--json`; its fields are the members, in this order.
 
     Attributes:
-        thing: `order`, `stock`, `warehouse`, `product` or `api_key`; None where a newer release
-            knows more.
-        id: Of the order or the stock, as the API gives it; the name of a key.
+        thing: `order`, `stock`, `warehouse`, `product`, `api_key` or `webhook`; None where a newer
+            release knows more.
+        id: Of the order or the stock, as the API gives it; the name of a key or a webhook.
         body: As it is stored: lots and orders are named by their seq in this pool.
     """
 
@@ -166,6 +170,15 @@ def _said(meaning: Meaning, record: Record) -> str:
             said = f"cancelled {meaning.quantity}: {_picked(meaning.picks)}"
         case LotExpired():
             said = f"expired {meaning.quantity} of #{meaning.lot}"
+        case None:
+            said = f"{_plain(record.kind)} version {record.version}: {_plain(record.body)}"
+        case _:
+            said = _said_of_table(meaning)
+    return said
+
+
+def _said_of_table(meaning: OfTable) -> str:
+    match meaning:
         case Named(name=name, price=price):
             cost = "" if price is None else f", price {price.amount} {price.currency}"
             said = f"named {_quoted(name)}{cost}"
@@ -173,8 +186,12 @@ def _said(meaning: Meaning, record: Record) -> str:
             said = f"let in as {_plain(role)}"
         case KeyRevoked():
             said = "revoked"
-        case None:
-            said = f"{_plain(record.kind)} version {record.version}: {_plain(record.body)}"
+        case HookPut():
+            said = _hooked(meaning)
+        case HookRotated():
+            said = "has a new secret"
+        case HookDeleted():
+            said = "deleted"
         case _:
             assert_never(meaning)
     return said
@@ -189,6 +206,14 @@ def _received(event: StockReceived) -> str:
     if event.reference is not None:
         said += f", reference {_plain(event.reference)}"
     return said
+
+
+def _hooked(put: HookPut) -> str:
+    said = f"tells {_plain(put.url)}"
+    for name, value in (("product", put.product), ("warehouse", put.warehouse)):
+        if value is not None:
+            said += f", {name} {_plain(value)}"
+    return said if put.kinds is None else f"{said}, {_plain('/'.join(put.kinds))}"
 
 
 def _picked(picks: Picks) -> str:

@@ -14,7 +14,8 @@ from typing import Final
 
 import structlog
 
-from allocator.domain.occurrences import Interest, Occurrence, Site, UnknownPositionError
+from allocator.domain.interests import Interest, Site
+from allocator.domain.occurrences import Occurrence, UnknownPositionError
 from allocator.domain.positions import Position
 from allocator.errors import JournalError, UsageError
 from allocator.persistence.tail import Entry, Tail, Wanted, begin_tail, open_tail
@@ -248,7 +249,7 @@ class Listener:
             return found
         found, self.reached = kept
         covers = self._interest.covers
-        return [occurrence for occurrence in found if covers(occurrence)]
+        return [each for each in found if covers(each.site, each.record.kind)]
 
 
 class _LateReaders:

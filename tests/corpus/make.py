@@ -22,16 +22,19 @@ from allocator.actors.worker import Limits, Worker
 from allocator.domain.api_keys import Role
 from allocator.domain.catalogue import Price, Product, Warehouse
 from allocator.domain.ids import ACTOR_BITS, SHARD_BITS
+from allocator.domain.interests import Interest
 from allocator.domain.messages import Command, Wake
 from allocator.domain.pool import Pool
 from allocator.domain.records import Record
 from allocator.domain.replay import replay
+from allocator.domain.webhooks import Webhook
 from allocator.persistence.api_keys import PostgresApiKeys
 from allocator.persistence.catalogue import PostgresCatalogue
 from allocator.persistence.connections import Pool as ConnectionPool
 from allocator.persistence.connections import open_pool
 from allocator.persistence.embedded import EmbeddedPostgres
 from allocator.persistence.reader import JournalReader
+from allocator.persistence.webhooks import PostgresWebhooks
 from tests.corpus.reading import CORPUS, FinalEntry, FinalState, final_pool, row_of
 from tests.corpus.stories import STORIES
 from tests.integration.journals import in_postgres
@@ -52,6 +55,9 @@ class CodeOfToday:
         self._connections = connections
         self._catalogue = PostgresCatalogue(connections, era=ERA, clock=lambda: self.now_ms)
         self._api_keys = PostgresApiKeys(connections, era=ERA, clock=lambda: self.now_ms)
+        self._webhooks = PostgresWebhooks(
+            connections, era=ERA, clock=lambda: self.now_ms, anywhere=False
+        )
 
     async def warehouse(self, code: str, *, name: str, principal: str = "") -> None:
         warehouse = Warehouse(code=code, name=name)
@@ -70,6 +76,26 @@ class CodeOfToday:
 
     async def revoked(self, name: str, *, principal: str = "") -> None:
         assert await self._api_keys.revoke(name, principal=principal)
+
+    async def webhook(  # noqa: PLR0913 (what one consists of)
+        self,
+        name: str,
+        *,
+        url: str,
+        warehouse: str | None = None,
+        product: str | None = None,
+        kinds: tuple[str, ...] | None = None,
+        principal: str = "",
+    ) -> None:
+        interest = Interest(warehouse=warehouse, product=product, kinds=kinds)
+        webhook = Webhook(name=name, url=url, interest=interest)
+        await self._webhooks.put(webhook, principal=principal)
+
+    async def rotated(self, name: str, *, principal: str = "") -> None:
+        assert await self._webhooks.rotate(name, principal=principal)
+
+    async def unhooked(self, name: str, *, principal: str = "") -> None:
+        assert await self._webhooks.delete(name, principal=principal)
 
     async def pool(self, sku: str, *, warehouse: str = "main") -> int:
         found = await self._catalogue.open_pool(warehouse, sku)

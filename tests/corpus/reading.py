@@ -73,9 +73,9 @@ class FinalEntry(msgspec.Struct, frozen=True, kw_only=True, tag="entry", tag_fie
     """What an entry of an ordinary table came to contain: the body of its last row."""
 
     key: str
-    kind: Literal["warehouse", "product", "api_key"]
+    kind: Literal["warehouse", "product", "api_key", "webhook"]
     version: int
-    contents: dict[str, str | dict[str, str | int] | None]
+    contents: dict[str, str | dict[str, str | int] | list[str] | None]
 
 
 FinalState: TypeAlias = FinalPool | FinalEntry

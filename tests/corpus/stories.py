@@ -53,6 +53,24 @@ class Author(Protocol):
     async def revoked(self, name: str, *, principal: str = "") -> None:
         """Shut a key out."""
 
+    async def webhook(  # noqa: PLR0913 (what one consists of)
+        self,
+        name: str,
+        *,
+        url: str,
+        warehouse: str | None = None,
+        product: str | None = None,
+        kinds: tuple[str, ...] | None = None,
+        principal: str = "",
+    ) -> None:
+        """Set a webhook up, or change it."""
+
+    async def rotated(self, name: str, *, principal: str = "") -> None:
+        """Give a webhook a new secret."""
+
+    async def unhooked(self, name: str, *, principal: str = "") -> None:
+        """Delete a webhook."""
+
     async def pool(self, sku: str, *, warehouse: str = "main") -> int:
         """Return the actor of a pool."""
 
@@ -176,6 +194,18 @@ async def doors(author: Author) -> None:
     await author.revoked("shop", principal="owner")
 
 
+async def hooks(author: Author) -> None:
+    """Webhooks with every interest, changed, rotated, deleted, and made anew."""
+    await author.webhook("all", url="https://shop.example/")
+    await author.webhook("some", url="http://localhost:81/", product="tea", principal="owner")
+    kinds = ("order_placed", "order_cancelled")
+    await author.webhook("some", url="https://[2606:4700::1]/?a=b&c", warehouse="main", kinds=kinds)
+    await author.rotated("some", principal="owner")
+    await author.unhooked("all", principal="owner")
+    await author.webhook("all", url="https://shop.example/", product="tea", warehouse="main")
+    await author.unhooked("all")
+
+
 async def many(author: Author) -> None:
     """A hundred orders, of which every third is gone: as a pool looks after a sale."""
     pool = await author.pool("many")
@@ -201,6 +231,7 @@ STORIES: Final[tuple[Callable[[Author], Awaitable[None]], ...]] = (
     expiry,
     keys,
     doors,
+    hooks,
     texts,
     many,
     large,  # ends in the year 9999

@@ -45,6 +45,8 @@ def test_a_duration_or_size_carries_its_unit_in_its_name() -> None:
         "heartbeat_ms",
         "dead_after_ms",
         "slow_request_ms",
+        "webhook_pause_ms",
+        "webhook_timeout_ms",
     }
 
 

@@ -29,6 +29,8 @@ DIGESTS = {
     "v0.1.json": "f6bca722fa75eea6b9816fae68780f9d",
     "v0.1b.ndjson": "4b574e1ab376b662f1dd4d06a0a63351",
     "v0.1b.json": "c388eec702e56308c522287c8009e821",
+    "v0.1c.ndjson": "cfe3fe57555cb8d9da98f9094252cb0b",
+    "v0.1c.json": "a848d1d67bb95812fc28314effce76cd",
 }
 
 # The fields that a stored version has; one that has a default may be absent. A line that does not

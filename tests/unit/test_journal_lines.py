@@ -109,6 +109,14 @@ def test_who_did_it_with_which_key_ends_the_line() -> None:
     [
         ("warehouse:main", "warehouse_put", '{"name":"Main"}', ["warehouse main", 'named "Main"']),
         (
+            "webhook:shop",
+            "webhook_put",
+            '{"url":"https://x.example/","product":"tea","warehouse":null,"kinds":["order_placed"]}',
+            ["webhook shop", "tells https://x.example/, product tea, order_placed"],
+        ),
+        ("webhook:shop", "webhook_rotated", "{}", ["webhook shop", "has a new secret"]),
+        ("webhook:shop", "webhook_deleted", "{}", ["webhook shop", "deleted"]),
+        (
             "product:tea",
             "product_put",
             '{"name":"Tea","price":{"amount":480,"currency":"EUR"}}',

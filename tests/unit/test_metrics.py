@@ -91,7 +91,8 @@ def test_every_metric_is_there_before_anything_has_happened() -> None:
     """A rate can be taken of the first event only if there was a zero before."""
     empty = [name for name, family in families().items() if not family.samples]
 
-    assert empty == ["allocator_requests"]  # whose labels are whatever clients get to see
+    # Their labels are whatever clients get to see, and what webhooks are called.
+    assert empty == ["allocator_requests", "allocator_webhook_lag_seconds"]
 
 
 def test_what_became_of_orders_and_of_stocks_is_told_with_the_reason() -> None:
@@ -144,6 +145,7 @@ def test_every_refusal_is_told(refusal: type[Refusal]) -> None:
 def test_every_figure_is_told(name: str) -> None:
     some = {
         "requests": {"200": 1},
+        "webhook_lags_ms": {"shop": 1},
         "events": {"order_placed": 1},
         "refusals": {"key_reused": 1},
         "requests_by_time": [1],

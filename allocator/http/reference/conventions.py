@@ -82,6 +82,7 @@ TAGS: Final = {
     "Stock": "What has arrived, and what of it is left.",
     "Catalogue": "The warehouses and products that everything else names.",
     "Journal": "Everything that ever happened, as it is stored.",
+    "Webhooks": "Have others told what happens, wherever they are.",
     "Operations": "For those who run the server, and for what generates clients.",
 }
 """Groups of routes in the order in which they are shown, by name."""

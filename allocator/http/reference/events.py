@@ -8,8 +8,9 @@ from msgspec import Meta
 
 from allocator.domain.codec import KINDS, VERSIONS, encode_event
 from allocator.domain.ids import IdSeal
+from allocator.domain.interests import Site
 from allocator.domain.messages import OrderPlaced
-from allocator.domain.occurrences import TOLD_KINDS, Occurrence, Site
+from allocator.domain.occurrences import TOLD_KINDS, Occurrence
 from allocator.domain.positions import Position
 from allocator.domain.records import Record
 from allocator.http.events import EVENT_STREAM, LAST_EVENT_ID, encoded

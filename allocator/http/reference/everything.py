@@ -7,6 +7,7 @@ from allocator.http.reference.names import NAME_OPERATIONS
 from allocator.http.reference.orders import ORDER_OPERATIONS
 from allocator.http.reference.server import SERVER_OPERATIONS
 from allocator.http.reference.stocks import JOURNAL_OPERATIONS, STOCK_OPERATIONS
+from allocator.http.reference.webhooks import WEBHOOK_OPERATIONS
 
 OPERATIONS: Final = (
     *ORDER_OPERATIONS,
@@ -14,5 +15,6 @@ OPERATIONS: Final = (
     *NAME_OPERATIONS,
     *JOURNAL_OPERATIONS,
     *EVENT_OPERATIONS,
+    *WEBHOOK_OPERATIONS,
     *SERVER_OPERATIONS,
 )

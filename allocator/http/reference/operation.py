@@ -16,6 +16,7 @@ from allocator.http.context import KEY_MAX
 from allocator.http.paging import LIMIT_DEFAULT, LIMIT_MAX, PARAMETER_MAX
 from allocator.http.reference.examples import ORDER_ID, STOCK_ID
 from allocator.http.shapes import Code, Place, Sealed, Sku, Time
+from allocator.http.webhook_shapes import MessageId
 
 KEY: Final = "Idempotency-Key"
 
@@ -174,6 +175,15 @@ IN_PATH: Final = {
     "/stock-balances/{warehouse}": msgspec.structs.replace(_CODE, name="warehouse", shape=Place),
     "/stock-balances/{warehouse}/{product}": msgspec.structs.replace(
         _SKU, name="product", shape=Sku
+    ),
+    "/webhooks/{name}": Parameter(
+        name="name", shape=Code, meaning="name of the webhook", example="shop"
+    ),
+    "/webhooks/{name}/dead-letters/{id}": Parameter(
+        name="id",
+        shape=MessageId,
+        meaning="the `webhook-id` of the message",
+        example="1-7482-27136-2",
     ),
     "/problems/{type}": Parameter(
         name="type",

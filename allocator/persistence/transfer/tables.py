@@ -12,6 +12,7 @@ CARRIED: Final = (
     "products",
     "pools",
     "api_keys",
+    "webhooks",
     "floors",
     "cuts",
 )
@@ -22,7 +23,17 @@ DERIVED: Final = frozenset(
 )
 """Made again from the journal."""
 
-LOCAL: Final = frozenset({"migrations", "workers", "heartbeats", "shards", "imports"})
+LOCAL: Final = frozenset(
+    {
+        "migrations",
+        "workers",
+        "heartbeats",
+        "shards",
+        "imports",
+        "webhook_deliveries",
+        "webhook_dead_letters",
+    }
+)
 """Of one database, and of those who serve from it."""
 
 APART: Final = frozenset({"journal", "installation"})

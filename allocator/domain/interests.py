@@ -1,0 +1,44 @@
+"""Where something happens, and what of it somebody wants to be told."""
+
+import msgspec
+
+
+class Site(msgspec.Struct, frozen=True, gc=False):
+    """Where something happened: a product at a warehouse, or one of the two alone."""
+
+    warehouse: str | None
+    product: str | None
+
+    @classmethod
+    def of(cls, key: str) -> "Site | None":
+        """Read the key of an actor; None if what happens to it is not told."""
+        kind, _, name = key.partition(":")
+        match kind:
+            case "pool":
+                warehouse, _, product = name.partition("/")
+                return cls(warehouse, product)
+            case "warehouse":
+                return cls(name, None)
+            case "product":
+                return cls(None, name)
+            case _:
+                return None
+
+
+class Interest(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wants to be told; None means any.
+
+    A product alone includes its own changes, as of its name, and so does a warehouse.
+    """
+
+    warehouse: str | None = None
+    product: str | None = None
+    kinds: tuple[str, ...] | None = None
+
+    def covers(self, site: Site, kind: str) -> bool:
+        """Whether what happens there is to be told."""
+        return (
+            (self.product is None or self.product == site.product)
+            and (self.warehouse is None or self.warehouse == site.warehouse)
+            and (self.kinds is None or kind in self.kinds)
+        )

@@ -1,0 +1,1 @@
+"""Delivery of webhooks: one process of all tells those who are elsewhere what happens."""
