@@ -36,7 +36,12 @@ class Told(msgspec.Struct, frozen=True):
 
 async def journal(*arguments: str) -> Told:
     """Run `allocator journal` to its end."""
-    process = await _start(*arguments)
+    return await allocator("journal", *arguments)
+
+
+async def allocator(*arguments: str) -> Told:
+    """Run a command to its end."""
+    process = await start_allocator(*arguments)
     async with asyncio.timeout(HANG_S):
         said, errors = await process.communicate()
     assert process.returncode is not None
@@ -74,7 +79,7 @@ class Following:
 @asynccontextmanager
 async def following(*arguments: str) -> AsyncIterator[Following]:
     """Run `allocator journal tail --follow`, which dies with the test at the latest."""
-    process = await _start("tail", "--follow", *arguments)
+    process = await start_allocator("journal", "tail", "--follow", *arguments)
     try:
         yield Following(process)
     finally:
@@ -83,9 +88,10 @@ async def following(*arguments: str) -> AsyncIterator[Following]:
         await process.communicate()
 
 
-async def _start(*arguments: str) -> asyncio.subprocess.Process:
+async def start_allocator(*arguments: str) -> asyncio.subprocess.Process:
+    """Start a command, which the caller has to see to its end."""
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "allocator", "journal", *arguments),
+        *(sys.executable, "-m", "allocator", *arguments),
         cwd=CHECKOUT,
         env=_ENVIRONMENT,
         stdout=PIPE,
@@ -95,7 +101,7 @@ async def _start(*arguments: str) -> asyncio.subprocess.Process:
 
 async def interrupted(when: Callable[[], Awaitable[bool]], *arguments: str) -> Told:
     """Run `allocator journal`, type Ctrl-C as soon as a condition holds, and let it end."""
-    process = await _start(*arguments)
+    process = await start_allocator("journal", *arguments)
     try:
         await until(when)
         process.send_signal(signal.SIGINT)
