@@ -105,7 +105,9 @@ def crew_of(  # noqa: PLR0913 (what it is made of)
         figures: Returns what this process has counted, encoded.
         may_retire: Stops this process if nobody looks after it; returns whether it does.
     """
-    worker = Worker(outside.journal, clock=outside.clock, limits=limits)
+    worker = Worker(
+        outside.journal, clock=outside.clock, limits=limits, has_peers=address is not None
+    )
     if address is None:
         return Crew(worker=worker)
     forwards = ForwardStatistics()

@@ -72,13 +72,18 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 class Worker:
     """Serves the actors of the shards it owns.
 
+    Args:
+        has_peers: Whether somebody else sees to it that free shards are claimed.
+
     Attributes:
         shards: Of which it accepts messages; empty while another worker has them all.
         lives: How many incarnations it has had.
         tasks: What runs beside the requests; none of them ends before `stop` unless by a bug.
     """
 
-    def __init__(self, journal: Journal, *, clock: Clock, limits: Limits) -> None:
+    def __init__(
+        self, journal: Journal, *, clock: Clock, limits: Limits, has_peers: bool = False
+    ) -> None:
         self.shards: frozenset[int] = frozenset()
         self.repairs = 0
         self.hand_overs = HandOverStatistics()
@@ -90,6 +95,7 @@ class Worker:
         self._journal = journal
         self._clock = clock
         self._limits = limits
+        self._has_peers = has_peers
         # Not looked up again at every request: each time asks the kernel for the process id.
         self._new_reply: Callable[[], asyncio.Future[Answer]] = (
             asyncio.get_running_loop().create_future
@@ -355,7 +361,7 @@ class Worker:
             try:
                 if not await self._journal.beat():
                     doubt = JournalError("this incarnation has been fenced")
-                elif len(self.shards) < SHARDS and not self._stopping:
+                elif len(self.shards) < SHARDS and not (self._has_peers or self._stopping):
                     await self.claim()
             except JournalError as error:
                 doubt = error
