@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -173,19 +174,24 @@ class Stream:
         """Nothing is left to do."""
 
 
-def chunks_of(file: BinaryIO) -> Iterator[bytes]:
-    """Yield what a file says, compressed or not.
+def chunks_of(file: BinaryIO | FileIO) -> Iterator[bytes]:
+    """Yield what a file says, compressed or not, as it comes.
+
+    Args:
+        file: Unbuffered, or a pipe would have to fill a buffer first.
 
     Raises:
         UnreadableError: It is compressed, and damaged.
     """
-    start = file.read(len(_MAGIC))
-    if start != _MAGIC:
-        yield start
-        while chunk := file.read(_READ_BYTES):
+    start = b""
+    while len(start) < len(_MAGIC) and (chunk := file.read(_READ_BYTES)):
+        start += chunk
+    if start.startswith(_MAGIC):
+        for chunk, _ in _decompressed(file, start):
             yield chunk
         return
-    for chunk, _ in _decompressed(file, start):
+    yield start
+    while chunk := file.read(_READ_BYTES):
         yield chunk
 
 
@@ -212,7 +218,7 @@ def _compressed_blocks(file: BinaryIO) -> Iterator[tuple[Block, int]]:
         raise DamagedExportError(line=reached.lines + 1, why=str(error)) from error
 
 
-def _decompressed(file: BinaryIO, start: bytes) -> Iterator[tuple[bytes, int]]:
+def _decompressed(file: BinaryIO | FileIO, start: bytes) -> Iterator[tuple[bytes, int]]:
     """Yield what frames hold, each time with where the frame ends, or 0 if it goes on.
 
     Raises:

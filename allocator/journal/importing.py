@@ -6,7 +6,8 @@ import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, Final
+from io import FileIO
+from typing import Final
 
 import msgspec
 from rich.console import Console
@@ -21,6 +22,7 @@ from allocator.persistence.transfer.arrival import open_arrival
 from allocator.persistence.transfer.format import (
     FORMAT,
     Block,
+    DamagedBlockError,
     DamagedExportError,
     Header,
     Reached,
@@ -97,23 +99,19 @@ def run_import(file: str, source: Source, *, start_over: bool, as_json: bool) ->
 
 
 @contextmanager
-def _opened(file: str) -> Iterator[BinaryIO]:
-    if file == PIPE:
-        yield sys.stdin.buffer
-        return
+def _opened(file: str) -> Iterator[FileIO]:
     try:
-        opened = os.fdopen(os.open(file, os.O_RDONLY | os.O_CLOEXEC), "rb")
+        where = sys.stdin.fileno() if file == PIPE else file
+        opened = open(where, "rb", buffering=0, closefd=file != PIPE)  # noqa: SIM115
     except OSError as error:
         raise UsageError(f"cannot read {file}: {error.strerror}") from error
     with opened:
         yield opened
 
 
-async def _import(
-    url: str, opened: BinaryIO, *, file: str, start_over: bool, pace: Pace
-) -> Imported:
+async def _import(url: str, opened: FileIO, *, file: str, start_over: bool, pace: Pace) -> Imported:
     began_s = time.monotonic()
-    size = 0 if file == PIPE else os.fstat(opened.fileno()).st_size
+    size = os.fstat(opened.fileno()).st_size  # 0 for a pipe
     blocks = blocks_of(chunks_of(opened))
     first = next(blocks, None)
     if first is None:
@@ -123,12 +121,16 @@ async def _import(
         is_new = await arrival.begin(header, start_over=start_over)
         before = arrival.reached
         if is_new:
-            async for block in _after(before, first, blocks):
-                await arrival.take(
-                    block.content, first_line=block.first_line, reached=block.reached
-                )
-                events = block.reached.rows - before.rows
-                pace.show(events=events, done=opened.tell() if size else 0, total=size)
+            try:
+                async for block in _after(before, first, blocks):
+                    await arrival.take(
+                        block.content, first_line=block.first_line, reached=block.reached
+                    )
+                    events = block.reached.rows - before.rows
+                    pace.show(events=events, done=opened.tell() if size else 0, total=size)
+            except DamagedBlockError as error:
+                await arrival.examine(error)
+                raise
             await arrival.finish()
         reached = arrival.reached
     return Imported(

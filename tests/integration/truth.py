@@ -15,8 +15,11 @@ from tests.integration.serving import Server, order_of, until
 _ROWS = """
 SELECT pools.product, seq, kind, body, principal, idempotency_key
 FROM journal JOIN pools USING (actor_id)
+WHERE (era, xid) < ($1, $2::text::xid8)
 ORDER BY actor_id, seq
 """
+
+ERA_MAX = (1 << 31) - 1
 
 _LISTED_ORDERS = """
 SELECT seq, customer, quantity, status FROM orders JOIN pools USING (actor_id) WHERE product = $1
@@ -91,11 +94,11 @@ class Book:
             self.lots[lot] += sign * units
 
 
-async def books_of(database_url: str) -> dict[str, Book]:
-    """Add the whole journal up, by product."""
+async def books_of(database_url: str, *, era: int = ERA_MAX, xid: int = 0) -> dict[str, Book]:
+    """Add the journal up, by product: former eras, and of this one the transactions below `xid`."""
     books: dict[str, Book] = {}
     keys: Counter[tuple[str, str]] = Counter()
-    for row in await query(database_url, _ROWS):
+    for row in await query(database_url, _ROWS, era, str(xid)):
         book = books.setdefault(row["product"], Book())
         book.enter(row["seq"], row["kind"], msgspec.json.decode(row["body"], type=_Body))
         if row["idempotency_key"] is not None:

@@ -22,10 +22,12 @@ from allocator.domain.positions import START, Position
 from allocator.errors import JournalError, UsageError
 from allocator.persistence.api_keys import PostgresApiKeys
 from allocator.persistence.connections import FAILURES, Connection, connect, open_pool
+from allocator.persistence.floors import restore_floors
 from allocator.persistence.leadership import Role
 from allocator.persistence.migrate import migrate
 from allocator.persistence.statements import statement
 from allocator.persistence.transfer.format import (
+    DamagedBlockError,
     DamagedExportError,
     End,
     Header,
@@ -149,6 +151,15 @@ class Arrival:
             return  # `finish` notes it: until then, the end is still to come
         self._storing = asyncio.create_task(self._store(store, reached))
 
+    async def examine(self, damaged: DamagedBlockError) -> None:
+        """Find the line of a block that is wrong; return if none is by itself.
+
+        Raises:
+            DamagedExportError: This one is.
+        """
+        await self._settle()
+        await self._unpacked(damaged.content, first_line=damaged.line)
+
     async def finish(self) -> None:
         """Make the database an installation.
 
@@ -171,6 +182,7 @@ class Arrival:
             async with self._connection.transaction():
                 for definition in self._indexes:
                     await self._connection.execute(definition)
+                await restore_floors(self._connection)
                 await self._connection.execute(_NUMBERS, end.actor_numbers)
                 secret = bytes.fromhex(header.id_secret)
                 await self._connection.execute(statement("found_installation"), secret, header.era)

@@ -24,6 +24,7 @@ from allocator.errors import JournalError, UsageError
 from allocator.persistence.connections import FAILURES, Connection, connect, open_pool
 from allocator.persistence.cuts import Cut, settled
 from allocator.persistence.installation import find_installation
+from allocator.persistence.leadership import Role
 from allocator.persistence.migrate import refuse_other_schema
 from allocator.persistence.reader import JournalReader
 from allocator.persistence.statements import statement
@@ -194,6 +195,7 @@ async def open_departure(url: str, *, cut: Cut | None = None) -> AsyncIterator[D
             installation = await find_installation(connection)
             await refuse_other_schema(connection)
             await connection.execute(_PLANNING)
+            await _keep_whole(connection)
             present = await settled(connection)
             cut = cut or present
             if (cut.era, cut.xid) > (present.era, present.xid):
@@ -216,6 +218,15 @@ async def open_departure(url: str, *, cut: Cut | None = None) -> AsyncIterator[D
         yield Departure(url, connection, header=header, cut=cut, rows_about=rows_about)
     finally:
         connection.terminate()
+
+
+async def _keep_whole(connection: Connection) -> None:
+    """Let nobody prune what is being read, for as long as the connection lasts."""
+    if not await connection.fetchval("SELECT pg_try_advisory_lock_shared($1)", Role.PRUNING):
+        raise UsageError(
+            "`allocator journal prune` is at work on this database, or its read models are being "
+            "rebuilt: try again when that has ended"
+        )
 
 
 async def _refuse_pruned(connection: Connection, cut: Cut) -> None:

@@ -40,6 +40,16 @@ class DamagedExportError(AllocatorError):
         self.why = why
 
 
+class DamagedBlockError(DamagedExportError):
+    """A block is not as it was written; `content` may tell where."""
+
+    def __init__(self, *, first: int, last: int, content: bytes) -> None:
+        super().__init__(
+            line=first, why=f"or one up to line {last} is not as it was written: the digest differs"
+        )
+        self.content = content
+
+
 class UnreadableError(AllocatorError):
     """Bytes that were compressed cannot be made out."""
 
@@ -236,10 +246,7 @@ def _opened(content: bytes, closing: bytes, *, after: Reached) -> Block:
             line=last, why=f"closes block {reached.block}, and block {after.block + 1} was due"
         )
     if reached.digest != _digest(after.digest, content):
-        raise DamagedExportError(
-            line=first,
-            why=f"or one up to line {last} is not as it was written: their digest differs",
-        )
+        raise DamagedBlockError(first=first, last=last, content=content)
     if reached.lines != last:
         raise DamagedExportError(line=last, why=f"says that it is line {reached.lines}")
     size = len(content) + len(closing)

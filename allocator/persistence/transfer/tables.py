@@ -15,12 +15,15 @@ CARRIED: Final = (
     "webhooks",
     "floors",
     "cuts",
+    "orders",
+    "stocks",
 )
 """In an order in which each finds the rows that it refers to."""
 
-DERIVED: Final = frozenset(
-    {"snapshots", "projections", "quarantined_projections", "orders", "stocks", "balances"}
-)
+PARTLY: Final = frozenset({"orders", "stocks"})
+"""Of these only what nothing can make again: rows of which the journal has been pruned."""
+
+DERIVED: Final = frozenset({"snapshots", "projections", "quarantined_projections", "balances"})
 """Made again from the journal."""
 
 LOCAL: Final = frozenset(
