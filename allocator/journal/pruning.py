@@ -19,6 +19,7 @@ from allocator.journal.times import parse_duration, parse_time, text_of
 from allocator.persistence.connections import Connection, Pool, borrowed, connect, open_pool
 from allocator.persistence.installation import find_installation
 from allocator.persistence.leadership import Role, try_lead
+from allocator.persistence.migrate import refuse_other_schema
 from allocator.persistence.proving import Floor, Prover, Terms, UnsoundError
 from allocator.persistence.pruning import Pruning
 from allocator.persistence.statements import statement
@@ -55,6 +56,7 @@ class Report(msgspec.Struct, kw_only=True):
 
     Attributes:
         before: Rows from before this time were wanted.
+        slowest: Of the readers of the journal; nothing is pruned that it has not seen.
         rows, pools: That were pruned, or would be.
         without_snapshots: Pools with such rows that were left: they have fewer than two snapshots.
         held_back: Likewise: their snapshots, or the read models, have not come so far.
@@ -62,6 +64,7 @@ class Report(msgspec.Struct, kw_only=True):
     """
 
     before: str
+    slowest: str
     dry_run: bool
     archive: str | None
     rows: int = 0
@@ -103,6 +106,7 @@ async def prune(url: str, flags: PruneFlags, *, console: Console) -> Report:
     async with _alone(url, flags) as (session, pool, terms):
         report = Report(
             before=text_of(terms.before_ms),
+            slowest=terms.slowest,
             dry_run=flags.dry_run,
             archive=None if flags.archive is None else str(flags.archive),
         )
@@ -126,6 +130,7 @@ async def _alone(url: str, flags: PruneFlags) -> AsyncIterator[tuple[Connection,
     session = await connect(url, application_name="allocator prune")
     try:
         await find_installation(session)
+        await refuse_other_schema(session)
         if not await try_lead(session, Role.PRUNING):
             raise UsageError(
                 "another `allocator journal prune` is at work on this database, or something that "
@@ -137,7 +142,12 @@ async def _alone(url: str, flags: PruneFlags) -> AsyncIterator[tuple[Connection,
                 slowest = await connection.fetchrow(statement("prune_position"))
             assert slowest is not None
             before_ms = _before(flags, now_ms=slowest["now"])
-            terms = Terms(before_ms=before_ms, era=slowest["era"], xid=slowest["xid"])
+            terms = Terms(
+                before_ms=before_ms,
+                era=slowest["era"],
+                xid=slowest["xid"],
+                slowest=slowest["reader"],
+            )
             yield session, pool, terms
         finally:
             pool.terminate()
@@ -258,8 +268,8 @@ def _sentences(report: Report) -> list[str]:
         )
     if report.held_back:
         told.append(
-            f"{report.held_back:,} pools with such rows wait: their second-newest snapshot, or the "
-            "slowest reader of the journal, has not come so far"
+            f"{report.held_back:,} pools with such rows wait: their second-newest snapshot, or "
+            f"{report.slowest}, has not come so far"
         )
     return told
 

@@ -18,6 +18,7 @@ from allocator.journal.sources import database
 from allocator.persistence.connections import Pool, borrowed, open_pool
 from allocator.persistence.folding import fold
 from allocator.persistence.installation import find_installation
+from allocator.persistence.migrate import refuse_other_schema
 from allocator.persistence.reader import JournalReader
 from allocator.persistence.statements import statement
 
@@ -111,6 +112,7 @@ async def _snapshot(url: str, names: Sequence[str], *, told: _Told, console: Con
     try:
         async with borrowed(pool) as connection:
             await find_installation(connection)
+            await refuse_other_schema(connection)
             total = len(names) or await connection.fetchval("SELECT count(*) FROM pools")
         reader = JournalReader(pool)
         wanted = _named(pool, names) if names else _all(pool)

@@ -32,10 +32,19 @@ async def try_lead(connection: Connection, role: Role) -> bool:
     Raises:
         JournalError: The database does not answer.
     """
-    try:
-        return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", role))
-    except FAILURES as error:
-        raise JournalError(f"{role.name.lower()}: {type(error).__name__}: {error}") from error
+    return await _locked(connection, "pg_try_advisory_lock", role)
+
+
+async def forbid(connection: Connection, role: Role) -> None:
+    """Return when nobody plays a role; nobody does until `connection` ends.
+
+    Raises:
+        JournalError: The database does not answer.
+    """
+    while True:
+        if await _locked(connection, "pg_try_advisory_lock_shared", role):
+            return
+        await asyncio.sleep(_TRY_EVERY_S)
 
 
 async def lead(connection: Connection, role: Role) -> None:
@@ -48,3 +57,10 @@ async def lead(connection: Connection, role: Role) -> None:
         if await try_lead(connection, role):
             return
         await asyncio.sleep(_TRY_EVERY_S)
+
+
+async def _locked(connection: Connection, function: str, role: Role) -> bool:
+    try:
+        return bool(await connection.fetchval(f"SELECT {function}($1)", role))
+    except FAILURES as error:
+        raise JournalError(f"{role.name.lower()}: {type(error).__name__}: {error}") from error

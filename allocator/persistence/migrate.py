@@ -9,7 +9,7 @@ from importlib.resources import files
 from typing import Final
 
 from allocator.errors import UsageError
-from allocator.persistence.connections import Connection
+from allocator.persistence.connections import Connection, Executor
 
 SERVER_VERSION_MIN: Final = 140_000
 _MIGRATION_LOCK: Final = 0x6D696772
@@ -50,7 +50,7 @@ async def migrate(connection: Connection) -> list[str]:
     return missing
 
 
-async def refuse_other_schema(connection: Connection) -> None:
+async def refuse_other_schema(connection: Executor) -> None:
     """Insist that the schema is the one of this release, changing nothing.
 
     Raises:

@@ -43,11 +43,18 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         before_ms: Milliseconds of Unix time.
         era, xid: Up to where the slowest consumer has come.
+        slowest: Which that is, for people.
     """
 
     before_ms: int
     era: int
     xid: str
+    slowest: str
+
+    @property
+    def parameters(self) -> tuple[int, int, str]:
+        """The same for a statement."""
+        return self.before_ms, self.era, self.xid
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,7 +110,7 @@ class Prover:
 
     def __init__(self, pool: Pool, terms: Terms) -> None:
         self._pool = pool
-        self._terms = msgspec.structs.astuple(terms)
+        self._terms = terms.parameters
 
     async def prove(self, candidate: Candidate, write: Write) -> Floor:
         """Prove what may take the place of a pool's oldest rows, and have these archived.

@@ -108,7 +108,7 @@ class Pruning:
     async def _candidate(self, row: asyncpg.Record) -> Candidate:
         floor, snapshots = row["floor"], tuple(row["snapshots"])
         high = max(floor, min(row["version"], *snapshots))
-        terms = msgspec.structs.astuple(self._terms)
+        terms = self._terms.parameters
         found = await self._fetch("prune_up_to", row["actor_id"], floor, high, *terms)
         return Candidate(
             actor_id=row["actor_id"],

@@ -18,6 +18,7 @@ from allocator.domain.snapshots import SCHEMA_VERSION, load_pool
 from allocator.errors import JournalError
 from allocator.persistence.connections import FAILURES, Connection, connect
 from allocator.persistence.installation import find_installation
+from allocator.persistence.leadership import Role, forbid
 from allocator.persistence.migrate import refuse_other_schema
 from allocator.persistence.statements import statement
 
@@ -179,6 +180,7 @@ async def open_windows(url: str) -> AsyncIterator[Windows]:
             await connection.execute("SET plan_cache_mode = force_custom_plan")
         except FAILURES as error:
             raise JournalError(f"PostgreSQL: {type(error).__name__}: {error}") from error
+        await forbid(connection, Role.PRUNING)  # a history must not change between two windows
         yield Windows(connection)
     finally:
         connection.terminate()

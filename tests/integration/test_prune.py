@@ -190,6 +190,40 @@ async def test_what_the_read_models_have_not_seen_is_not_pruned(
     assert (report.rows, report.held_back) == (0, 1)
 
 
+async def test_what_a_webhook_was_not_told_yet_is_not_pruned(
+    old: Story, old_url: str, tmp_path: Path
+) -> None:
+    half = old.version // 2
+    position = "SELECT era || '.' || xid FROM journal WHERE actor_id = $1 AND seq = $2"
+    [[reached]] = await stored(old_url, position, old.actor_id, half)
+    webhook = """
+        INSERT INTO webhooks (name, url, secret, actor_id, version, digest, created_at)
+        SELECT 'slow', 'http://127.0.0.1', '', id, 1, '', now() FROM actors LIMIT 1
+    """
+    await stored(old_url, webhook)
+    delivery = "INSERT INTO webhook_deliveries (name, life, position) VALUES ('slow', 1, $1)"
+    await stored(old_url, delivery, f"{reached}.{old.actor_id}.{half}")
+    report = await pruned(old_url, tmp_path / "rows")
+
+    assert report.slowest == "webhook slow"
+    assert await floor_of(old_url, old.actor_id) == half - 1
+
+
+async def test_every_position_that_is_stored_is_heeded(old_url: str) -> None:
+    columns = """
+        SELECT table_name FROM information_schema.columns
+        WHERE table_schema = 'public' AND column_name IN ('xid', 'position')
+    """
+    tables = {name for (name,) in await stored(old_url, columns)}
+
+    assert tables == {
+        *("journal", "cuts"),  # where rows and moments stand, not somebody who reads
+        "quarantined_projections",  # whose balance, which does not move, is heeded
+        "webhook_dead_letters",  # which hold what they are about
+        *("projections", "webhook_deliveries"),  # in prune_position.sql
+    }
+
+
 DAMAGE = {
     "edited row": (
         """UPDATE journal SET body = (body::text::jsonb || '{"quantity": 501}')::json

@@ -11,6 +11,8 @@ from allocator.journal.command import Source
 from allocator.journal.pruning import PruneFlags, run_prune
 from allocator.journal.snapshotting import run_snapshot
 from allocator.persistence.leadership import Role
+from allocator.persistence.transfer.departure import open_departure
+from allocator.persistence.windows import open_windows
 from tests.integration.journal_command import allocator
 from tests.integration.long_ago import (
     Story,
@@ -84,6 +86,18 @@ async def test_two_do_not_prune_at_once(old: Story, old_url: str, tmp_path: Path
 
     assert told.code == 2
     assert told.errors.startswith("allocator: another `allocator journal prune` is at work")
+    assert await floor_of(old_url, old.actor_id) == 0
+
+
+async def test_nobody_prunes_while_the_whole_history_is_read(
+    old: Story, old_url: str, tmp_path: Path
+) -> None:
+    async with open_windows(old_url):
+        told = await allocator("journal", *prune_command(old_url, tmp_path / "rows"))
+    async with open_departure(old_url):
+        again = await allocator("journal", *prune_command(old_url, tmp_path / "rows"))
+
+    assert (told.code, again.code) == (2, 2)
     assert await floor_of(old_url, old.actor_id) == 0
 
 

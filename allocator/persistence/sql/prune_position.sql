@@ -1,3 +1,13 @@
--- Say how far the slowest of this installation's own consumers of the tail has come: what it has
--- not seen must not be pruned.
-SELECT era, xid::text AS xid, now() AS now FROM projections ORDER BY projections.era, projections.xid LIMIT 1
+-- Say which of this installation's own readers of the journal is slowest, and up to which
+-- transaction it has seen everything: what it has not seen must not be pruned. A webhook's position
+-- is a row, whose transaction may have others behind it.
+WITH readers AS (
+    SELECT 'the projection of the ' || name AS reader, era, xid::text::numeric AS xid
+    FROM projections
+    UNION ALL
+    SELECT 'webhook ' || name, split_part(position, '.', 1)::int,
+           greatest(split_part(position, '.', 2)::numeric - 1, 0)
+    FROM webhook_deliveries JOIN webhooks USING (name)
+    WHERE url IS NOT NULL
+)
+SELECT reader, era, xid::text AS xid, now() AS now FROM readers ORDER BY era, readers.xid LIMIT 1
