@@ -5,6 +5,7 @@ meaning change gets a new version, and the step from the old one (`upcast`) stay
 journals do.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -80,3 +81,15 @@ def decode_event(*, kind: str, version: int, body: str | bytes) -> Event:
     if decode is None:
         raise UnknownEventError(kind=kind, version=version)
     return decode(body)
+
+
+def decoder_of(*, kind: str, version: int) -> Callable[[str | bytes], Event]:
+    """Return what reads bodies of a kind and version, for whoever reads many.
+
+    Raises:
+        UnknownEventError: Written by a newer release.
+    """
+    decode = _decoders.get((kind, version))
+    if decode is None:
+        raise UnknownEventError(kind=kind, version=version)
+    return decode

@@ -22,18 +22,14 @@ def unlawful(pool: Pool, event: Event) -> str:
 
     What this lets pass, `evolve` can apply.
     """
-    match event:
-        case OrderPlaced(quantity=quantity, picks=picks):
-            return _unlawful_picks(pool, picks, quantity)
-        case OrderDispatched() | OrderCancelled():
-            return _unlawful_end(pool, event)
-        case StockReceived(quantity=quantity):
-            return "" if quantity > 0 else f"{quantity} units are no stock"
-        case LotExpired(lot=seq, quantity=quantity):
-            lot = pool.lots.get(seq)
-            if lot is not None and 0 < quantity <= lot.available:
-                return ""
-            return f"{quantity} units expire of lot {seq}, which has {_unsold(pool, seq)}"
+    if type(event) is OrderPlaced:
+        return _unlawful_picks(pool, event.picks, event.quantity)
+    if type(event) is OrderDispatched or type(event) is OrderCancelled:
+        return _unlawful_end(pool, event)
+    if type(event) is StockReceived:
+        return "" if event.quantity > 0 else f"{event.quantity} units are no stock"
+    assert type(event) is LotExpired, "there is no other"
+    return _unlawful_expiry(pool, event)
 
 
 def _unlawful_picks(pool: Pool, picks: Picks, quantity: int) -> str:
@@ -51,14 +47,24 @@ def _unlawful_picks(pool: Pool, picks: Picks, quantity: int) -> str:
 
 
 def _unlawful_end(pool: Pool, event: OrderDispatched | OrderCancelled) -> str:
-    picks = pool.orders.get(event.order)
-    if picks is None:
-        return f"order {event.order} ends, which is not open"
-    if picks != event.picks:
-        return f"order {event.order} ends with the picks {event.picks}, and it holds {picks}"
-    if event.quantity != units_of(picks):
-        return f"order {event.order} ends with {event.quantity} units of {units_of(picks)}"
+    order, picks = event.order, event.picks
+    held = pool.orders.get(order)
+    if held is None:
+        return f"order {order} ends, which is not open"
+    if held != picks:
+        return f"order {order} ends with the picks {picks}, and it holds {held}"
+    units = picks[0][1] if len(picks) == 1 else units_of(picks)
+    if event.quantity != units:
+        return f"order {order} ends with {event.quantity} units of {units}"
     return ""
+
+
+def _unlawful_expiry(pool: Pool, event: LotExpired) -> str:
+    lot = pool.lots.get(event.lot)
+    if lot is not None and 0 < event.quantity <= lot.available:
+        return ""
+    unsold = _unsold(pool, event.lot)
+    return f"{event.quantity} units expire of lot {event.lot}, which has {unsold}"
 
 
 def _unsold(pool: Pool, seq: int) -> int:

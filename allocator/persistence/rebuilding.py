@@ -24,6 +24,7 @@ from allocator.domain.snapshots import load_pool
 from allocator.persistence.connections import Borrowed, Pool, borrowed, open_pool
 from allocator.persistence.derived_rows import DerivedRows, columns_of_lots, columns_of_open
 from allocator.persistence.folding import fold
+from allocator.persistence.leadership import Role
 from allocator.persistence.reader import JournalReader, record_of
 from allocator.persistence.statements import statement
 
@@ -69,7 +70,15 @@ class Rebuilding:
             await connection.execute(statement("repair_wake_up"), actor_id, wake_at(state))
 
     async def read_models(self, actor_id: int) -> None:
-        """Rebuild the orders, the stocks and the balance of a pool."""
+        """Rebuild the orders, the stocks and the balance of a pool, while nobody prunes."""
+        async with borrowed(self._pool) as connection:
+            await connection.execute("SELECT pg_advisory_lock_shared($1)", Role.PRUNING)
+            try:
+                await self._rebuild(actor_id)
+            finally:
+                await connection.execute("SELECT pg_advisory_unlock_shared($1)", Role.PRUNING)
+
+    async def _rebuild(self, actor_id: int) -> None:
         position = await self._begin(actor_id)
         state = await self._clear(actor_id)
         while True:
@@ -131,7 +140,7 @@ async def open_rebuilding(url: str) -> AsyncIterator[Rebuilding]:
     Raises:
         JournalError: The database does not answer.
     """
-    pool = await open_pool(url, size=2, timeout_s=_TIMEOUT_S)
+    pool = await open_pool(url, size=3, timeout_s=_TIMEOUT_S)
     try:
         yield Rebuilding(pool)
     finally:

@@ -47,7 +47,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True):
             their actor's floor.
         actors: What is known of actors, by id.
         things: Rows of ordinary tables whose changes are journaled, by actor.
-        floors: By actor, of those that begin in this window and have one.
+        floors: By actor, of those that have one in this window: they begin there, even if they
+            began in another window and were pruned meanwhile.
         below: By such an actor, orders at or below its floor that were open there, or may have
             been.
         live: Stocks with something on hand of actors that begin in this window, and do not end
@@ -136,7 +137,9 @@ class Windows:
         kept = {table: _up_to(end, rows) for table, rows in tables.items()}
         between = (after[0] + 1 if after[1] == EVERYBODY else after[0], end[0])
         actors = {row["id"]: row for row in await self._fetch("verify_actors", *between)}
-        floored = [id_ for id_, row in actors.items() if row["floor"] and id_ > after[0]]
+        floored = [
+            id_ for id_, row in actors.items() if row["floor"] and (id_, row["floor"]) > after
+        ]
         floors = {id_: (await self._fetch("verify_floor", id_))[0] for id_ in floored}
         goes_on = {end[0]} if end[1] != EVERYBODY and end[0] > after[0] else set()
         return Window(

@@ -120,6 +120,18 @@ TABLES = {
         "UPDATE api_keys SET role = 'operator'",
         [Said("contents", "api_key:till", "api_keys", 2)],
     ),
+    "a webhook goes elsewhere": Damage(
+        "UPDATE webhooks SET url = 'https://mallory.example/' WHERE name = 'kept'",
+        [Said("contents", "webhook:kept", "webhooks", 2)],
+    ),
+    "a webhook that was deleted is there again": Damage(
+        "UPDATE webhooks SET url = 'https://a.example/', secret = '\\x00' WHERE name = 'gone'",
+        [Said("contents", "webhook:gone", "webhooks", 2)],
+    ),
+    "a webhook is told of all kinds": Damage(
+        "UPDATE webhooks SET kinds = NULL WHERE name = 'renewed'",
+        [Said("contents", "webhook:renewed", "webhooks", 3)],
+    ),
     "an actor's key is another": Damage(
         "UPDATE actors SET key = 'pool:main/cocoa' WHERE id = {TEA}",
         [],

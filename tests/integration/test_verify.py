@@ -37,7 +37,9 @@ async def url(filled: str) -> AsyncIterator[str]:
         await connection.execute("SET LOCAL session_replication_role = replica")
         for table in await tables(connection):
             await connection.execute(f"DELETE FROM public.{table}")
-            await connection.execute(f"INSERT INTO public.{table} TABLE kept.{table}")
+            await connection.execute(
+                f"INSERT INTO public.{table} OVERRIDING SYSTEM VALUE TABLE kept.{table}"
+            )
         await connection.execute("SELECT setval('actor_numbers', 1000)")
 
 

@@ -5,6 +5,8 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
+from allocator.domain.interests import Interest
+from allocator.domain.webhooks import Webhook
 from allocator.journal.verify.command import look_around
 from allocator.journal.verify.faults import Fault
 from allocator.journal.verify.server import Server
@@ -13,6 +15,7 @@ from allocator.persistence.api_keys import PostgresApiKeys
 from allocator.persistence.connections import Pool, open_pool
 from allocator.persistence.folding import fold
 from allocator.persistence.reader import JournalReader
+from allocator.persistence.webhooks import PostgresWebhooks
 from tests.integration.shop import Shop, database, opened
 
 HOUR_MS = 3_600_000
@@ -43,8 +46,22 @@ async def fill(database_url: str) -> Shop:
         keys = PostgresApiKeys(pool, era=1, clock=lambda: LONG_AGO_MS)
         await keys.create("till", role="client", secret_digest=bytes(32), principal="")
         await keys.revoke("till", principal="ada")
+        hooks = PostgresWebhooks(pool, era=1, clock=lambda: LONG_AGO_MS, anywhere=True)
+        for name in ("kept", "gone", "renewed"):
+            await hooks.put(hook(name), principal="ada")
+        await hooks.rotate("kept", principal="ada")
+        for name in ("gone", "renewed"):
+            await hooks.delete(name, principal="ada")
+        later = PostgresWebhooks(pool, era=1, clock=lambda: LONG_AGO_MS + 1, anywhere=True)
+        await later.put(hook("renewed", kinds=("order_placed",)), principal="")
         await fold(JournalReader(pool), await actor_of(database_url, "main/tea"))
     return shop
+
+
+def hook(name: str, *, kinds: tuple[str, ...] | None = None) -> Webhook:
+    """A webhook that nobody ever delivers to."""
+    interest = Interest(warehouse="main", product=None, kinds=kinds)
+    return Webhook(name=name, url="https://hooks.example/", interest=interest)
 
 
 async def trade(shop: Shop) -> None:

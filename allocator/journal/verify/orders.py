@@ -44,10 +44,14 @@ class OrdersAudit:
             if row is None:
                 self._is_lost(order, f"order {order}, open at the floor {floor}, is not there")
                 self._claims[order] = None
-            else:
-                new = (units_of(picks), row["status"] == "new" and picks)
-                self._compare(order, new, (row["quantity"], row["status"] == "new" and _picks(row)))
-                self._claim(order, row)
+                continue
+            status, closed_at_ms, found = row["status"], row["closed_at"], _picks(row["picks"])
+            if status != "new":
+                self._claims[order] = hash((status, closed_at_ms, found))
+            if row["quantity"] != units_of(picks) or (
+                status == "new" and (found != picks or closed_at_ms is not None)
+            ):
+                self._differs(order, (units_of(picks), picks), (row["quantity"], row["picks"]))
         for order, row in stored.items():
             if row["status"] == "new":
                 self._is_lost(
@@ -60,19 +64,11 @@ class OrdersAudit:
         self._version = version
         for seq, at_ms, event in reads:
             if type(event) is OrderPlaced:
-                row = stored.pop(seq, None)
-                if row is not None and seq <= version:
-                    self._placed(row, at_ms, event)
-                elif row is not None:
-                    self._is_wrong(seq, f"order {seq} is there before row {seq} was applied")
-                    self._claims[seq] = None
-                elif seq <= version:
-                    self._is_wrong(seq, f"order {seq} is not there")
-                    self._claims[seq] = None
+                self._placed(stored.pop(seq, None), seq, at_ms, event)
             elif type(event) is OrderDispatched:
-                self._ended(event.order, ("dispatched", at_ms, event.picks), by=seq)
+                self._ended(event.order, ("dispatched", at_ms, event.picks), seq)
             elif type(event) is OrderCancelled:
-                self._ended(event.order, ("cancelled", at_ms, event.picks), by=seq)
+                self._ended(event.order, ("cancelled", at_ms, event.picks), seq)
         last = reads[-1][0] if reads else self._after
         for order in stored:
             if order <= last or not self._subject.is_damaged:
@@ -85,50 +81,48 @@ class OrdersAudit:
             if claim is not None:
                 self._is_wrong(order, f"order {order} is closed, and nothing closed it")
 
-    def _placed(self, row: Row, at_ms: int, event: OrderPlaced) -> None:
-        order, is_new = row["seq"], row["status"] == "new"
-        self._compare(
-            order,
-            (event.quantity, at_ms, event.customer, event.picks if is_new else _NO_PICKS),
-            (
-                row["quantity"],
-                row["created_at"],
-                row["customer"],
-                _picks(row) if is_new else _NO_PICKS,
-            ),
-        )
-        self._claim(order, row)
+    def _placed(self, row: Row | None, seq: int, at_ms: int, event: OrderPlaced) -> None:
+        if row is None:
+            if seq <= self._version:
+                self._is_wrong(seq, f"order {seq} is not there")
+                self._claims[seq] = None
+            return
+        _, _, quantity, created_at_ms, closed_at_ms, status, customer, stored = row
+        picks = _picks(stored)
+        if status != "new":
+            self._claims[seq] = hash((status, closed_at_ms, picks))
+        if seq > self._version:
+            self._is_wrong(seq, f"order {seq} is there before row {seq} was applied")
+            self._claims[seq] = None
+        elif (
+            quantity != event.quantity
+            or created_at_ms != at_ms
+            or customer != event.customer
+            or (status == "new" and (picks != event.picks or closed_at_ms is not None))
+        ):
+            expected = (event.quantity, at_ms, event.customer, event.picks)
+            self._differs(seq, expected, (quantity, created_at_ms, customer, stored))
 
-    def _claim(self, order: int, row: Row) -> None:
-        if row["status"] != "new":
-            self._claims[order] = hash((row["status"], row["closed_at"], _picks(row)))
-        elif row["closed_at"] is not None:
-            self._is_wrong(order, f"order {order} is new, with a time at which it was closed")
-
-    def _ended(self, order: int, end: tuple[str, int, Picks], *, by: int) -> None:
-        seen = by <= self._version_of(order)
+    def _ended(self, order: int, end: tuple[str, int, Picks], by: int) -> None:
+        """Compare an end with what the order's row said of it."""
+        is_seen = by <= (self._version if order > self._after else self._version_of(order))
         if order not in self._claims:
-            if seen:
+            if is_seen:
                 self._is_wrong(order, f"order {order} is new, and row {by} closed it", expected=end)
             return
         claim = self._claims.pop(order)
-        if claim is None:
-            return
-        if claim != hash(end):
+        if claim is not None and claim != hash(end):
             message = f"order {order} is closed in another way than by row {by}"
             self._is_wrong(order, message, expected=end)
-        elif not seen:
+        elif claim is not None and not is_seen:
             self._is_wrong(order, f"order {order} is closed already, before row {by} was applied")
 
-    def _compare(self, order: int, expected: tuple[object, ...], found: tuple[object, ...]) -> None:
-        if expected != found:
-            message = f"order {order} is not as it was placed"
-            self._is_wrong(order, message, expected=expected, found=found)
+    def _differs(self, order: int, expected: object, found: object) -> None:
+        message = f"order {order} is not as it was placed"
+        self._is_wrong(order, message, expected=expected, found=found)
 
     def _version_of(self, order: int) -> int:
-        """Return the version that the row of an order was read at."""
-        if order > self._after:
-            return self._version
+        """Return the version that the row of an order of an earlier stretch was read at."""
         return self._versions[bisect_left(self._lasts, order)]
 
     def _go_to(self, last: int, version: int) -> None:
@@ -149,9 +143,9 @@ class OrdersAudit:
         self._subject.is_wrong("kept_row", message, table="orders", seq=order)
 
 
-def _picks(row: Row) -> Picks:
+def _picks(stored: str) -> Picks:
     """Return the picks of a row; none if they are not such."""
     try:
-        return _decode_picks(row["picks"])
+        return _decode_picks(stored)
     except msgspec.DecodeError:
         return _NO_PICKS

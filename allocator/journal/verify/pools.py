@@ -1,17 +1,18 @@
 """One pool: its rows, folded one by one, and everything that was derived from them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
-from allocator.domain.codec import UnknownEventError, decode_event
+from allocator.domain.codec import UnknownEventError, decoder_of
 from allocator.domain.laws import unbalanced, unlawful
+from allocator.domain.messages import Event
 from allocator.domain.pool import Balance, Pool
 from allocator.domain.rules import evolve, wake_at
 from allocator.domain.snapshots import SCHEMA_VERSION, dump_pool, load_pool
 from allocator.journal.verify.faults import Subject
 from allocator.journal.verify.orders import OrdersAudit
-from allocator.journal.verify.rows import ChainOfRows, Read
+from allocator.journal.verify.rows import ChainOfRows, Read, Sound
 from allocator.journal.verify.segments import Segment
 from allocator.journal.verify.stocks import Target, compare_numbers, compare_received
 from allocator.persistence.reader import digest_of
@@ -117,26 +118,35 @@ class PoolAudit:
             self._target = None
         self._orders.begin(floor=seq, version=version, open_orders=dict(pool.orders), rows=below)
 
-    def _read(self, rows: Rows) -> list[Read]:
+    def _read(self, rows: Sequence[Sound]) -> list[Read]:
         """Return the events of sound rows, up to the first that cannot be read."""
         reads: list[Read] = []
+        decoders: dict[tuple[str, int], Callable[[str], Event]] = {}
         last_at_ms = self._pool.last_at_ms
-        for row in rows:
-            seq, at_ms, kind = row["seq"], row["at"], row["kind"]
+        for seq, at_ms, kind, version, body in rows:
             try:
-                event = decode_event(kind=kind, version=row["version"], body=row["body"])
+                decode = decoders.get((kind, version))
+                if decode is None:
+                    decode = decoders[kind, version] = decoder_of(kind=kind, version=version)
+                event = decode(body)
             except (UnknownEventError, msgspec.DecodeError) as error:
                 self.subject.is_wrong("unreadable_row", f"row {seq}, {kind}: {error}", seq=seq)
                 return reads
             if at_ms < last_at_ms:
-                message = f"row {seq} is of an earlier time than row {seq - 1}"
-                self.subject.is_wrong(
-                    "time_goes_back", message, seq=seq, expected=last_at_ms, found=at_ms
-                )
+                self._goes_back(seq, at_ms, last_at_ms)
                 return reads
             last_at_ms = at_ms
             reads.append((seq, at_ms, event))
         return reads
+
+    def _goes_back(self, seq: int, at_ms: int, last_at_ms: int) -> None:
+        self.subject.is_wrong(
+            "time_goes_back",
+            f"row {seq} is of an earlier time than row {seq - 1}",
+            seq=seq,
+            expected=last_at_ms,
+            found=at_ms,
+        )
 
     async def _fold(self, reads: Sequence[Read], snapshots: dict[int, Row]) -> Sequence[Read]:
         """Apply events, comparing on the way; return those before the first unlawful one."""

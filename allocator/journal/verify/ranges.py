@@ -88,8 +88,9 @@ class RangeAudit:
     def _audit_of(self, segment: Segment) -> Audit:
         """Return the audit that is under way for an actor, or a new one."""
         audit, self._under_way = self._under_way, None
-        if audit is not None and audit.subject.actor_id == segment.actor_id:
-            return audit
+        goes_on = audit is not None and audit.subject.actor_id == segment.actor_id
+        if audit is not None and goes_on and segment.floor is None:
+            return audit  # with a floor it was pruned while we read: what is left begins there
         actor = segment.actor
         key = f"actor {segment.actor_id}" if actor is None else actor["key"]
         subject = Subject(segment.actor_id, key, self.faults)

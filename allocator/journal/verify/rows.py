@@ -7,8 +7,11 @@ from allocator.domain.records import GENESIS, chain
 from allocator.journal.verify.faults import Subject
 from allocator.persistence.windows import Rows
 
+Sound: TypeAlias = tuple[int, int, str, int, str]
+"""A row that is as it was written: (seq, milliseconds of Unix time, kind, version, body)."""
+
 Read: TypeAlias = tuple[int, int, Event]
-"""A row that could be read: (seq, milliseconds of Unix time, event)."""
+"""One that could be read: (seq, milliseconds of Unix time, event)."""
 
 
 class ChainOfRows:
@@ -31,12 +34,12 @@ class ChainOfRows:
         self.seq = seq
         self.digest = digest
 
-    def sound(self, rows: Rows) -> Rows:
+    def sound(self, rows: Rows) -> list[Sound]:
         """Return those of the next rows that stand before the first wrong one of all.
 
         Those behind it are checked as well: each against the row before it as it stands.
         """
-        count = 0
+        sound: list[Sound] = []
         for row in rows:
             actor_id, seq, at_ms, kind, version, body, stored, principal, key, asked = row
             if seq != self.seq + 1:
@@ -57,9 +60,9 @@ class ChainOfRows:
                 if digest != stored:
                     self._was_edited(seq, kind, expected=digest, found=stored)
             if not self.subject.is_damaged:
-                count += 1
+                sound.append((seq, at_ms, kind, version, body))
             self.seq, self.digest = seq, stored
-        return rows if count == len(rows) else rows[:count]
+        return sound
 
     def _is_missing(self, found: int) -> None:
         first, last = self.seq + 1, found - 1

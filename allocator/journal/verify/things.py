@@ -8,10 +8,10 @@ import msgspec
 from allocator.domain.api_keys import API_KEY_CREATED, API_KEY_REVOKED
 from allocator.domain.catalogue import PRODUCT_PUT, WAREHOUSE_PUT
 from allocator.domain.codec import VERSIONS
+from allocator.domain.webhooks import WEBHOOK_DELETED, WEBHOOK_PUT, WEBHOOK_ROTATED
 from allocator.journal.verify.faults import Subject
 from allocator.journal.verify.rows import ChainOfRows
 from allocator.journal.verify.segments import Segment
-from allocator.persistence.windows import Row
 
 Contents: TypeAlias = dict[str, object]
 
@@ -19,6 +19,7 @@ EVENTS_OF: Final[Mapping[str, frozenset[str]]] = {
     "warehouse": frozenset((WAREHOUSE_PUT,)),
     "product": frozenset((PRODUCT_PUT,)),
     "api_key": frozenset((API_KEY_CREATED, API_KEY_REVOKED)),
+    "webhook": frozenset((WEBHOOK_PUT, WEBHOOK_ROTATED, WEBHOOK_DELETED)),
 }
 """The kinds of events, by the kinds of actors that `verify_things.sql` knows."""
 
@@ -42,12 +43,12 @@ class ThingAudit:
 
     async def take(self, segment: Segment) -> None:
         """Read the next of its rows."""
-        for row in self._chain.sound(segment.journal):
-            if not self._can_be_read(row):
+        for seq, at_ms, kind, version, body in self._chain.sound(segment.journal):
+            if not self._can_be_read(seq, kind, version, body):
                 return
-            if row["seq"] == 1:
-                self._created_at_ms = row["at"]
-            self._contents = _after(self._contents, row)
+            if not self._contents:
+                self._created_at_ms = at_ms
+            self._contents = _after(self._contents, kind, body)
 
     def end(self, segment: Segment) -> None:
         """Compare its row, when all of its events have been read."""
@@ -76,11 +77,10 @@ class ThingAudit:
                 "contents", message, table=table, seq=chain.seq, expected=expected, found=found
             )
 
-    def _can_be_read(self, row: Row) -> bool:
-        seq, kind, version = row["seq"], row["kind"], row["version"]
+    def _can_be_read(self, seq: int, kind: str, version: int, body: str) -> bool:
         if kind in EVENTS_OF[self._kind] and 1 <= version <= VERSIONS[kind]:
             try:
-                _decode(row["body"])
+                _decode(body)
             except msgspec.DecodeError as error:
                 message = f"row {seq}, {kind}: {error}"
             else:
@@ -106,12 +106,14 @@ class UnknownAudit:
         """There is nothing to compare with."""
 
 
-def _after(contents: Contents, row: Row) -> Contents:
-    """Return what a thing's row says after one more event."""
-    match row["kind"]:
-        case "api_key_created":
-            return {**_decode(row["body"]), "revoked": False}
-        case "api_key_revoked":
-            return {**contents, "revoked": True}
-        case _:
-            return _decode(row["body"])
+def _after(contents: Contents, kind: str, body: str) -> Contents:
+    """Return what a thing's row says after one more event; nothing, if the thing is gone."""
+    if kind == API_KEY_CREATED:
+        return {**_decode(body), "revoked": False}
+    if kind == API_KEY_REVOKED:
+        return {**contents, "revoked": True}
+    if kind == WEBHOOK_ROTATED:
+        return contents
+    if kind == WEBHOOK_DELETED:
+        return {}
+    return _decode(body)

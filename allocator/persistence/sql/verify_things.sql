@@ -13,3 +13,9 @@ UNION ALL
 SELECT actor_id, 'api_keys', 'api_key:' || name, version, digest, created_at,
        json_build_object('role', role, 'revoked', revoked_at IS NOT NULL)
 FROM api_keys WHERE actor_id BETWEEN $1 AND $2
+UNION ALL
+SELECT actor_id, 'webhooks', 'webhook:' || name, version, digest, created_at,
+       CASE WHEN url IS NULL THEN '{}' ELSE
+           json_build_object('url', url, 'warehouse', warehouse, 'product', product, 'kinds', kinds)
+       END
+FROM webhooks WHERE actor_id BETWEEN $1 AND $2
