@@ -85,7 +85,10 @@ async def _show(asked: str, url: str, *, output: Output, as_json: bool) -> None:
     words = in_json if as_json else in_words
     async with open_history(url) as history:
         ids = IdSeal(history.installation.id_secret)
-        async for happened in happenings(history, await find_subject(history, asked)):
+        subject = await find_subject(history, asked)
+        if subject.pruned_up_to:
+            output.warn(f"the journal of {subject.place} is pruned up to #{subject.pruned_up_to}")
+        async for happened in happenings(history, subject):
             output.show([words(happening, ids=ids) for happening in happened])
 
 

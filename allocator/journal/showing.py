@@ -16,7 +16,7 @@ from allocator.domain.messages import (
     Picks,
     StockReceived,
 )
-from allocator.domain.pool import Pool
+from allocator.domain.pool import Lot, Pool
 from allocator.domain.records import Record
 from allocator.domain.rows import OrderStatus
 from allocator.domain.rules import evolve
@@ -34,18 +34,31 @@ from allocator.persistence.history import History
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
+_THINGS: Final = ("order", "stock")
+
 
 class NotFoundError(AllocatorError):
     """What was asked for is spelled as it should be, and there is no such thing here."""
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """An actor, and which thing of it: an `order`, a `stock`, or the whole `pool`."""
+    """An actor, and which thing of it: an `order`, a `stock`, or the whole `pool`.
+
+    Attributes:
+        beginning: What the pool was before the first row that is kept of it.
+    """
 
     actor_id: int
     place: Place
     thing: str
+    beginning: Pool
     seq: int | None = None
+
+    @property
+    def pruned_up_to(self) -> int:
+        """Up to which row nothing can be told of it any more, 0 if all can."""
+        floor = self.beginning.version
+        return floor if self.seq is None or self.seq <= floor else 0
 
 
 async def find_subject(history: History, asked: str) -> Subject:
@@ -72,25 +85,37 @@ async def _by_id(history: History, asked: str) -> Subject:
         raise NotFoundError(f"{asked} is not an id that this installation has given out")
     actor_id, seq = address
     key = await history.key_of(actor_id)
-    record = await history.record(actor_id, seq)
-    if key is None or record is None:
+    thing = None if key is None else await _thing(history, actor_id, seq)
+    if key is None or thing is None:
         raise NotFoundError(
             f"{asked} is an id of this installation, and its event is not in this database: is "
             "it an older copy?"
         )
-    meaning = meaning_of(record)
-    if isinstance(meaning, OrderPlaced):
-        return Subject(actor_id, Place.of(key), "order", seq)
-    if isinstance(meaning, StockReceived):
-        return Subject(actor_id, Place.of(key), "stock", seq)
-    raise NotFoundError(f"{asked} is the id of neither an order nor a stock")
+    if thing not in _THINGS:
+        raise NotFoundError(f"{asked} is the id of neither an order nor a stock")
+    return Subject(actor_id, Place.of(key), thing, await history.beginning(actor_id), seq)
+
+
+async def _thing(history: History, actor_id: int, seq: int) -> str | None:
+    """Return what a row has made, None if there never was one."""
+    record = await history.record(actor_id, seq)
+    if record is None:
+        return await history.pruned_thing(actor_id, seq)
+    match meaning_of(record):
+        case OrderPlaced():
+            return "order"
+        case StockReceived():
+            return "stock"
+        case _:
+            return ""
 
 
 async def _by_name(history: History, warehouse: str, product: str) -> Subject:
     actor_id = await history.actor_of(pool_key(warehouse, product))
     if actor_id is None:
         raise NotFoundError(f"nothing has ever happened to product {product} at {warehouse}")
-    return Subject(actor_id, Place(warehouse, product), "pool")
+    beginning = await history.beginning(actor_id)
+    return Subject(actor_id, Place(warehouse, product), "pool", beginning)
 
 
 async def happenings(history: History, subject: Subject) -> AsyncIterator[Sequence[Happening]]:
@@ -98,12 +123,17 @@ async def happenings(history: History, subject: Subject) -> AsyncIterator[Sequen
 
     The state of a pool is missing from where the rows stop making sense, or are a newer release's.
     """
+    beginning = subject.beginning
+    after = beginning.version
     if subject.seq is None:
-        fold: _Fold = _PoolFold()
-        rows = history.records(subject.actor_id)
+        rows = history.records(subject.actor_id, after=after)
+        fold: _Fold = _PoolFold(beginning)
     else:
-        fold = _OrderFold(subject.seq) if subject.thing == "order" else _LotFold(subject.seq)
-        rows = history.mentions(subject.actor_id, subject.seq)
+        rows = history.mentions(subject.actor_id, subject.seq, after=after)
+        if subject.thing == "order":
+            fold = _OrderFold(subject.seq)
+        else:
+            fold = _LotFold(subject.seq, beginning.lots.get(subject.seq))
     async for records in rows:
         told = []
         for record in records:
@@ -130,8 +160,8 @@ class _Fold(Protocol):
 class _PoolFold:
     """A pool, by the rules by which the server itself recovers it."""
 
-    def __init__(self) -> None:
-        self._pool: Pool | None = Pool()
+    def __init__(self, beginning: Pool) -> None:
+        self._pool: Pool | None = beginning
 
     def apply(self, record: Record, meaning: Meaning) -> bool:
         if self._pool is None:
@@ -175,11 +205,11 @@ class _OrderFold:
 class _LotFold:
     """One lot: its own part of every order that took from it."""
 
-    def __init__(self, seq: int) -> None:
+    def __init__(self, seq: int, lot: Lot | None) -> None:
         self._seq = seq
-        self._available = 0
-        self._ordered = 0
-        self._expired = 0
+        self._available = 0 if lot is None else lot.available
+        self._ordered = 0 if lot is None else lot.ordered
+        self._expired = 0 if lot is None else lot.expired
 
     def apply(self, record: Record, meaning: Meaning) -> bool:
         match meaning:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
+from allocator.domain.pool import Pool as State
 from allocator.domain.records import Record
 from allocator.persistence.connections import Pool, borrowed, open_pool
 from allocator.persistence.installation import Installation, find_installation
@@ -43,24 +44,36 @@ class History:
         found = await self._reader.page(actor_id, after_seq=seq - 1, limit=1)
         return found[0] if found and found[0].seq == seq else None
 
-    async def records(self, actor_id: int) -> AsyncIterator[Sequence[Record]]:
-        """Yield all rows of an actor, in chunks; none is empty."""
-        after = 0
+    async def beginning(self, actor_id: int) -> State:
+        """Return the state of a pool before the first row that is kept of it."""
+        floor = await self._reader.floor(actor_id)
+        return await self._reader.base(actor_id, below=floor + 1)
+
+    async def pruned_thing(self, actor_id: int, seq: int) -> str | None:
+        """Say what a row that was pruned had made: "order", "stock", or None if neither."""
+        async with borrowed(self._pool) as connection:
+            thing = await connection.fetchval(statement("pruned_thing"), actor_id, seq)
+        return None if thing is None else str(thing)
+
+    async def records(self, actor_id: int, *, after: int) -> AsyncIterator[Sequence[Record]]:
+        """Yield the rows of an actor above a seq, in chunks; none is empty."""
         while rows := await self._reader.page(actor_id, after_seq=after, limit=_PAGE_ROWS):
             yield rows
             after = rows[-1].seq
 
-    async def mentions(self, actor_id: int, seq: int) -> AsyncIterator[Sequence[Record]]:
-        """Yield, from row `seq` on, it and all rows that may be about what it made.
+    async def mentions(
+        self, actor_id: int, seq: int, *, after: int
+    ) -> AsyncIterator[Sequence[Record]]:
+        """Yield row `seq` and all later ones that may be about what it made, above a seq.
 
         Others may be among them; chunks may be empty, and hold 50,000 rows at most.
         """
         async with borrowed(self._pool) as connection:
             last = await connection.fetchval(statement("last_seq"), actor_id)
-        for after in range(seq - 1, last, _LOOKED_AT_ROWS):
-            up_to = after + _LOOKED_AT_ROWS
+        for low in range(max(seq - 1, after), last, _LOOKED_AT_ROWS):
+            high = low + _LOOKED_AT_ROWS
             async with borrowed(self._pool) as connection:
-                rows = await connection.fetch(statement("mentions"), actor_id, seq, after, up_to)
+                rows = await connection.fetch(statement("mentions"), actor_id, seq, low, high)
             yield [record_of(row) for row in rows]
 
 

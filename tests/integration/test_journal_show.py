@@ -147,8 +147,10 @@ async def test_a_long_history_is_searched_piece_by_piece(
     async with open_history(database_url) as history:
         actor_id = await history.actor_of(f"pool:{shop.warehouse}/{shop.product}")
         assert actor_id is not None
-        mentions = [[row.seq for row in rows] async for rows in history.mentions(actor_id, 2)]
-        records = [[row.seq for row in rows] async for rows in history.records(actor_id)]
+        mentions = [
+            [row.seq for row in rows] async for rows in history.mentions(actor_id, 2, after=0)
+        ]
+        records = [[row.seq for row in rows] async for rows in history.records(actor_id, after=0)]
 
     assert [seq for seqs in mentions for seq in seqs] == [2, 3, 4, 5, 6, 7]
     assert len(mentions) == 2

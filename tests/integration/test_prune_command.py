@@ -89,6 +89,26 @@ async def test_two_do_not_prune_at_once(old: Story, old_url: str, tmp_path: Path
     assert await floor_of(old_url, old.actor_id) == 0
 
 
+async def test_what_is_left_of_a_history_is_shown_and_what_is_pruned_is_told(
+    old: Story, old_url: str, tmp_path: Path
+) -> None:
+    name, floor = f"{old.warehouse}/{old.product}", old.version - 8
+    new = next(order for order in old.orders if order.status == "new")
+    show = ("journal", "show", "--database-url", old_url)
+    before, stock_before = await allocator(*show, name), await allocator(*show, old.stocks[0].id)
+    await allocator("journal", *prune_command(old_url, tmp_path / "rows"))
+    after, stock = await allocator(*show, name), await allocator(*show, old.stocks[0].id)
+    order = await allocator(*show, new.id)
+
+    place = f"{old.product}@{old.warehouse}"
+    told = f"allocator: the journal of {place} is pruned up to #{floor}.\n"
+    assert (after.lines, after.errors) == (before.lines[floor:], told)
+    assert (order.code, order.lines, order.errors) == (0, [], told)
+    assert stock.lines == stock_before.lines[-len(stock.lines) :] != []
+    verified = await allocator("journal", "verify", "--database-url", old_url)
+    assert verified.code == 0, verified.lines
+
+
 async def test_nobody_prunes_while_the_whole_history_is_read(
     old: Story, old_url: str, tmp_path: Path
 ) -> None:
