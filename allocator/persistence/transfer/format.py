@@ -2,9 +2,9 @@
 
 The first block is the header; then come the tables, then the journal in commit order, then one
 line that says that this was all. A block holds lines of one kind. The line that closes it counts
-everything up to here and carries a digest over the digest of the block before it and the block's
-own bytes. So each block can be trusted as soon as it is read, the last one vouches for the whole,
-and whoever stops can go on behind any block.
+everything up to here and carries a digest over the digest of the block before it, the block's own
+bytes and its own counts. So each block can be trusted as soon as it is read, the last one vouches
+for the whole, and whoever stops can go on behind any block.
 
 docs/export-format.md says it for those who read such files with other tools.
 """
@@ -82,7 +82,8 @@ class Reached(msgspec.Struct, frozen=True, kw_only=True):
         rows: Of the journal.
         tables: Rows of the other tables.
         position: Of the last row of the journal; None before the first.
-        digest: SHA-256 in hexadecimal, over the bytes of the former digest and of this block.
+        digest: SHA-256 in hexadecimal, over the bytes of the former digest, of this block, and of
+            this line up to here.
     """
 
     block: int = 0
@@ -167,7 +168,9 @@ def advanced(reached: Reached, piece: Piece, *, digest: str = "") -> Reached:
 
 def sealed(reached: Reached, piece: Piece) -> Reached:
     """Return the closing line of a piece that follows what was reached."""
-    return advanced(reached, piece, digest=_digest(reached.digest, piece.content))
+    counted = advanced(reached, piece)
+    digest = _digest(reached.digest, piece.content, line_of(counted))
+    return msgspec.structs.replace(counted, digest=digest)
 
 
 def line_of(thing: Header | Reached | Ending) -> bytes:
@@ -245,7 +248,7 @@ def _opened(content: bytes, closing: bytes, *, after: Reached) -> Block:
         raise DamagedExportError(
             line=last, why=f"closes block {reached.block}, and block {after.block + 1} was due"
         )
-    if reached.digest != _digest(after.digest, content):
+    if reached.digest != _digest(after.digest, content, closing):
         raise DamagedBlockError(first=first, last=last, content=content)
     if reached.lines != last:
         raise DamagedExportError(line=last, why=f"says that it is line {reached.lines}")
@@ -253,7 +256,8 @@ def _opened(content: bytes, closing: bytes, *, after: Reached) -> Block:
     return Block(content=content, first_line=first, reached=reached, size=size)
 
 
-def _digest(former: str, content: bytes) -> str:
+def _digest(former: str, content: bytes, closing: bytes) -> str:
     digest = sha256(bytes.fromhex(former))
     digest.update(content)
+    digest.update(closing[: closing.rfind(b',"digest":')])
     return digest.hexdigest()
