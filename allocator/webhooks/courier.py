@@ -13,6 +13,7 @@ from allocator.actors.statistics import DeliveryStatistics
 from allocator.domain.ids import IdSeal
 from allocator.domain.occurrences import Occurrence
 from allocator.domain.webhooks import DEAD_LETTERS_MAX, DeadLetter, message_id, pause_ms
+from allocator.errors import JournalError
 from allocator.http.listening import Feed, Listener
 from allocator.http.shaping import happening_of
 from allocator.http.webhook_shapes import WebhookMessage
@@ -98,6 +99,10 @@ class Courier:
                 await self._save(after_s=0)
         except SupersededError:
             log.info("webhooks.superseded", webhook=delivery.name)
+        except asyncio.CancelledError:
+            with suppress(SupersededError, JournalError):
+                await self._save(after_s=0)  # what was taken need not be sent again
+            raise
         finally:
             self._desk.statistics.waiting_since_ms.pop(delivery.name, None)
 

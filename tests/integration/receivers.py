@@ -5,13 +5,14 @@ import hashlib
 import hmac
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
+import aiohttp
 import msgspec
 from aiohttp import web
 
 from tests.integration.listening import Told
-from tests.integration.serving import until
+from tests.integration.serving import Server, until
 
 
 class Message(msgspec.Struct, frozen=True):
@@ -110,3 +111,13 @@ async def receiver() -> AsyncIterator[Receiver]:
     finally:
         each.end.set()
         await runner.cleanup()
+
+
+async def keep_selling(server: Server, stop: asyncio.Event, *, sku: str = "tea") -> int:
+    """Sell one by one, whatever happens to the server; return how many sales it has confirmed."""
+    sold = 0
+    while not stop.is_set():
+        with suppress(OSError, TimeoutError, aiohttp.ClientError):
+            sold += (await server.order(sku, key=f"{sku}-{sold}")).status == 201
+        await asyncio.sleep(0.002)
+    return sold

@@ -32,6 +32,7 @@ class Logged(msgspec.Struct):
     url: str = ""
     level: str = ""
     incarnation: str = ""
+    pid: int = 0
 
 
 class Answer(msgspec.Struct, frozen=True):
