@@ -74,7 +74,7 @@ def verify(  # noqa: PLR0913 (one argument a flag)
     """
     from allocator.journal.command import Source
     from allocator.journal.verify.command import VerifyFlags, run_verify
-    from allocator.journal.verify.server import Server
+    from allocator.journal.verify.job import Server
 
     if server is not None and not server.startswith(("http://", "https://")):
         raise UsageError(f"--server {server!r} is no URL, like http://127.0.0.1:8080")

@@ -5,7 +5,8 @@ from contextlib import suppress
 
 import pytest
 
-from allocator.journal.verify.server import NoAnswerError, Server
+from allocator.journal.verify.job import Server
+from allocator.journal.verify.server import NoAnswerError
 from allocator.persistence import windows
 from tests.integration.shop import Shop, database, opened, until
 from tests.integration.verifying import Said, contents, faults

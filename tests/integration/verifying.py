@@ -9,7 +9,7 @@ from allocator.domain.interests import Interest
 from allocator.domain.webhooks import Webhook
 from allocator.journal.verify.command import look_around
 from allocator.journal.verify.faults import Fault
-from allocator.journal.verify.server import Server
+from allocator.journal.verify.job import Server
 from allocator.journal.verify.workers import Job, audit_here
 from allocator.persistence.api_keys import PostgresApiKeys
 from allocator.persistence.connections import Pool, open_pool

@@ -14,10 +14,9 @@ from allocator.journal.command import Source
 from allocator.journal.output import Output
 from allocator.journal.sources import database
 from allocator.journal.verify.faults import Fault, Faults, Kind
-from allocator.journal.verify.job import Report
+from allocator.journal.verify.job import Report, Server
 from allocator.journal.verify.progress import watch_on
 from allocator.journal.verify.ranges import Range, divided, total_events
-from allocator.journal.verify.server import Server
 from allocator.journal.verify.whole import audit_whole
 from allocator.journal.verify.workers import Advance, Job, Workers
 from allocator.persistence.windows import open_windows

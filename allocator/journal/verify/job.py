@@ -1,14 +1,46 @@
 """What one process does with a range of actors: audit it, mend what can be mended, audit that."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import msgspec
 
 from allocator.journal.verify.faults import DERIVED, Fault, Kind, Subject
+from allocator.journal.verify.pools import PoolAudit
 from allocator.journal.verify.ranges import Range, RangeAudit
-from allocator.journal.verify.server import ServerAudit
-from allocator.persistence.rebuilding import Rebuilding
 from allocator.persistence.windows import Windows
+
+
+class Server(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom to ask.
+
+    Attributes:
+        url: Without a path.
+        key: An API key, or None.
+    """
+
+    url: str
+    key: str | None
+
+
+class Mending(Protocol):
+    """Makes again what was derived; `Rebuilding` does."""
+
+    async def snapshots(self, actor_id: int, seqs: list[int]) -> None:
+        """Drop snapshots that are wrong, and make a new one."""
+
+    async def wake_up(self, actor_id: int) -> None:
+        """Store when a pool wants to be woken."""
+
+    async def read_models(self, actor_id: int) -> None:
+        """Rebuild the orders, the stocks and the balance of a pool."""
+
+
+class Asking(Protocol):
+    """Asks a server for balances; `ServerAudit` does."""
+
+    async def compare(self, pools: Sequence[PoolAudit]) -> None:
+        """Compare pools that have been audited to the end of their journals."""
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,8 +73,8 @@ class Auditor:
         self,
         windows: Windows,
         *,
-        rebuilding: Rebuilding | None,
-        server: ServerAudit | None,
+        rebuilding: Mending | None,
+        server: Asking | None,
         advance: Callable[[int], None],
     ) -> None:
         self._windows = windows
@@ -74,7 +106,7 @@ class Auditor:
             mended=dict(faults.mended),
         )
 
-    async def _mend(self, subject: Subject, rebuilding: Rebuilding) -> frozenset[Kind]:
+    async def _mend(self, subject: Subject, rebuilding: Mending) -> frozenset[Kind]:
         """Make again what is wrong; return the kinds of what still is."""
         actor_id = subject.actor_id
         if seqs := subject.wrong.get("snapshot"):

@@ -11,6 +11,7 @@ import msgspec
 
 from allocator.domain.pool import Balance
 from allocator.errors import AllocatorError
+from allocator.journal.verify.job import Server
 from allocator.journal.verify.pools import PoolAudit
 
 _AT_ONCE: Final = 16
@@ -18,18 +19,6 @@ _TIMEOUT_S: Final = 30.0
 _TRIES: Final = 5
 _PAUSE_S: Final = 1.0
 _BODY_MAX: Final = 65_536
-
-
-class Server(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom to ask.
-
-    Attributes:
-        url: Without a path.
-        key: An API key, or None.
-    """
-
-    url: str
-    key: str | None
 
 
 class NoAnswerError(AllocatorError):

@@ -14,10 +14,8 @@ from typing import Final, Self, TypeAlias
 import msgspec
 
 from allocator.errors import AllocatorError
-from allocator.journal.verify.job import Auditor, Report
+from allocator.journal.verify.job import Auditor, Report, Server
 from allocator.journal.verify.ranges import Range
-from allocator.journal.verify.server import Server, open_server
-from allocator.persistence.rebuilding import open_rebuilding
 from allocator.persistence.windows import open_windows
 
 _JOIN_S: Final = 5.0
@@ -154,9 +152,14 @@ async def _auditor(job: Job, advance: Callable[[int], None]) -> AsyncIterator[Au
     async with AsyncExitStack() as stack:
         windows = await stack.enter_async_context(open_windows(job.url))
         rebuilding = server = None
+        # What is not asked for is not imported: it would be a third of the process's memory.
         if job.repair:
+            from allocator.persistence.rebuilding import open_rebuilding  # noqa: PLC0415
+
             rebuilding = await stack.enter_async_context(open_rebuilding(job.url))
         if job.server is not None:
+            from allocator.journal.verify.server import open_server  # noqa: PLC0415
+
             server = await stack.enter_async_context(open_server(job.server))
         yield Auditor(windows, rebuilding=rebuilding, server=server, advance=advance)
 
