@@ -159,7 +159,7 @@ async def test_what_cannot_be_restored_is_refused(busy: tuple[str, list[Cut]]) -
             await asyncio.to_thread(run_restore, flags("0s", into=target), source(url))
 
 
-@pytest.mark.parametrize("pieces", [1, 6, 40])
+@pytest.mark.parametrize("pieces", [1, 6, 20])
 async def test_a_restore_that_is_interrupted_goes_on(
     busy: tuple[str, list[Cut]], monkeypatch: pytest.MonkeyPatch, pieces: int
 ) -> None:
