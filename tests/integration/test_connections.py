@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from tests.integration.api_shapes import PROBLEM_JSON
-from tests.integration.shop import NDJSON, Shop, opened, until
+from tests.integration.shop import NDJSON, Shop, database, opened, until
 from tests.integration.wire import Wire, connected, request
 
 SOON_S = 3.0
@@ -87,15 +87,15 @@ async def test_who_stops_in_the_middle_of_a_body_is_cut_off_and_nothing_is_done(
 
 
 async def test_who_takes_its_time_but_goes_on_is_waited_for(database_url: str) -> None:
-    async with impatient(database_url, stall_timeout_ms=1_500) as shop:
+    async with impatient(database_url, stall_timeout_ms=800) as shop:
         await shop.received(quantity=9)
         body = msgspec.json.encode(shop.wanted())
         asked = request("POST", "/orders", body)
         async with connected(shop.url) as slow:
             await slow.send(asked[: -len(body)])
-            for at in range(0, len(body), 20):
-                await slow.send(body[at : at + 20])
-                await asyncio.sleep(0.4)
+            for at in range(0, len(body), 8):
+                await slow.send(body[at : at + 8])
+                await asyncio.sleep(0.3)
 
             assert (await slow.answer()).status == 201
             await asyncio.sleep(1.0)  # it may rest between requests, longer than within a head
@@ -130,21 +130,23 @@ async def test_who_does_not_read_its_answers_is_cut_off(database_url: str) -> No
 
 
 async def test_who_waits_for_us_is_left_alone(database_url: str) -> None:
-    """A batch that is read no faster than orders are stored is not its client's fault."""
-    async with impatient(database_url) as shop:
-        await shop.received(quantity=60_000)
+    """A batch that is not read because nothing can be stored is not its client's fault."""
+    lines = 20_000
+    async with impatient(database_url) as shop, database(database_url) as other:
+        await shop.received(quantity=lines)
         line = msgspec.json.encode(shop.wanted()) + b"\n"
         kind = f"Content-Type: {NDJSON['Content-Type']}"
         async with connected(shop.url) as wire:
-            sending = asyncio.create_task(
-                wire.send(request("POST", "/orders/batch", line * 20_000, kind))
-            )
-            answered = 0
-            while answered < 20_000:
-                answered += (await wire.until(b"\n")).count(b'"status":201')
+            async with other.transaction():
+                await other.execute("LOCK TABLE journal IN ACCESS EXCLUSIVE MODE")
+                asked = request("POST", "/orders/batch", line * lines, kind)
+                sending = asyncio.create_task(wire.send(asked))
+                await asyncio.sleep(2.5)  # longer than a client may stall, and a sweep
+            for _ in range(lines):
+                await wire.until(b'"status":201')
             await sending
 
-        assert (await shop.balance()).ordered == 20_000
+        assert (await shop.balance()).ordered == lines
 
 
 async def test_one_connection_too_many_is_told_so_and_the_others_go_on(database_url: str) -> None:

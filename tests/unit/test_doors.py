@@ -131,6 +131,18 @@ async def test_many_unknown_keys_share_one_look_and_a_new_one_is_found_by_it() -
     assert book.looks == 2
 
 
+async def test_however_many_unknown_keys_come_one_after_the_other_looks_are_few() -> None:
+    book = Book(shop="client")
+    doors = doors_of(book)
+    await doors.open()
+    loop = asyncio.get_running_loop()
+    until_s = loop.time() + 0.35
+    while loop.time() < until_s:
+        assert await admit(doors, asked("wrong")) == "/problems/unauthenticated"
+
+    assert book.looks <= 6
+
+
 async def test_who_cannot_be_looked_up_is_told_to_come_again_and_not_that_he_is_nobody() -> None:
     book = Book(shop="client")
     doors = doors_of(book)
