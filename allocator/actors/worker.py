@@ -220,7 +220,11 @@ class Worker:
         async with self._ownership:
             if self._closed is not None or self._stopping:
                 return
-            claimed = await self._journal.claim(dead=dead)
+            try:
+                claimed = await self._journal.claim(dead=dead)
+            except JournalError as error:
+                self.writer.doubt(error)  # it may be granted: a repair finds out what is ours
+                raise
             if claimed > self.shards:
                 self.hand_overs.taken += len(claimed - self.shards)
                 log.info("worker.claimed", shards=len(claimed))

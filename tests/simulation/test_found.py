@@ -8,9 +8,11 @@ from collections.abc import Sequence
 
 import pytest
 
+from allocator.persistence.memory.trouble import End
 from allocator.simulation.plan import Plan
 from allocator.simulation.run import simulate
 from allocator.simulation.steps import (
+    Break,
     Crash,
     Foreign,
     Kill,
@@ -65,3 +67,16 @@ def test_a_database_that_dies_while_a_server_starts_does_not_end_the_server(late
     troubles = (Orphan(at_ms=300, for_ms=0), Crash(at_ms=300 + late_ms, for_ms=1_500))
 
     assert failures_of(late_ms, day(*troubles)) == ()
+
+
+@pytest.mark.parametrize("end", [End.LOST, End.SILENT])
+@pytest.mark.parametrize("seed", range(5))
+def test_a_claim_whose_answer_was_lost_leaves_no_shard_that_nobody_serves(
+    seed: int, end: End
+) -> None:
+    troubles = (
+        Break(at_ms=800, place=2, operation="claim", end=end, times=1),
+        Kill(at_ms=900, places=(1,)),
+    )
+
+    assert failures_of(seed, day(*troubles)) == ()
