@@ -17,7 +17,7 @@ from allocator.journal.command import Source
 from allocator.journal.restoring import RestoreFlags, run_restore
 from allocator.persistence.api_keys import PostgresApiKeys
 from allocator.persistence.connections import connect
-from allocator.persistence.cuts import Cut, record, settled
+from allocator.persistence.cuts import Cut, record
 from tests.integration.crowd import crowd, promised
 from tests.integration.serving import CHECKOUT, serving
 from tests.integration.shop import opened, until
@@ -25,6 +25,7 @@ from tests.integration.transfers import (
     another,
     empty,
     everything,
+    now,
     project,
     restore,
     small_blocks,
@@ -260,15 +261,6 @@ async def restored(*arguments: str, url: str) -> Told:
         check=True,
     )
     return msgspec.json.decode(run.stdout, type=Told)
-
-
-async def now(url: str) -> Cut:
-    """The cut of this moment, with all that has committed."""
-    connection = await connect(url, application_name="test")
-    try:
-        return await settled(connection)
-    finally:
-        connection.terminate()
 
 
 async def happened(url: str, kind: str) -> bool:

@@ -13,7 +13,7 @@ from allocator.journal.command import Source
 from allocator.journal.exporting import run_export
 from allocator.journal.importing import run_import
 from allocator.persistence.connections import connect
-from allocator.persistence.cuts import Cut
+from allocator.persistence.cuts import Cut, settled
 from allocator.persistence.installation import find_installation
 from allocator.persistence.projection import Projection
 from allocator.persistence.transfer import departure
@@ -79,6 +79,15 @@ async def project(url: str) -> None:
     finally:
         connection.terminate()
     await Projection(url=url, era=era).catch_up()
+
+
+async def now(url: str) -> Cut:
+    """The cut of this moment, with all that has committed."""
+    connection = await connect(url, application_name="test")
+    try:
+        return await settled(connection)
+    finally:
+        connection.terminate()
 
 
 @asynccontextmanager
