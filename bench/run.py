@@ -25,6 +25,7 @@ from bench.arguments import at_least_one
 from bench.bench_full_pool import full_pool_figures
 from bench.bench_paced import paced_figure
 from bench.bench_restart import restart_figure
+from bench.bench_verify import verify_figures
 from bench.bench_workers import forwarded_figure, roll_figure, worker_death_figure
 from bench.chaos import prove_chaos
 from bench.contenders import Contender, contenders
@@ -68,6 +69,7 @@ _QUIET_LOAD_MAX = 0.5
 FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "paced": lambda bench: [paced_figure(bench)],
     "full_pool": full_pool_figures,
+    "verify": verify_figures,
     "restart": lambda bench: [restart_figure(bench)],
     "flash_sale": prove_flash_sale,
     "forwarded": lambda bench: [forwarded_figure(bench)],

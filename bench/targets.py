@@ -74,6 +74,8 @@ TWO_WORKERS_TO_ONE = "two_workers_to_one"
 FORWARDED_EXTRA_MS = "forwarded_extra_p50_ms"
 WORKER_DEATH_S = "worker_death_s"
 ROLL_LOST = "roll_lost"
+VERIFY_PER_S = "verify_events_per_s"
+VERIFY_MB = "verify_mb"
 
 CATCH_UP_MAX_S = 5.0
 
@@ -181,6 +183,22 @@ TARGETS = (
         at_least=0,
         aim=0,
         unit="requests",
+        decimals=0,
+    ),
+    Target(
+        name=VERIFY_PER_S,
+        title="journal verify, two processes",
+        at_least=150_000,
+        aim=400_000,
+        unit="events/s",
+        decimals=0,
+    ),
+    Target(
+        name=VERIFY_MB,
+        title="memory of journal verify, all processes",
+        at_least=300,
+        aim=100,
+        unit="MB",
         decimals=0,
     ),
 )
