@@ -157,7 +157,13 @@ async def seated(config: Config, seat: Seat) -> AsyncIterator[Running]:
             slow_request_ms=config.slow_request_ms,
             subscribers_max=config.subscribers_max,
         )
-        entrance = await open_entrance(config, app, seat.listener, backlog=BACKLOG)
+        entrance = await open_entrance(
+            config,
+            app,
+            seat.listener,
+            backlog=BACKLOG,
+            statistics=parts.statistics.connections,
+        )
         background.append(asyncio.create_task(entrance.reception.run(), name="reception"))
         try:
             yield Running(

@@ -68,6 +68,7 @@ def _read(path: Path) -> Figures | None:
         mailbox_messages_max=0,
         actors=0,
         quarantined_actors=0,
+        connections=0,
         subscribers=0,
         webhook_lags_ms={},
     )

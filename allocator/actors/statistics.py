@@ -232,6 +232,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     mailbox_messages_max: int = 0
     actors: int = 0
     quarantined_actors: int = 0
+    connections: int = 0
+    connections_refused: int = 0
+    connections_cut_off: int = 0
     subscribers: int = 0
     told_events: int = 0
     subscribers_cut_off: int = 0

@@ -25,6 +25,7 @@ from allocator.http.problems import (
     malformed_request,
     too_many_connections,
 )
+from allocator.http.statistics import ConnectionStatistics
 
 log = structlog.get_logger()
 
@@ -84,12 +85,12 @@ class Connection(RequestHandler):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
-        self._reception.open.add(self)
+        self._reception.take(self)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """End."""
-        self._reception.open.discard(self)
+        self._reception.let_go(self)
         super().connection_lost(exc)
 
     def handle_error(
@@ -141,26 +142,24 @@ class Reception:
 
     Args:
         server: What answers their requests.
-
-    Attributes:
-        open: Those that there are.
-        refused: How many were turned away, since there were too many.
-        cut_off: How many were ended, since their client held them up.
+        patience: What their clients may take.
+        statistics: What becomes of them is counted there.
     """
 
-    def __init__(self, server: web.Server, patience: Patience) -> None:
-        self.open: set[Connection] = set()
-        self.refused = 0
-        self.cut_off = 0
+    def __init__(
+        self, server: web.Server, patience: Patience, *, statistics: ConnectionStatistics
+    ) -> None:
+        self._open: set[Connection] = set()
+        self._statistics = statistics
         self._server = server
         self._patience = patience
         self._turned_away = 0
 
     def __call__(self) -> asyncio.Protocol:
         """Return what is to speak on a new connection."""
-        if len(self.open) < self._patience.connections_max:
+        if len(self._open) < self._patience.connections_max:
             return Connection(self, self._server, self._patience)
-        self.refused += 1
+        self._statistics.refused += 1
         return _TurnedAway(self)
 
     async def run(self) -> None:
@@ -168,9 +167,19 @@ class Reception:
         while True:
             await asyncio.sleep(_SWEEP_EVERY_S)
             now_s = monotonic()
-            for connection in [each for each in self.open if each.is_held_up(now_s)]:
-                self.cut_off += 1
+            for connection in [each for each in self._open if each.is_held_up(now_s)]:
+                self._statistics.cut_off += 1
                 connection.cut_off()
+
+    def take(self, connection: Connection) -> None:
+        """Watch a connection from now on."""
+        self._open.add(connection)
+        self._statistics.open = len(self._open)
+
+    def let_go(self, connection: Connection) -> None:
+        """Watch it no more."""
+        self._open.discard(connection)
+        self._statistics.open = len(self._open)
 
     def may_be_told(self, *, come: bool) -> bool:
         """Count who is being turned away; return whether there is room to tell one more."""

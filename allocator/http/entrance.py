@@ -1,16 +1,25 @@
 """Where requests come in: a listening socket, what speaks on its connections, what answers them."""
 
 import asyncio
+import resource
 import socket
 import ssl
 from ipaddress import ip_address
+from typing import Final
 
 import msgspec
+import structlog
 from aiohttp import web
 
 from allocator.config import Config
 from allocator.http.connections import Patience, Reception
+from allocator.http.statistics import ConnectionStatistics
 from allocator.http.tls import tls_context
+
+log = structlog.get_logger()
+
+_OTHER_FILES: Final = 512
+"""Of a worker: its database, its peers, its logs."""
 
 
 class Entrance(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +44,12 @@ class Entrance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def open_entrance(
-    config: Config, app: web.Application, listener: socket.socket, *, backlog: int
+    config: Config,
+    app: web.Application,
+    listener: socket.socket,
+    *,
+    backlog: int,
+    statistics: ConnectionStatistics,
 ) -> Entrance:
     """Answer requests from now on.
 
@@ -46,7 +60,8 @@ async def open_entrance(
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=config.drain_ms / 1000)
     await runner.setup()
     assert runner.server is not None, "it was just set up"
-    reception = Reception(runner.server, _patience_of(config))
+    reception = Reception(runner.server, _patience_of(config), statistics=statistics)
+    _allow_files(config.connections_max + _OTHER_FILES)
     listening = await asyncio.get_running_loop().create_server(
         reception,
         sock=listener,
@@ -55,6 +70,16 @@ async def open_entrance(
         ssl_handshake_timeout=None if tls is None else config.head_timeout_ms / 1000,
     )
     return Entrance(listening=listening, reception=reception, runner=runner, tls=tls)
+
+
+def _allow_files(count: int) -> None:
+    """Have the system allow so many open files, if it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    if wanted < count:
+        log.warning("server.few_files", allowed=wanted, wanted=count)
 
 
 def tls_of(config: Config) -> ssl.SSLContext | None:

@@ -46,6 +46,8 @@ _COUNTERS: Final = {
     "forwards_retried": "Times that such a request waited for a new owner of its shard",
     "shards_given": "Shards that a worker gave away",
     "shards_taken": "Shards that a worker took",
+    "connections_refused": "Connections turned away because there were too many",
+    "connections_cut_off": "Connections ended because their client held them up",
     "told_events": "Events sent to clients that listen, each as often as it was",
     "webhook_deliveries": "Messages that receivers of webhooks took",
     "webhook_failures": "Attempts to deliver one that were in vain",
@@ -61,6 +63,7 @@ _GAUGES: Final = {
     "quarantined_actors": "Actors that cannot be replayed",
     "shards": "Shards that are served",
     "append_rows_max": "Rows of the largest append so far",
+    "connections": "Connections of clients",
     "subscribers": "Clients that listen to events",
 }
 

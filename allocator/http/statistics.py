@@ -10,23 +10,50 @@ from allocator.actors.statistics import (
 from allocator.actors.worker import Worker
 
 
+class ConnectionStatistics:
+    """What becomes of connections.
+
+    Attributes:
+        open: How many there are.
+        refused: How many were turned away, since there were too many.
+        cut_off: How many were ended, since their client held them up.
+    """
+
+    __slots__ = ("cut_off", "open", "refused")
+
+    def __init__(self) -> None:
+        self.open = 0
+        self.refused = 0
+        self.cut_off = 0
+
+
 class HttpStatistics:
     """Counters that only grow, for metrics.
 
     Attributes:
         by_status: Answers by status code.
         durations: From a request's head to its answer.
+        connections: Of clients.
         deliveries: Of webhooks.
         subscribers: Clients that listen to events now; the only number that may fall.
         told: Events that were sent to them, each as often as it was.
         cut_off: Those that were disconnected because they did not take what they were sent.
     """
 
-    __slots__ = ("by_status", "cut_off", "deliveries", "durations", "subscribers", "told")
+    __slots__ = (
+        "by_status",
+        "connections",
+        "cut_off",
+        "deliveries",
+        "durations",
+        "subscribers",
+        "told",
+    )
 
     def __init__(self) -> None:
         self.by_status: dict[int, int] = {}
         self.durations = Durations()
+        self.connections = ConnectionStatistics()
         self.deliveries = DeliveryStatistics()
         self.subscribers = 0
         self.told = 0
@@ -91,6 +118,9 @@ def figures_of(
         mailbox_messages_max=max(writer.fullest_mailbox(), directory.fullest_mailbox()),
         actors=len(directory),
         quarantined_actors=len(directory.quarantined),
+        connections=statistics.connections.open,
+        connections_refused=statistics.connections.refused,
+        connections_cut_off=statistics.connections.cut_off,
         subscribers=statistics.subscribers,
         told_events=statistics.told,
         subscribers_cut_off=statistics.cut_off,

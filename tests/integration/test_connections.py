@@ -55,6 +55,7 @@ async def test_who_does_not_finish_the_first_head_is_cut_off(database_url: str) 
 
         assert set(said) == {b""}
         assert took_s < SOON_S
+        assert await shop.metric("allocator_connections_cut_off_total") == len(wires)
         assert (await shop.get("/healthz")).status == 200
 
 
@@ -165,9 +166,11 @@ async def test_one_connection_too_many_is_told_so_and_the_others_go_on(database_
                 await wire.send(asked)
                 assert (await wire.answer()).status == 200
         assert (await shop.get("/healthz")).status == 200
+        counted = await shop.metric("allocator_connections_refused_total")
     refused = [text for text in said if text.startswith(b"HTTP/1.1 503 ")]
 
     assert len(refused) >= 15
+    assert counted >= len(refused)
     assert all(b"/problems/too-many-connections" in text for text in refused)
     assert all(b"Retry-After: 1\r\n" in text for text in refused)
     assert all(b"Connection: close\r\n" in text for text in refused)
