@@ -19,7 +19,7 @@ from allocator.domain.positions import Position
 from allocator.errors import AllocatorError
 
 FORMAT: Final = 1
-BLOCK_BYTES: Final = 4_000_000
+BLOCK_BYTES: Final = 2_000_000
 """About how much a block holds."""
 _BLOCK_BYTES_MAX: Final = 512_000_000
 _CLOSING: Final = b'{"block":'

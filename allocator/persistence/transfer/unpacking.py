@@ -34,10 +34,13 @@ COLUMNS: Final = (
 DELIMITER: Final = "\x1f"
 QUOTE: Final = "\x01"
 """JSON has no control characters: a body in one line needs neither quotes nor escapes."""
+_EMPTY: Final = QUOTE + QUOTE
+_BYTES: Final = "\\x"
 _HEADS_MAX: Final = 100_000
 
 Head: TypeAlias = tuple[int, bytes]
 """Seq and digest of an actor's last row."""
+_NO_HEAD: Final[Head] = (0, GENESIS)
 
 _T = TypeVar("_T")
 
@@ -176,36 +179,51 @@ class Rows:
         lines: list[str] = []
         at = _Times()
         for line, row in enumerate(rows, first_line):
-            self._take(row, line)
-            lines.append(_copy_line(row, at.text(row.at_ms)))
+            try:
+                body = row.stored_body
+                self._take(row, body, line)
+            except ValueError as error:
+                raise DamagedExportError(
+                    line=line, why=f"is no row of the journal: {error}"
+                ) from error
+            lines.append(_copy_line(row, body, at.text(row.at_ms)))
         if len(self._heads) > self._heads_max:
             self._older_heads, self._heads = self._heads, {}
         return "".join(lines).encode()
 
-    def _take(self, row: Row, line: int) -> None:
-        actor_id = row.actor_id
-        place = (row.era, row.xid, actor_id, row.seq)
+    def _take(self, row: Row, body: str, line: int) -> None:
+        actor_id, seq = row.actor_id, row.seq
+        place = (row.era, row.xid, actor_id, seq)
         if place <= self._last:
             raise DamagedExportError(
                 line=line, why="is out of order: it belongs before the last one"
             )
-        seq, digest = self._heads.get(actor_id) or self._older_heads.get(actor_id) or (0, GENESIS)
-        if row.seq != seq + 1:
+        head = self._heads.get(actor_id) or self._older_heads.get(actor_id) or _NO_HEAD
+        if seq != head[0] + 1:
             raise DamagedExportError(
                 line=line,
-                why=f"is row {row.seq} of actor {actor_id}, and row {seq + 1} was to come first",
+                why=f"is row {seq} of actor {actor_id}, and row {head[0] + 1} was to come first",
             )
-        try:
-            digest = _digest_of(row, digest)
-        except ValueError as error:
-            raise DamagedExportError(line=line, why=f"is no row of the journal: {error}") from error
+        asked = row.request_digest
+        digest = chain(
+            head[1],
+            actor_id=actor_id,
+            seq=seq,
+            at_ms=row.at_ms,
+            kind=row.kind,
+            version=row.version,
+            body=body,
+            principal=row.principal,
+            idempotency_key=row.idempotency_key,
+            request_digest=None if asked is None else bytes.fromhex(asked),
+        )
         if digest.hex() != row.digest:
             raise DamagedExportError(
                 line=line,
-                why=f"is not as it was written: row {row.seq} of actor {actor_id} does not bear "
-                "out its digest",
+                why=f"is not as it was written: row {seq} of actor {actor_id} does not bear out "
+                "its digest",
             )
-        self._heads[actor_id] = (row.seq, digest)
+        self._heads[actor_id] = (seq, digest)
         self._last = place
 
 
@@ -224,30 +242,14 @@ class _Times:
         return f"{self._text}.{ms:03}Z"
 
 
-def _digest_of(row: Row, previous: bytes) -> bytes:
-    asked = row.request_digest
-    return chain(
-        previous,
-        actor_id=row.actor_id,
-        seq=row.seq,
-        at_ms=row.at_ms,
-        kind=row.kind,
-        version=row.version,
-        body=row.stored_body,
-        principal=row.principal,
-        idempotency_key=row.idempotency_key,
-        request_digest=None if asked is None else bytes.fromhex(asked),
-    )
-
-
-def _copy_line(row: Row, at: str) -> str:
-    key = "" if row.idempotency_key is None else _quoted(row.idempotency_key)
-    asked = "" if row.request_digest is None else f"\\x{row.request_digest}"
-    body = row.stored_body if row.text is None else _quoted(row.text)
+def _copy_line(row: Row, body: str, at: str) -> str:
+    key, asked, principal = row.idempotency_key, row.request_digest, row.principal
+    # U+001F is the delimiter, spelled out: a constant would cost as much as a column.
     return (
-        f"{row.actor_id}{DELIMITER}{row.seq}{DELIMITER}{at}{DELIMITER}{row.era}{DELIMITER}{row.xid}"
-        f"{DELIMITER}{row.version}{DELIMITER}{_quoted(row.kind)}{DELIMITER}{_quoted(row.principal)}"
-        f"{DELIMITER}{key}{DELIMITER}{asked}{DELIMITER}\\x{row.digest}{DELIMITER}{body}\n"
+        f"{row.actor_id}\x1f{row.seq}\x1f{at}\x1f{row.era}\x1f{row.xid}\x1f{row.version}\x1f"
+        f"{_quoted(row.kind)}\x1f{_quoted(principal) if principal else _EMPTY}\x1f"
+        f"{'' if key is None else _quoted(key)}\x1f{'' if asked is None else _BYTES + asked}\x1f"
+        f"\\x{row.digest}\x1f{body if row.text is None else _quoted(body)}\n"
     )
 
 
