@@ -16,7 +16,7 @@ from allocator.domain.catalogue import is_code
 from allocator.domain.ids import IdSeal
 from allocator.domain.interests import Interest
 from allocator.domain.occurrences import TOLD_KINDS, Occurrence, UnknownPositionError
-from allocator.domain.positions import Position, PositionError
+from allocator.domain.positions import START, Position, PositionError
 from allocator.errors import JournalError
 from allocator.http.answers import Stream
 from allocator.http.context import Context
@@ -93,6 +93,8 @@ class EventHandlers:
             raise ProblemError(overloaded(detail))
         self._statistics.subscribers += 1
         try:
+            if after and after != START and not await self._feed.is_whole_after(after):
+                raise ProblemError(_PRUNED)
             async with self._feed.listen(interest, after=after) as listener:
                 stream = Stream(headers=_HEADERS)
                 await stream.prepare(request)
@@ -144,6 +146,12 @@ class EventHandlers:
     async def _write(self, stream: Stream, piece: bytes) -> None:
         async with asyncio.timeout(self._stalled_s):
             await stream.write(piece)
+
+
+_PRUNED: Final = invalid(
+    "what happened after this id may have been pruned: begin without one, or go on with what is "
+    "left of everything behind 0.0.0.0"
+)
 
 
 def encoded(occurrence: Occurrence, ids: IdSeal) -> bytes:

@@ -42,6 +42,13 @@ class Feed(Protocol):
             UnknownPositionError: This journal cannot go on from there.
         """
 
+    async def is_whole_after(self, position: Position) -> bool:
+        """Say whether nothing behind a position has been pruned, as far as is known.
+
+        Raises:
+            JournalError: The database does not answer.
+        """
+
     def close(self) -> None:
         """End; everybody who listens stops at once, at the position that he has come to."""
 

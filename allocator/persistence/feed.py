@@ -94,6 +94,15 @@ class Feed:
         finally:
             self._listeners -= 1
 
+    async def is_whole_after(self, position: Position) -> bool:
+        """Say whether nothing behind a position has been pruned, as far as is known.
+
+        Raises:
+            JournalError: The database does not answer.
+        """
+        async with self._late.borrowed() as tail:
+            return await tail.is_whole_after(position)
+
     async def run(self) -> None:
         """Read for those who listen, for ever; cancel to stop."""
         try:

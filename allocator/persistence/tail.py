@@ -203,6 +203,11 @@ class Tail:
         found = await self._fetch("tail_probe", era, str(xid), self._era)
         return bool(found) and found[0]["at"] < at_ms
 
+    async def is_whole_after(self, position: Position) -> bool:
+        """Say whether nothing behind the position of a row has been pruned, as far as is known."""
+        [row] = await self._fetch("tail_whole", *_columns(position))
+        return bool(row["is_whole"])
+
     async def held_back(self) -> HeldBack | None:
         """Say what keeps committed rows from being settled, or None if nothing does."""
         [row] = await self._fetch("tail_held_back", self._era, _COUNTED_MAX)

@@ -144,6 +144,30 @@ async def test_what_makes_no_sense_is_refused(
     assert detail in problem.detail
 
 
+async def test_who_comes_back_after_what_followed_was_pruned_is_told_so(
+    module_database_url: str, shop: Shop
+) -> None:
+    await shop.received(quantity=5)
+    async with listening(shop.url, after=ALL, **here(shop)) as ear:
+        old = (await ear.next()).id
+    async with database(module_database_url) as other:
+        for at, status in (("+ interval '23 hours'", 200), ("+ interval '25 hours'", 422)):
+            await other.execute(
+                "INSERT INTO floors "
+                "(actor_id, seq, digest, schema_version, state, state_digest, at) "
+                f"SELECT actor_id, 1, '', 1, '', '', now() {at} FROM products LIMIT 1"
+            )
+            assert (await head(shop, old)) == status
+            assert (await head(shop, ALL)) == 200
+            await other.execute("DELETE FROM floors")
+
+
+async def head(shop: Shop, last_id: str) -> int:
+    """What a client that comes back is answered, in a word."""
+    async with shop.client.get(f"{shop.url}/events", headers={"Last-Event-ID": last_id}) as answer:
+        return answer.status
+
+
 async def test_a_head_request_is_answered_at_once(shop: Shop) -> None:
     answer = await shop.send("HEAD", "/events")
 

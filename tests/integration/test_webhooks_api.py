@@ -7,6 +7,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from allocator.persistence.statements import statement
 from tests.integration.receivers import Receiver, receiver
 from tests.integration.shop import Shop, opened, until
 from tests.integration.truth import query
@@ -353,3 +354,40 @@ async def test_what_is_behind_is_shown(hook: Hook, heard: Receiver) -> None:
     lag = await hook.shop.metric(f'allocator_webhook_lag_seconds{{webhook="{name}"}}')
 
     assert 0 < lag < 20
+
+
+async def test_webhooks_travel_as_they_were_at_the_cut_and_not_how_far_they_are(
+    module_database_url: str, hook: Hook, heard: Receiver
+) -> None:
+    [cut] = await query(module_database_url, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+    name, gone = hook.path.rpartition("/")[2], Hook(hook.shop)
+    await hook.put(heard.url, kinds=["order_placed", "order_cancelled"])
+    await gone.put(heard.url)
+    [before] = await query(
+        module_database_url, "SELECT pg_snapshot_xmax(pg_current_snapshot())::text AS xid"
+    )
+    await hook.put(heard.url + "/later")
+    await gone.delete()
+
+    assert name not in await carried(module_database_url, cut[0])
+    then = (await carried(module_database_url, before["xid"]))[name]
+    now = await carried(module_database_url, str(1 << 62))
+    assert (then["url"], then["kinds"]) == (heard.url, ["order_placed", "order_cancelled"])
+    assert (then["version"], now[name]["version"]) == (1, 2)
+    assert now[name]["url"] == heard.url + "/later"
+    assert now[gone.path.rpartition("/")[2]]["url"] is None
+    stored = await query(module_database_url, "SELECT * FROM webhooks")
+    assert {row["name"]: dict(row) for row in stored} == now
+
+
+async def carried(url: str, xid: str) -> dict[str, dict[str, object]]:
+    """What an export of a cut says, as an import would store it."""
+    rows = await query(
+        url,
+        "SELECT known.* FROM ("
+        f"SELECT json_agg(row_to_json(each)) AS all FROM ({statement('carry_webhooks')}) AS each"
+        ") AS sent, json_populate_recordset(NULL::webhooks, sent.all) AS known",
+        1,
+        xid,
+    )
+    return {row["name"]: dict(row) for row in rows}

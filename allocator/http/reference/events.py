@@ -74,7 +74,8 @@ EVENT_OPERATIONS: Final = (
             Parameter(
                 name="after",
                 shape=Annotated[str, Meta(pattern=r"^\d{1,9}\.\d{1,19}\.\d{1,18}\.\d{1,18}\Z")],
-                meaning="go on behind this id; `0.0.0.0` begins with the first event of all",
+                meaning="go on behind this id; `0.0.0.0` begins with the oldest event that has not "
+                "been pruned",
             ),
         ),
         answers=(
