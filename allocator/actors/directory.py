@@ -18,7 +18,7 @@ from allocator.actors.ports import Journal
 from allocator.actors.statistics import DirectoryStatistics
 from allocator.domain.ids import SHARD_MASK
 from allocator.domain.pool import Pool
-from allocator.domain.records import GENESIS, Origin, StoredSnapshot
+from allocator.domain.records import SEQ_END, Origin, StoredSnapshot
 from allocator.domain.replay import replay
 from allocator.domain.snapshots import dump_pool, load_pool
 from allocator.errors import AllocatorError, JournalError, QuarantinedError, UnavailableError
@@ -153,8 +153,8 @@ class Directory:
 
     async def _recover(self, actor: Actor) -> None:
         started = perf_counter()
-        origin = await self._journal.origin(actor.actor_id)
-        pool, digest, snapshot_seq = _begin(actor.actor_id, origin)
+        pool, origin = await self._begin(actor.actor_id)
+        digest, snapshot_seq = origin.head, pool.version
         async for records in self._journal.records(actor.actor_id, after_seq=pool.version):
             replay(pool, records)
             self.statistics.replayed += len(records)
@@ -165,12 +165,15 @@ class Directory:
         self.statistics.recovery_seconds += perf_counter() - started
         actor.activate(pool, digest=digest, snapshot_seq=snapshot_seq, wake_at_ms=origin.wake_at_ms)
 
-
-def _begin(actor_id: int, origin: Origin) -> tuple[Pool, bytes, int]:
-    """Return the state to replay upon, the digest of its last row, and the snapshot's seq."""
-    if origin.snapshot is not None:
-        try:
-            return load_pool(origin.snapshot.state), origin.head, origin.snapshot.seq
-        except msgspec.DecodeError as error:
-            log.error("snapshot.unreadable", actor=actor_id, error=str(error))  # noqa: TRY400
-    return Pool(), GENESIS, 0
+    async def _begin(self, actor_id: int) -> tuple[Pool, Origin]:
+        """Return the state to replay upon and where it comes from: the newest that can be read."""
+        below = SEQ_END
+        while True:
+            origin = await self._journal.origin(actor_id, below=below)
+            if origin.snapshot is None:
+                return Pool(), origin
+            try:
+                return load_pool(origin.snapshot.state), origin
+            except msgspec.DecodeError as error:
+                log.error("snapshot.unreadable", actor=actor_id, error=str(error))  # noqa: TRY400
+            below = origin.snapshot.seq

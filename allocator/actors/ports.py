@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol, TypeAlias
 
-from allocator.domain.records import Batch, KeyName, Origin, Record, StoredSnapshot
+from allocator.domain.records import SEQ_END, Batch, KeyName, Origin, Record, StoredSnapshot
 from allocator.domain.shares import Survey
 
 Clock: TypeAlias = Callable[[], int]
@@ -78,8 +78,8 @@ class Journal(Protocol):
     async def resign(self) -> None:
         """Fence the present incarnation for good; its shards are free at once."""
 
-    async def origin(self, actor_id: int) -> Origin:
-        """Return where the recovery of an actor starts."""
+    async def origin(self, actor_id: int, *, below: int = SEQ_END) -> Origin:
+        """Return where the recovery of an actor starts: the newest place below a seq."""
 
     def records(self, actor_id: int, *, after_seq: int) -> AsyncIterator[Sequence[Record]]:
         """Yield the actor's rows above `after_seq`, ascending, in chunks."""

@@ -12,6 +12,9 @@ import msgspec
 GENESIS = b""
 DIGEST_BYTES = 16
 
+SEQ_END = (1 << 63) - 1
+"""Above every seq."""
+
 KeyName: TypeAlias = tuple[str, str]
 """(principal, idempotency key)."""
 

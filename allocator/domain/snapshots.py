@@ -9,7 +9,8 @@ from allocator.domain.open_orders import OpenOrders
 from allocator.domain.pool import Lot, Pool
 
 SCHEMA_VERSION: Final = 1
-"""Snapshots of another version are ignored: the journal can always make new ones."""
+"""Snapshots of another version are ignored: the journal can always make new ones. Floors cannot be
+made again: whoever counts this up keeps reading those of all versions before (ADR 0014)."""
 
 
 class _PoolImage(msgspec.Struct, array_like=True):

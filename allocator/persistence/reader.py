@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from allocator.domain.pool import Pool as State
-from allocator.domain.records import GENESIS, Origin, Record, StoredSnapshot
+from allocator.domain.records import GENESIS, SEQ_END, Origin, Record, StoredSnapshot
 from allocator.domain.snapshots import SCHEMA_VERSION, load_pool
 from allocator.errors import AllocatorError, JournalError
 from allocator.persistence.connections import Pool, borrowed
@@ -25,7 +25,6 @@ second's work."""
 _CHUNK: Final = 2_000
 """Rows that are replayed in one go; the loop serves others in between."""
 _STATE_DIGEST_BYTES: Final = 16
-SEQ_MAX: Final = (1 << 63) - 1
 
 
 class DamagedFloorError(AllocatorError):
@@ -43,7 +42,7 @@ class JournalReader:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def origin(self, actor_id: int, *, below: int = SEQ_MAX) -> Origin:
+    async def origin(self, actor_id: int, *, below: int = SEQ_END) -> Origin:
         """Return where the recovery of an actor starts, ignoring snapshots with a wrong digest.
 
         Args:
@@ -69,7 +68,7 @@ class JournalReader:
             snapshot = StoredSnapshot(seq=below, state=row["state"])
             return Origin(snapshot=snapshot, head=row["head"], wake_at_ms=wake_at_ms)
 
-    async def base(self, actor_id: int, *, below: int = SEQ_MAX) -> State:
+    async def base(self, actor_id: int, *, below: int = SEQ_END) -> State:
         """Return the newest state below a seq, above the actor's floor, that replay can go on from.
 
         Raises:

@@ -7,6 +7,7 @@ import pytest
 
 from allocator.persistence.connections import open_pool
 from allocator.persistence.projection import forget_read_models
+from allocator.persistence.reader import digest_of
 from tests.integration.api_shapes import Balance, JournalPage, Order
 from tests.integration.long_ago import (
     Story,
@@ -275,6 +276,17 @@ async def test_pruning_goes_on_where_the_last_one_ended(
     assert await floor_of(old_url, old.actor_id) == floor
     assert archived(tmp_path / "rows") == rows[:floor]
     assert await exported(old_url, old.actor_id) == rows[floor:]
+
+
+async def test_where_no_snapshot_can_be_read_a_recovery_starts_from_the_floor(
+    old: Story, old_url: str, tmp_path: Path
+) -> None:
+    await pruned(old_url, tmp_path / "rows")
+    unreadable = b"\xc1"
+    sql = "UPDATE snapshots SET state = $1, digest = $2"
+    await stored(old_url, sql, unreadable, digest_of(unreadable))
+    async with reopened(old_url, old) as shop:
+        assert (await shop.balance()).version == old.version
 
 
 async def test_a_damaged_floor_stops_its_product_and_no_other(

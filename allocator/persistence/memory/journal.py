@@ -5,7 +5,7 @@ from functools import partial
 from types import coroutine
 from typing import Final, TypeVar
 
-from allocator.domain.records import Batch, KeyName, Origin, Record, StoredSnapshot
+from allocator.domain.records import SEQ_END, Batch, KeyName, Origin, Record, StoredSnapshot
 from allocator.domain.shares import Survey
 from allocator.errors import FencedError, JournalError
 from allocator.persistence.memory.database import MemoryDatabase
@@ -147,9 +147,9 @@ class MemoryJournal:
         await self._call("resign", resign, several=True)
         self._mine = []
 
-    async def origin(self, actor_id: int) -> Origin:
-        """Return where the recovery of an actor starts."""
-        return await self._read("origin", lambda: self.database.origin(actor_id))
+    async def origin(self, actor_id: int, *, below: int = SEQ_END) -> Origin:
+        """Return where the recovery of an actor starts: the newest place below a seq."""
+        return await self._read("origin", lambda: self.database.origin(actor_id, below=below))
 
     async def records(self, actor_id: int, *, after_seq: int) -> AsyncIterator[Sequence[Record]]:
         """Yield the actor's rows above `after_seq`, ascending, in chunks, without their keys."""

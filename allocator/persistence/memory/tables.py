@@ -7,7 +7,15 @@ from typing import Final
 import msgspec
 
 from allocator.domain.ids import SHARDS
-from allocator.domain.records import GENESIS, Batch, KeyName, Origin, Record, StoredSnapshot
+from allocator.domain.records import (
+    GENESIS,
+    SEQ_END,
+    Batch,
+    KeyName,
+    Origin,
+    Record,
+    StoredSnapshot,
+)
 from allocator.domain.shares import Peer, Survey
 from allocator.persistence.memory.locks import Lock, Waiting
 
@@ -130,10 +138,10 @@ class Tables:
                 del snapshots[seq]
         snapshots[snapshot.seq] = snapshot.state
 
-    def origin(self, actor_id: int) -> Origin:
+    def origin(self, actor_id: int, *, below: int = SEQ_END) -> Origin:
         """Return where the recovery of an actor starts: a snapshot needs the row it stands on."""
         rows, snapshots = self.rows.get(actor_id, {}), self.snapshots.get(actor_id, {})
-        newest = max((seq for seq in snapshots if seq in rows), default=None)
+        newest = max((seq for seq in snapshots if seq in rows and seq < below), default=None)
         wake_at_ms = self.wakes.get(actor_id)
         if newest is None:
             return Origin(snapshot=None, head=GENESIS, wake_at_ms=wake_at_ms)
