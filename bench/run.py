@@ -23,6 +23,7 @@ import msgspec
 
 from bench.arguments import at_least_one
 from bench.bench_full_pool import full_pool_figures
+from bench.bench_moving import moving_figures
 from bench.bench_paced import paced_figure
 from bench.bench_restart import restart_figure
 from bench.bench_verify import verify_figures
@@ -70,6 +71,7 @@ FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "paced": lambda bench: [paced_figure(bench)],
     "full_pool": full_pool_figures,
     "verify": verify_figures,
+    "moving": moving_figures,
     "restart": lambda bench: [restart_figure(bench)],
     "flash_sale": prove_flash_sale,
     "forwarded": lambda bench: [forwarded_figure(bench)],

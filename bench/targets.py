@@ -64,6 +64,7 @@ HELD_BACK_TO_FLOOR = "held_back_to_floor"
 PROJECTION_PER_S = "projection_events_per_s"
 HOT_TO_ROWLOCK = "hot_to_rowlock"
 KEYED_TO_HOT = "keyed_to_hot"
+BEARING_TO_HOT = "bearing_to_hot"
 BATCH_PER_S = "batch_orders_per_s"
 PACED_P99_MS = "paced_p99_ms"
 FULL_POOL_P99 = "full_pool_p99_ratio"
@@ -76,6 +77,9 @@ WORKER_DEATH_S = "worker_death_s"
 ROLL_LOST = "roll_lost"
 VERIFY_PER_S = "verify_events_per_s"
 VERIFY_MB = "verify_mb"
+EXPORT_PER_S = "export_events_per_s"
+IMPORT_PER_S = "import_events_per_s"
+MOVING_MB = "moving_mb"
 
 CATCH_UP_MAX_S = 5.0
 
@@ -112,6 +116,12 @@ TARGETS = (
         title="with an Idempotency-Key ÷ without",
         at_least=0.90,
         aim=0.95,
+    ),
+    Target(
+        name=BEARING_TO_HOT,
+        title="with an API key ÷ without",
+        at_least=0.95,
+        aim=0.99,
     ),
     Target(
         name=BATCH_PER_S,
@@ -196,6 +206,30 @@ TARGETS = (
     Target(
         name=VERIFY_MB,
         title="memory of journal verify, all processes",
+        at_least=300,
+        aim=100,
+        unit="MB",
+        decimals=0,
+    ),
+    Target(
+        name=EXPORT_PER_S,
+        title="journal export, compressed",
+        at_least=100_000,
+        aim=300_000,
+        unit="events/s",
+        decimals=0,
+    ),
+    Target(
+        name=IMPORT_PER_S,
+        title="journal import, each row checked",
+        at_least=60_000,
+        aim=150_000,
+        unit="events/s",
+        decimals=0,
+    ),
+    Target(
+        name=MOVING_MB,
+        title="memory of either",
         at_least=300,
         aim=100,
         unit="MB",
