@@ -1,5 +1,6 @@
 """The allocator's HTTP API, as far as a benchmark needs it to set up and to check."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from types import TracebackType
@@ -9,6 +10,7 @@ import msgspec
 
 from bench.errors import BenchError
 from bench.messages import WAREHOUSE, Balance
+from bench.mixes import NOTHING
 
 _Answer = TypeVar("_Answer")
 
@@ -21,10 +23,17 @@ class ApiError(BenchError):
 
 
 class Api:
-    """One connection to a server on the loopback address, for one thread."""
+    """One connection to a server on the loopback address, for one thread.
 
-    def __init__(self, *, port: int, host: str = "127.0.0.1") -> None:
+    Args:
+        headers: What every request carries.
+    """
+
+    def __init__(
+        self, *, port: int, host: str = "127.0.0.1", headers: Mapping[str, str] = NOTHING
+    ) -> None:
         self.port = port
+        self.headers = headers
         self._connection = HTTPConnection(host, port, timeout=_TIMEOUT_S)
 
     def __enter__(self) -> Self:
@@ -46,9 +55,8 @@ class Api:
         """
         content = None if body is None else msgspec.json.encode(body)
         try:
-            self._connection.request(
-                method, path, body=content, headers={"Content-Type": "application/json"}
-            )
+            headers = {"Content-Type": "application/json", **self.headers}
+            self._connection.request(method, path, body=content, headers=headers)
             answer = self._connection.getresponse()
             return answer.status, answer.read()
         except (OSError, HTTPException) as error:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 
 from bench.api import Api
+from bench.bearing import let_in
 from bench.client import hammer
 from bench.forwards import hammer_forwarded, wait_shared
 from bench.load import Crowd, Load
@@ -23,6 +24,7 @@ HOT_TWO = "hot_two_workers"
 SPREAD = "spread"
 SPREAD_TWO = "spread_two_workers"
 KEYED = "keyed"
+BEARING = "bearing"
 BATCH = "batch"
 BATCH_HELD_BACK = "batch_held_back"
 
@@ -35,11 +37,16 @@ PLACED_KEYS = "SELECT count(DISTINCT idempotency_key) FROM journal WHERE kind = 
 PROJECTED = "SELECT count(*) FROM orders"
 
 
+def _nothing(_url: str) -> None:
+    """Leave the database empty."""
+
+
 class Contender(msgspec.Struct, frozen=True, kw_only=True):
     """A way to take orders.
 
     Attributes:
         arguments: What to run, from a port and the URL of an empty database.
+        before: Puts into the empty database what its server has to find there.
         prepare: Makes plenty of stock through the API.
         load: Makes the load.
         sold: Queries for the number of orders sold; they have to agree. Empty: sells nothing.
@@ -51,6 +58,7 @@ class Contender(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     arguments: Callable[[int, str], list[str]]
     prepare: Callable[[Api, Mix], None]
+    before: Callable[[str], None] = _nothing
     load: Callable[[Crowd], Load] = hammer
     mix: Mix = Mix.HOT
     sold: tuple[str, ...] = ()
@@ -74,6 +82,7 @@ def contenders() -> list[Contender]:
         _ours(SPREAD, title="1,000 products", mix=Mix.SPREAD),
         _two_workers(SPREAD_TWO, title="1,000 products, two workers", mix=Mix.SPREAD),
         _ours(KEYED, title="one product, Idempotency-Key on each", mix=Mix.KEYED),
+        _ours(BEARING, title="one product, an API key with each", mix=Mix.BEARING),
         _ours(BATCH, title="one product, NDJSON batch", load=_batches),
         _ours(
             BATCH_HELD_BACK,
@@ -98,11 +107,11 @@ def stock_products(api: Api, mix: Mix) -> None:
     in_parts = [mix.products[part::_PREPARERS] for part in range(_PREPARERS)]
     with ThreadPoolExecutor(_PREPARERS) as preparers:
         # Taking the results raises what went wrong in a thread.
-        list(preparers.map(functools.partial(_stock_all, api.port), in_parts))
+        list(preparers.map(functools.partial(_stock_all, api), in_parts))
 
 
-def _stock_all(port: int, products: list[str]) -> None:
-    with Api(port=port) as api:
+def _stock_all(like: Api, products: list[str]) -> None:
+    with Api(port=like.port, headers=like.headers) as api:
         for product in products:
             api.stock(product, quantity=PLENTY_UNITS)
 
@@ -120,6 +129,7 @@ def _ours(
         name=name,
         title=title,
         arguments=lambda port, url: serve_arguments(port, url, switch),
+        before=let_in if mix is Mix.BEARING else _nothing,
         prepare=stock_products,
         load=load,
         mix=mix,

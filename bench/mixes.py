@@ -3,19 +3,29 @@
 import enum
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Final
 
+from bench.bearing import HEADERS
 from bench.messages import HOT_PRODUCT, WAREHOUSE, product_name
 
 PRODUCTS = 1000
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Mix(enum.Enum):
-    """Which product each order is for, and whether it carries a key."""
+    """Which product each order is for, and whether it carries a key, of its own or of the API."""
 
     HOT = "hot"
     SPREAD = "spread"
     KEYED = "keyed"
+    BEARING = "bearing"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every request carries beside its own."""
+        return HEADERS if self is Mix.BEARING else {}
 
     @property
     def products(self) -> list[str]:
@@ -31,7 +41,14 @@ def order_body(product: str, *, key: str | None = None) -> bytes:
     return f'{{{named}"product":"{product}","warehouse":"{WAREHOUSE}","quantity":1}}'.encode()
 
 
-def request_bytes(path: str, body: bytes, *, method: str = "POST", key: str | None = None) -> bytes:
+def request_bytes(
+    path: str,
+    body: bytes,
+    *,
+    method: str = "POST",
+    key: str | None = None,
+    headers: Mapping[str, str] = NOTHING,
+) -> bytes:
     """Return a whole HTTP/1.1 request on a connection that stays open."""
     head = (
         f"{method} {path} HTTP/1.1\r\n"
@@ -39,6 +56,8 @@ def request_bytes(path: str, body: bytes, *, method: str = "POST", key: str | No
         "Content-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n"
     )
+    for name, value in headers.items():
+        head += f"{name}: {value}\r\n"
     if key is not None:
         head += f"Idempotency-Key: {key}\r\n"
     return head.encode() + b"\r\n" + body
@@ -47,8 +66,8 @@ def request_bytes(path: str, body: bytes, *, method: str = "POST", key: str | No
 def order_requests(mix: Mix, *, seed: int) -> Iterator[bytes]:
     """Yield requests without end; equal seeds give equal products and equal keys."""
     match mix:
-        case Mix.HOT:
-            return itertools.repeat(_order_request(mix.products[0]))
+        case Mix.HOT | Mix.BEARING:
+            return itertools.repeat(_order_request(mix.products[0], headers=mix.headers))
         case Mix.SPREAD:
             prepared = [_order_request(product) for product in mix.products]
             dice = random.Random(seed)
@@ -61,5 +80,5 @@ def order_requests(mix: Mix, *, seed: int) -> Iterator[bytes]:
             )
 
 
-def _order_request(product: str) -> bytes:
-    return request_bytes("/orders", order_body(product))
+def _order_request(product: str, *, headers: Mapping[str, str] = NOTHING) -> bytes:
+    return request_bytes("/orders", order_body(product), headers=headers)

@@ -1,4 +1,5 @@
--- wrk's side of bench/mixes.py. Arguments: the mix, a seed, the warehouse, the hot product.
+-- wrk's side of bench/mixes.py. Arguments: the mix, a seed, the warehouse, the hot product, an
+-- Authorization header or nothing.
 -- Requests are formatted once where they can be; the summary leaves as one line of JSON.
 
 local threads = 0
@@ -10,14 +11,18 @@ function setup(thread)
   threads = threads + 1
 end
 
+local authorization = nil
+
 local function order(warehouse, product, key)
   local body = string.format('{"product":"%s","warehouse":"%s","quantity":1}', product, warehouse)
-  local headers = { ["Content-Type"] = "application/json", ["Idempotency-Key"] = key }
+  local headers = { ["Content-Type"] = "application/json", ["Idempotency-Key"] = key,
+    ["Authorization"] = authorization }
   return wrk.format("POST", "/orders", headers, body)
 end
 
 function init(args)
   local mix, seed, warehouse, hot = args[1], args[2], args[3], args[4]
+  authorization = args[5]
   math.randomseed(tonumber(seed) + thread_number)
   if mix == "spread" then
     for i = 0, 999 do prepared[i] = order(warehouse, string.format("p%04d", i)) end

@@ -7,6 +7,7 @@ from bench.forwards import ForwardedLoad
 from bench.latency import Percentiles
 from bench.targets import (
     BATCH_PER_S,
+    BEARING_TO_HOT,
     CATCH_UP_MAX_S,
     HELD_BACK_TO_FLOOR,
     HOT_TO_FLOOR,
@@ -102,6 +103,7 @@ def round_figures(rounds: Rounds) -> list[Figure]:
         HELD_BACK_TO_FLOOR: (who.HELD_BACK, who.FLOOR),
         HOT_TO_ROWLOCK: (who.HOT, *ROWLOCKS),
         KEYED_TO_HOT: (who.KEYED, who.HOT),
+        BEARING_TO_HOT: (who.BEARING, who.HOT),
         TWO_WORKERS_TO_ONE: (who.SPREAD_TWO, who.SPREAD),
     }
     figures = []

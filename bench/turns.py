@@ -80,7 +80,11 @@ def take_turn(contender: Contender, bench: Bench, *, number: int) -> Turn:
     port = free_port()
     log = bench.directory / f"{contender.name}.log"
     with bench.databases.fresh(f"bench_{contender.name}") as url:
-        with serving(contender.arguments(port, url), port=port, log=log), Api(port=port) as api:
+        contender.before(url)
+        with (
+            serving(contender.arguments(port, url), port=port, log=log),
+            Api(port=port, headers=contender.mix.headers) as api,
+        ):
             contender.prepare(api, contender.mix)
             loads = _loads(contender, bench, port=port, number=number)
             catch_up_s = _catch_up(contender, api, url, loads=loads)
