@@ -21,7 +21,7 @@ from allocator.persistence.transfer.arrival import open_arrival
 from allocator.persistence.transfer.departure import open_departure
 from allocator.persistence.transfer.format import advanced
 from allocator.persistence.transfer.tables import APART, CARRIED, DERIVED, PARTLY
-from tests.integration.shop import database
+from tests.integration.shop import database, until
 
 
 async def export(url: str, file: Path) -> None:
@@ -82,9 +82,15 @@ async def project(url: str) -> None:
 
 
 async def now(url: str) -> Cut:
-    """The cut of this moment, with all that has committed."""
+    """The cut of this moment, once everything that has committed by now is in it."""
     connection = await connect(url, application_name="test")
     try:
+        latest = await connection.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+
+        async def settles() -> bool:
+            return (await settled(connection)).xid >= int(latest)
+
+        await until(settles)
         return await settled(connection)
     finally:
         connection.terminate()

@@ -15,7 +15,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
-import asyncpg
 import msgspec
 
 from allocator.domain.positions import START, Position
@@ -24,7 +23,6 @@ from allocator.persistence.api_keys import PostgresApiKeys
 from allocator.persistence.connections import FAILURES, Connection, connect, open_pool
 from allocator.persistence.floors import restore_floors
 from allocator.persistence.leadership import Role
-from allocator.persistence.migrate import migrate
 from allocator.persistence.statements import statement
 from allocator.persistence.transfer.format import (
     DamagedBlockError,
@@ -36,7 +34,6 @@ from allocator.persistence.transfer.format import (
     advanced,
     line_of,
 )
-from allocator.persistence.transfer.tables import APART, CARRIED, DERIVED, LOCAL
 from allocator.persistence.transfer.unpacking import (
     COLUMNS,
     DELIMITER,
@@ -49,16 +46,13 @@ from allocator.persistence.transfer.unpacking import (
     rows_of,
     table_rows_of,
 )
+from allocator.persistence.transfer.vacancy import find_import, forget, prepare, refuse_another
 
 _NAME: Final = "allocator import"
 _TIMEOUT_S: Final = 3_600.0
 _ROWS_PREFIX: Final = b'{"era":'
 _TABLE_PREFIX: Final = b'{"table":'
-_OURS: Final = frozenset(CARRIED) | DERIVED | LOCAL | APART
-_NAMED_MAX: Final = 3
 
-_FIND: Final = "SELECT header, reached, indexes, finished_at IS NOT NULL AS finished FROM imports"
-_BEGIN: Final = "INSERT INTO imports (header, indexes) VALUES ($1, $2)"
 _REACH: Final = "UPDATE imports SET reached = $1"
 _FINISH: Final = "UPDATE imports SET reached = $1, finished_at = now()"
 _COUNT: Final = "SELECT count(*) FROM journal WHERE era <= $1"
@@ -103,28 +97,25 @@ class Arrival:
             JournalError: The database does not answer.
         """
         with _translated():
-            found = await self._found()
+            found = await find_import(self._connection)
             if found is not None and start_over and not found["finished"]:
-                await self._forget()
+                await forget(self._connection)
                 found = None
             if found is None:
                 await self._prepare(header)
                 return True
-            if found["header"].encode() != line_of(header):
-                raise _not_empty(found)
-            if found["finished"]:
-                return False
-            self._header, self._indexes = header, found["indexes"]
-            if found["reached"] is not None:
-                self.reached = msgspec.json.decode(found["reached"], type=Reached)
-                self._rows.go_on(self.reached.after or START)
-        return True
+            refuse_another(found, header)
+        self._header, self._indexes = header, found["indexes"]
+        if found["reached"] is not None:
+            self.reached = msgspec.json.decode(found["reached"], type=Reached)
+            self._rows.go_on(self.reached.after or START)
+        return not found["finished"]
 
     async def start_again(self) -> None:
         """Forget all that is stored, but not what this is to become."""
         assert self._header is not None, "begin first"
         with _translated():
-            await self._forget()
+            await forget(self._connection)
             await self._prepare(self._header)
             self.reached = Reached()
 
@@ -195,48 +186,8 @@ class Arrival:
             await asyncio.wait({self._storing})
             self._storing.exception()
 
-    async def _found(self) -> asyncpg.Record | None:
-        """Return what an import has left here, None if nothing was ever here."""
-        rows = await self._connection.fetch(statement("tables_here"))
-        names = [row["name"] for row in rows]
-        if strangers := [name for name in names if name not in _OURS]:
-            more = len(strangers) - _NAMED_MAX
-            raise UsageError(
-                f"the database is not empty, it has the tables {', '.join(strangers[:_NAMED_MAX])}"
-                f"{f' and {more} more' if more > 0 else ''}: name one that is"
-            )
-        if "imports" in names:
-            found = await self._connection.fetchrow(_FIND)
-            if found is not None:
-                return found
-        for name in ("installation", "journal", "actors"):
-            if name in names and await self._connection.fetchval(
-                f"SELECT EXISTS (SELECT FROM {name})"  # noqa: S608 (one of three names)
-            ):
-                raise UsageError(
-                    "the database is not empty, an installation is in it: name one that is"
-                )
-        return None
-
     async def _prepare(self, header: Header) -> None:
-        await migrate(self._connection)
-        async with self._connection.transaction():
-            indexes = await self._connection.fetch(statement("journal_indexes"))
-            self._indexes = [row["definition"] for row in indexes]
-            for row in indexes:
-                await self._connection.execute(f"DROP INDEX {row['name']}")
-            await self._connection.execute(_BEGIN, line_of(header).decode(), self._indexes)
-        self._header = header
-
-    async def _forget(self) -> None:
-        found = await self._connection.fetchrow(_FIND)
-        assert found is not None, "an import was here"
-        async with self._connection.transaction():
-            await self._connection.execute(
-                f"TRUNCATE journal, imports, {', '.join(CARRIED)} CASCADE"
-            )
-            for definition in found["indexes"]:
-                await self._connection.execute(definition)
+        self._header, self._indexes = header, await prepare(self._connection, header)
 
     async def _unpacked(
         self, content: bytes, *, first_line: int
@@ -364,17 +315,6 @@ def _translated() -> Iterator[None]:
         yield
     except FAILURES as error:
         raise JournalError(f"PostgreSQL: {type(error).__name__}: {error}") from error
-
-
-def _not_empty(found: asyncpg.Record) -> UsageError:
-    if found["finished"]:
-        return UsageError(
-            "the database is not empty, another installation was imported into it: name one that is"
-        )
-    return UsageError(
-        "an import or a restore of something else into this database has not finished: repeat its "
-        "command to go on, add --start-over to this one to forget it, or name an empty database"
-    )
 
 
 def _now_ms() -> int:
