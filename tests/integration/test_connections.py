@@ -142,7 +142,7 @@ async def test_who_waits_for_us_is_left_alone(database_url: str) -> None:
                 await other.execute("LOCK TABLE journal IN ACCESS EXCLUSIVE MODE")
                 asked = request("POST", "/orders/batch", line * lines, kind)
                 sending = asyncio.create_task(wire.send(asked))
-                await asyncio.sleep(2.5)  # longer than a client may stall, and a sweep
+                await asyncio.sleep(1.8)  # longer than a client may stall, and a sweep
             for _ in range(lines):
                 await wire.until(b'"status":201')
             await sending
