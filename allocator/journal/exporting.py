@@ -35,6 +35,7 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
         size: Of the file, in bytes.
         seconds: What it took this time.
         went_on: How many of the events were there from a former, interrupted time.
+        left_out: How many had been committed when it began, and had not settled.
     """
 
     file: str
@@ -47,6 +48,7 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     seconds: float
     went_on: int
+    left_out: int
 
 
 def run_export(file: str, source: Source, *, as_json: bool) -> int:
@@ -73,6 +75,11 @@ def run_export(file: str, source: Source, *, as_json: bool) -> int:
         output.show([_encode(exported).decode()])
     else:
         output.warn(_in_words(exported))
+    if exported.left_out:
+        output.warn(
+            f"{exported.left_out:,} events that had been committed are NOT in it: an older "
+            "transaction holds them back, which `allocator journal tail --follow` names"
+        )
     return DONE
 
 
@@ -111,6 +118,7 @@ async def _export(url: str, target: Draft | Stream, *, file: str, pace: Pace) ->
         size=target.size,
         seconds=round(time.monotonic() - began_s, 3),
         went_on=went_on,
+        left_out=departure.left_out,
     )
 
 

@@ -20,6 +20,8 @@ EVERY_S: Final = 1.0
 _THIN_EVERY: Final = 3_600
 """Looks between two thinnings: an hour."""
 _THINNED_MAX: Final = 10_000
+_LOOK_AGAIN_S: Final = 0.05
+_LOOKS_MAX: Final = 100
 
 
 class Cut(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +66,24 @@ async def settled(connection: Executor) -> Cut:
     cut = _cut_of(await connection.fetchrow(statement("settled")))
     assert cut is not None, "find the installation first"
     return cut
+
+
+async def settled_soon(connection: Executor) -> tuple[Cut, int]:
+    """Return the cut of this moment, once all that has committed by now is in it.
+
+    For a transaction that is older, and does not end within some seconds, nobody waits longer.
+
+    Returns:
+        The cut, and how many committed rows it lacks, which that transaction holds back.
+    """
+    latest = await connection.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text")
+    for _ in range(_LOOKS_MAX):
+        cut = await settled(connection)
+        if cut.xid >= int(latest):
+            return cut, 0
+        await asyncio.sleep(_LOOK_AGAIN_S)
+    cut = await settled(connection)
+    return cut, await connection.fetchval(statement("left_out"), cut.era, str(cut.xid), latest)
 
 
 async def record_cuts(url: str) -> None:

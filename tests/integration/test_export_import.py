@@ -16,6 +16,7 @@ from allocator.domain.records import GENESIS, chain
 from allocator.errors import UsageError
 from allocator.journal.archives import chunks_of
 from allocator.journal.importing import BadFileError
+from allocator.persistence import cuts
 from allocator.persistence.statements import statement
 from allocator.persistence.transfer.tables import APART, CARRIED, DERIVED, LOCAL
 from tests.integration.crowd import crowd, promised
@@ -184,6 +185,28 @@ async def test_an_export_leaves_what_is_there_alone(filled: str, tmp_path: Path)
         await export(filled, tmp_path / "mine")
 
     assert (read(there), read(part)) == (b"mine", b"mine as well")
+
+
+async def test_an_export_says_what_an_older_transaction_keeps_out_of_it(
+    database_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(cuts, "_LOOKS_MAX", 3)
+    async with opened(database_url) as shop, database(database_url) as older:
+        await shop.received(quantity=5)
+        async with older.transaction():
+            await older.execute("SELECT pg_current_xact_id()")
+            await shop.placed()
+            await export(database_url, tmp_path / "without")
+        said = capsys.readouterr().err
+        await export(database_url, tmp_path / "with")
+
+    assert "1 events that had been committed are NOT in it" in said
+    assert "NOT in it" not in capsys.readouterr().err
+    assert b"order_placed" not in read(tmp_path / "without")
+    assert b"order_placed" in read(tmp_path / "with")
 
 
 async def test_only_an_empty_database_is_filled(filled: str, exported: Path) -> None:

@@ -22,7 +22,7 @@ from allocator.domain.replay import replay
 from allocator.domain.rules import wake_at
 from allocator.errors import JournalError, UsageError
 from allocator.persistence.connections import FAILURES, Connection, connect, open_pool
-from allocator.persistence.cuts import Cut, settled
+from allocator.persistence.cuts import Cut, settled, settled_soon
 from allocator.persistence.installation import find_installation
 from allocator.persistence.leadership import Role
 from allocator.persistence.migrate import refuse_other_schema
@@ -71,14 +71,24 @@ class Departure:
     Attributes:
         header: What it is.
         cut: Which moment of it.
+        left_out: How many rows were committed before, and are held back by a transaction that is
+            older and still running.
         rows_about: How many rows of the journal to expect, as far as PostgreSQL knows.
     """
 
-    def __init__(
-        self, url: str, connection: Connection, *, header: Header, cut: Cut, rows_about: int
+    def __init__(  # noqa: PLR0913 (what is known of it)
+        self,
+        url: str,
+        connection: Connection,
+        *,
+        header: Header,
+        cut: Cut,
+        left_out: int,
+        rows_about: int,
     ) -> None:
         self.header = header
         self.cut = cut
+        self.left_out = left_out
         self.rows_about = rows_about
         self._url = url
         self._connection = connection
@@ -196,13 +206,7 @@ async def open_departure(url: str, *, cut: Cut | None = None) -> AsyncIterator[D
             await refuse_other_schema(connection)
             await connection.execute(_PLANNING)
             await _keep_whole(connection)
-            present = await settled(connection)
-            cut = cut or present
-            if (cut.era, cut.xid) > (present.era, present.xid):
-                raise UsageError(
-                    "this moment has not settled yet: a transaction that is still running may "
-                    "belong to it; try again when it has ended"
-                )
+            cut, left_out = await _settled_cut(connection, cut)
             await _refuse_pruned(connection, cut)
             header = Header(
                 allocator_journal=FORMAT,
@@ -215,9 +219,24 @@ async def open_departure(url: str, *, cut: Cut | None = None) -> AsyncIterator[D
             rows_about = await connection.fetchval(_ESTIMATE)
         except FAILURES as error:
             raise JournalError(f"PostgreSQL: {type(error).__name__}: {error}") from error
-        yield Departure(url, connection, header=header, cut=cut, rows_about=rows_about)
+        yield Departure(
+            url, connection, header=header, cut=cut, left_out=left_out, rows_about=rows_about
+        )
     finally:
         connection.terminate()
+
+
+async def _settled_cut(connection: Connection, cut: Cut | None) -> tuple[Cut, int]:
+    """Return the cut to take, and how many rows it lacks that were committed before it."""
+    if cut is None:
+        return await settled_soon(connection)
+    present = await settled(connection)
+    if (cut.era, cut.xid) > (present.era, present.xid):
+        raise UsageError(
+            "this moment has not settled yet: a transaction that is still running may belong to "
+            "it; try again when it has ended"
+        )
+    return cut, 0
 
 
 async def _keep_whole(connection: Connection) -> None:
