@@ -17,7 +17,7 @@ from allocator.domain.rows import Address
 from allocator.domain.snapshots import SCHEMA_VERSION, load_pool
 from allocator.errors import JournalError
 from allocator.persistence.connections import FAILURES, Connection, connect
-from allocator.persistence.installation import find_installation
+from allocator.persistence.installation import find_installation, refuse_unfinished_import
 from allocator.persistence.leadership import Role, forbid
 from allocator.persistence.migrate import refuse_other_schema
 from allocator.persistence.statements import statement
@@ -120,10 +120,12 @@ class Windows:
         """Return the one row of `verify_whole`.
 
         Raises:
-            UsageError: There is no journal in the database, or one of another release.
+            UsageError: There is no journal in the database, or one of another release, or half
+                of one.
         """
         installation = await find_installation(self._connection)
         await refuse_other_schema(self._connection)
+        await refuse_unfinished_import(self._connection)
         return (await self._fetch("verify_whole", installation.era))[0]
 
     async def _window(self, after: Address, last: int) -> Window:

@@ -75,6 +75,16 @@ async def test_a_database_without_a_journal_is_refused(database_url: str) -> Non
     assert "nothing is stored in this database yet" in told.errors
 
 
+async def test_half_an_import_is_no_installation(url: str) -> None:
+    await execute(url, "INSERT INTO imports (header, indexes) VALUES ('', '{}')")
+
+    told = await journal("verify", "--database-url", url)
+
+    await execute(url, "DELETE FROM imports")
+    assert told.code == 2
+    assert "has not finished" in told.errors
+
+
 @pytest.mark.parametrize("how", [(), ("--processes", "1", "--repair")])
 async def test_ctrl_c_stops_it_at_any_time_and_says_what_was_done(
     url: str, how: tuple[str, ...]
