@@ -282,6 +282,9 @@ _KINDS: Final[list[tuple[_Draw, int]]] = [
 _THEMED: Final = 1 / 3
 _THEMES: Final[list[list[tuple[_Draw, int]]]] = [
     [(_kill, 4), (_drag, 6)],
+    [(_kill, 4), (_slow, 4)],
+    [(_leave, 4), (_slow, 4)],
+    [(_cut, 6), (_kill, 2), (_slow, 3)],
     [(_leave, 4), (_drag, 6)],
     [(_leave, 4), (_kill, 2), (_break, 8)],
     [(_pause, 4), (_kill, 4), (_cut, 4)],
