@@ -27,6 +27,12 @@ from allocator.persistence.statements import statement
 
 CHUNK_ROWS: Final = 2_000
 """Rows that are looked at in one go: what a reader has in memory at once."""
+# A plan made while the journal was empty would go on reading all of it at every look. So would one
+# that takes the comparison of a position's four parts for a rare match, and then sorts everything.
+_PLANNING: Final = (
+    "SET plan_cache_mode = force_custom_plan; SET enable_seqscan = off;"
+    "SET enable_bitmapscan = off; SET max_parallel_workers_per_gather = 0"
+)
 _LOOK_BACK_ROWS: Final = 20_000
 _COUNTED_MAX: Final = 10_000
 _CLOCKS_APART_MS: Final = 60_000
@@ -259,8 +265,7 @@ async def begin_tail(url: str, *, name: str) -> Tail:
     """
     connection = await connect(url, application_name=name)
     try:
-        # A plan made while the journal was empty would go on reading all of it at every look.
-        await connection.execute("SET plan_cache_mode = force_custom_plan")
+        await connection.execute(_PLANNING)
         return Tail(connection, await find_installation(connection))
     except FAILURES as error:
         connection.terminate()
