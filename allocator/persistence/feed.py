@@ -18,7 +18,8 @@ from allocator.domain.interests import Interest, Site
 from allocator.domain.occurrences import Occurrence, UnknownPositionError
 from allocator.domain.positions import Position
 from allocator.errors import JournalError, UsageError
-from allocator.persistence.tail import Entry, Tail, Wanted, begin_tail, open_tail
+from allocator.persistence.late_readers import LateReaders
+from allocator.persistence.tail import Entry, Seen, Tail, Wanted, open_tail
 
 log = structlog.get_logger()
 
@@ -30,9 +31,6 @@ _PAUSE_MIN_S: Final = 0.02
 _PAUSE_MAX_S: Final = 0.06
 _PAUSE_GROWTH: Final = 1.3
 _RETRY_S: Final = 0.5
-_LATE_READERS: Final = 2
-"""Connections for those who are behind."""
-_WAIT_S: Final = 10.0
 _SITES_MAX: Final = 100_000
 
 
@@ -71,7 +69,7 @@ class Feed:
         self._wanted = asyncio.Event()
         self.news = asyncio.Event()
         self._sites: dict[int, Site | None] = {}
-        self._late = _LateReaders(url, name=f"{name} (late)")
+        self._late = LateReaders(url, name=f"{name} (late)")
 
     @asynccontextmanager
     async def listen(
@@ -83,14 +81,17 @@ class Feed:
             JournalError: The database does not answer.
             UnknownPositionError: Nobody was ever told of this position by this journal.
         """
+        seen: Seen | None = None
         async with self._late.borrowed() as tail:
             end = await tail.before_last(0)
+            if after is None:  # what is committed by now may be settled only later
+                seen = await tail.seen()
         if after is not None and after > end:
             raise UnknownPositionError(f"{after} is not a position that this journal has reached")
         self._listeners += 1
         self._wanted.set()
         try:
-            yield Listener(self, interest, after=end if after is None else after)
+            yield Listener(self, interest, after=after or end, seen=seen)
         finally:
             self._listeners -= 1
 
@@ -219,8 +220,11 @@ class Listener:
         reached: Everything that interests him up to here has been returned to him.
     """
 
-    def __init__(self, feed: Feed, interest: Interest, *, after: Position) -> None:
+    def __init__(
+        self, feed: Feed, interest: Interest, *, after: Position, seen: Seen | None
+    ) -> None:
         self.reached = after
+        self._seen = seen  # until nothing of it can come any more
         self._feed = feed
         self._interest = interest
 
@@ -239,7 +243,7 @@ class Listener:
         until = loop.time() + within_s
         while not self.ended:
             news, before = self._feed.news, self.reached
-            found = await self._step()
+            found = self._unseen(await self._step())
             if found or loop.time() >= until:
                 return found
             if self.reached > before:
@@ -250,6 +254,15 @@ class Listener:
                     await news.wait()
         return ()
 
+    def _unseen(self, found: Sequence[Occurrence]) -> Sequence[Occurrence]:
+        """Leave out what was committed before he began to listen."""
+        seen = self._seen
+        if seen is None:
+            return found
+        if self.reached.era > seen.era or self.reached.xid >= seen.xmax:
+            self._seen = None
+        return [each for each in found if not seen.shows(each.position)]
+
     async def _step(self) -> Sequence[Occurrence]:
         """Go on over what is next, kept or not; return what of it interests him."""
         kept = self._feed.kept_after(self.reached)
@@ -259,48 +272,6 @@ class Listener:
         found, self.reached = kept
         covers = self._interest.covers
         return [each for each in found if covers(each.site, each.record.kind)]
-
-
-class _LateReaders:
-    """A few tails, each lent to one reader at a time; opened when they are needed."""
-
-    def __init__(self, url: str, *, name: str) -> None:
-        self._url = url
-        self._name = name
-        self._free = asyncio.Semaphore(_LATE_READERS)
-        self._idle: list[Tail] = []
-
-    @asynccontextmanager
-    async def borrowed(self) -> AsyncIterator[Tail]:
-        await self._acquire()
-        try:
-            tail = self._idle.pop() if self._idle else await self._open()
-            try:
-                yield tail
-            except BaseException:  # nobody knows what its connection is in the middle of
-                tail.terminate()
-                raise
-            self._idle.append(tail)
-        finally:
-            self._free.release()
-
-    def close(self) -> None:
-        """Close those that nobody uses."""
-        while self._idle:
-            self._idle.pop().terminate()
-
-    async def _acquire(self) -> None:
-        try:
-            async with asyncio.timeout(_WAIT_S):
-                await self._free.acquire()
-        except TimeoutError as error:
-            raise JournalError("too many read what happened long ago") from error
-
-    async def _open(self) -> Tail:
-        try:
-            return await begin_tail(self._url, name=self._name)
-        except UsageError as error:
-            raise JournalError(str(error)) from error
 
 
 def _position_of(occurrence: Occurrence) -> Position:

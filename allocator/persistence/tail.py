@@ -82,6 +82,25 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
 EVERYTHING: Final = Wanted()
 
 
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What was committed at a moment.
+
+    Attributes:
+        xmax: Of this era, transactions from here on had not begun.
+        running: Of those below, the ones that had not ended.
+    """
+
+    era: int
+    xmax: int
+    running: frozenset[int]
+
+    def shows(self, position: Position) -> bool:
+        """Whether a row was committed then."""
+        if position.era != self.era:
+            return position.era < self.era
+        return position.xid < self.xmax and position.xid not in self.running
+
+
 class HeldBack(msgspec.Struct, frozen=True, kw_only=True):
     """What is committed and must wait, and for whom.
 
@@ -208,6 +227,11 @@ class Tail:
         """Say whether the first row of an era from a transaction on happened before a time."""
         found = await self._fetch("tail_probe", era, str(xid), self._era)
         return bool(found) and found[0]["at"] < at_ms
+
+    async def seen(self) -> Seen:
+        """Say what is committed now, settled or not."""
+        [row] = await self._fetch("tail_seen")
+        return Seen(era=self._era, xmax=row["xmax"], running=frozenset(row["running"]))
 
     async def is_whole_after(self, position: Position) -> bool:
         """Say whether nothing behind the position of a row has been pruned, as far as is known."""

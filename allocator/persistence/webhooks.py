@@ -178,9 +178,7 @@ class PostgresWebhooks:
             None if interest.kinds is None else list(interest.kinds),
             secret,
         )
-        await connection.execute(
-            statement("webhook_begin"), webhook.name, change.seq, self._era, change.actor_id
-        )
+        await connection.execute(statement("webhook_begin"), webhook.name, change.seq, self._era)
 
 
 async def _locked(connection: Executor, name: str) -> asyncpg.Record | None:

@@ -58,6 +58,7 @@ class Receiver:
         came: All messages.
         answer: Decides the status by the message; with one below 0 there is no answer.
         headers: Of its answers.
+        holding: How many requests it does not answer now.
     """
 
     def __init__(self) -> None:
@@ -67,6 +68,7 @@ class Receiver:
         self.answer: Callable[[Message], int] = lambda _: 200
         self.headers: dict[str, str] = {}
         self.end = asyncio.Event()
+        self.holding = 0
 
     async def handle(self, request: web.Request) -> web.Response:
         message = Message(
@@ -78,7 +80,11 @@ class Receiver:
         self.came.append(message)
         status = self.answer(message)
         if status < 0:
-            await self.end.wait()
+            self.holding += 1
+            try:
+                await self.end.wait()
+            finally:
+                self.holding -= 1
             status = 500
         if status == 200:
             self.taken.append(message)

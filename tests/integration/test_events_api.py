@@ -64,6 +64,21 @@ async def test_without_an_id_only_what_happens_from_now_on_is_told(shop: Shop) -
         assert (await ear.next()).kind == "order_placed"
 
 
+async def test_what_was_committed_before_is_not_told_even_if_it_is_settled_later(
+    module_database_url: str, shop: Shop
+) -> None:
+    async with database(module_database_url) as other:
+        transaction = other.transaction()
+        await transaction.start()
+        await other.execute("SELECT pg_current_xact_id()")  # nothing later is settled now
+        await shop.received(quantity=5)
+        async with listening(shop.url, **here(shop)) as ear:
+            await shop.placed()
+            await transaction.rollback()
+
+            assert (await ear.next()).kind == "order_placed"
+
+
 async def test_names_are_told_of_too(shop: Shop) -> None:
     async with listening(shop.url, product=shop.product) as ear:
         await shop.put(f"/products/{shop.product}", {"name": "Another"})

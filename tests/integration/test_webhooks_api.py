@@ -8,6 +8,7 @@ import pytest
 import pytest_asyncio
 
 from allocator.persistence.statements import statement
+from tests.integration.listening import listening
 from tests.integration.receivers import Receiver, receiver
 from tests.integration.shop import Shop, opened, until
 from tests.integration.truth import query
@@ -278,13 +279,17 @@ async def test_a_deleted_webhook_is_told_nothing_and_may_be_made_anew(
     await heard.until_taken(1)
     await hook.delete()
     await hook.shop.placed()
+    async with listening(hook.shop.url) as ear:  # by the next event, the one before is settled
+        await hook.shop.received()
+        await ear.next()
     assert (await hook.shop.get(hook.path)).status == 404
+    assert len(heard.came) == 1
     await hook.put(heard.url)
     await hook.shop.placed()
 
     taken = await heard.until_taken(2)
 
-    assert [one.told.seq for one in taken] == [1, 3]
+    assert [one.told.seq for one in taken] == [1, 4]
     assert hook.secret != first
     assert taken[-1].is_signed_with(hook.secret)
 

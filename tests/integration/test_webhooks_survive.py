@@ -2,11 +2,10 @@
 
 import asyncio
 import os
+import re
 import signal
 from itertools import pairwise
 from pathlib import Path
-
-import msgspec
 
 from tests.integration.receivers import Receiver, keep_selling, receiver
 from tests.integration.serving import Server, serving, until
@@ -49,9 +48,12 @@ async def test_a_server_that_is_killed_goes_on_with_what_was_not_taken(
         stop = asyncio.Event()
         selling = asyncio.create_task(keep_selling(server, stop))
         for _ in range(2):
-            wanted = len(heard.taken) + 100
-            await until(lambda: len(heard.taken) >= wanted)  # noqa: B023 (this round's)
+            wanted = len(heard.came) + 100
+            await until(lambda: len(heard.came) >= wanted)  # noqa: B023 (this round's)
+            heard.answer = lambda _: -1
+            await until(lambda: heard.holding)  # one is on its way, and nobody knows of it
             server.crash()
+            heard.answer = lambda _: 200
             await server.start_ready()
         stop.set()
         await selling
@@ -80,31 +82,40 @@ async def test_a_server_that_stops_in_order_delivers_nothing_twice(
     assert seqs_of(heard) == list(range(2, version + 1))
 
 
-async def test_attempts_are_remembered_when_the_server_is_killed(
+async def test_what_was_not_taken_and_how_often_it_was_tried_survives_a_kill(
     database_url: str, tmp_path: Path
 ) -> None:
     arguments = ("--webhook-pause-ms", "3600000", *WATCHFUL, "--database-url", database_url)
     async with receiver() as heard, serving(*arguments, log=tmp_path / "log") as server:
-        heard.answer = lambda _: 503
+        heard.answer = lambda one: 503 if one.told.seq == 4 else 200
         await hooked(server, heard)
-        await server.placed("tea")
-        await until(lambda: bool(heard.came))
+        await server.batch(*[{"product": "tea", "warehouse": "main"}] * 3)
 
-        async def noted() -> bool:
+        async def tried() -> bool:
             return b'"attempts":1' in (await server.ok("GET", "/webhooks/shop")).body
 
-        await until(noted)
+        await until(tried)
         server.crash()
         heard.answer = lambda _: 200
         await server.start_ready()
-        shown = await server.ok("GET", "/webhooks/shop")
-        await server.placed("tea")
 
-        assert msgspec.json.decode(shown.body)["status"] == "retrying"
-        assert len(heard.came) == 1
-        body = {"url": heard.url, "product": "tea", "kinds": ["order_placed"]}
-        await server.ok("PUT", "/webhooks/shop", {**body, "warehouse": "main"})
-        await until(lambda: seqs_of(heard) == [2, 3])
+        async def waiting() -> bool:
+            text = (await server.ok("GET", "/metrics")).body
+            return re.search(rb'webhook_lag_seconds{webhook="shop"} (?!0.0\n)', text) is not None
+
+        await until(waiting)
+        await server.placed("tea")
+        body = {"url": f"{heard.url}/anew", "product": "tea", "kinds": ["order_placed"]}
+        await server.ok("PUT", "/webhooks/shop", body)
+        await until(lambda: seqs_of(heard) == [2, 3, 4, 5])
+
+    assert [(one.told.seq, one.path) for one in heard.came] == [
+        (2, "/hook"),
+        (3, "/hook"),
+        (4, "/hook"),
+        (4, "/hook/anew"),
+        (5, "/hook/anew"),
+    ]
 
 
 async def test_another_worker_delivers_when_the_one_that_did_is_killed(
