@@ -291,7 +291,7 @@ async def test_a_list_goes_on_where_its_cursor_says(database_url: str) -> None:
         }
 
 
-_NOBODY_LISTENS = b'{"url": "http://127.0.0.1:1/", "kinds": ["order_placed"]}'
+_NOBODY_LISTENS = b'{"url": "http://127.0.0.1:1/", "kinds": ["stock_received"]}'
 
 
 def _letter_in(said: Said) -> str:
