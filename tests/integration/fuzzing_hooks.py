@@ -13,6 +13,9 @@ _MEANT_OTHERWISE: Final = (
     "no such ",  # the product or warehouse of a body
     "cursor must be ",  # what a list gave
     "expires_at must lie in the future",
+    "at must lie in the past",
+    "at and version exclude each other",
+    "url must begin with https://",  # unless the operator says otherwise
 )
 _UNPRINTABLE: Final = "printable characters"
 
