@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from allocator.actors.keys import KeyedRequest
+from allocator.domain import kinds
 from allocator.domain.codec import KINDS, VERSIONS, encode_event
 from allocator.domain.messages import (
     Command,
@@ -97,7 +98,7 @@ def units(balance: Balance) -> tuple[int, int, int, int]:
 
 
 def records_of(
-    events: Iterable[tuple[int, Event]], *, actor_id: int = ACTOR, principal: str = ""
+    events: Iterable[tuple[int, kinds.Event]], *, actor_id: int = ACTOR, principal: str = ""
 ) -> list[Record]:
     """Return the rows that an actor would journal for (milliseconds, event) pairs."""
     records: list[Record] = []

@@ -12,32 +12,82 @@ import msgspec
 
 from allocator.domain.api_keys import API_KEY_CREATED, API_KEY_REVOKED
 from allocator.domain.catalogue import PRODUCT_PUT, WAREHOUSE_PUT
+from allocator.domain.kinds import Event
 from allocator.domain.messages import (
-    Event,
     LotExpired,
     OrderCancelled,
     OrderDispatched,
     OrderPlaced,
     StockReceived,
+    TicketOptionOpened,
+)
+from allocator.domain.moves import (
+    MoveDone,
+    MoveEnded,
+    MoveExpected,
+    MoveRefused,
+    MoveRequested,
+    MoveSent,
+)
+from allocator.domain.transfers import (
+    ProcessLetGo,
+    ProductExpected,
+    SendRefused,
+    UnitsSent,
+    UnitsTaken,
 )
 from allocator.domain.upcast import UPCASTERS, decoders_of
 from allocator.domain.webhooks import WEBHOOK_DELETED, WEBHOOK_PUT, WEBHOOK_ROTATED
 
-KINDS: Final[dict[type[Event], str]] = {
+STOCK_KINDS: Final[dict[type[Event], str]] = {
     StockReceived: "stock_received",
     OrderPlaced: "order_placed",
     OrderDispatched: "order_dispatched",
     OrderCancelled: "order_cancelled",
     LotExpired: "lot_expired",
 }
-"""What a pool journals."""
+"""What a pool journals for its own part."""
+
+POOL_KINDS: Final[dict[type[Event], str]] = {
+    **STOCK_KINDS,
+    TicketOptionOpened: "ticket_option_opened",
+    ProductExpected: "product_expected",
+    UnitsSent: "units_sent",
+    SendRefused: "send_refused",
+    UnitsTaken: "units_taken",
+    ProcessLetGo: "process_let_go",
+}
+"""What a pool journals; what processes ask of it, too."""
+
+KINDS: Final[dict[type[Event], str]] = {
+    **POOL_KINDS,
+    MoveRequested: "move_requested",
+    MoveExpected: "move_expected",
+    MoveSent: "move_sent",
+    MoveDone: "move_done",
+    MoveRefused: "move_refused",
+    MoveEnded: "move_ended",
+}
+"""What actors journal."""
 
 VERSIONS: Final[dict[str, int]] = {
-    "stock_received": 1,
-    "order_placed": 1,
-    "order_dispatched": 1,
-    "order_cancelled": 1,
-    "lot_expired": 1,
+    "stock_received": 2,
+    "order_placed": 2,
+    "order_dispatched": 2,
+    "order_cancelled": 2,
+    "lot_expired": 2,
+    "ticket_option_opened": 1,
+    "product_expected": 1,
+    "units_sent": 1,
+    "send_refused": 1,
+    "units_taken": 1,
+    "process_let_go": 1,
+    "move_requested": 1,
+    "move_expected": 1,
+    "move_sent": 1,
+    "move_done": 1,
+    "move_refused": 1,
+    "move_ended": 1,
     WAREHOUSE_PUT: 1,
     PRODUCT_PUT: 1,
     API_KEY_CREATED: 1,

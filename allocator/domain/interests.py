@@ -1,10 +1,15 @@
 """Where something happens, and what of it somebody wants to be told."""
 
+from typing import Final
+
 import msgspec
 
 
 class Site(msgspec.Struct, frozen=True, gc=False):
-    """Where something happened: a product at a warehouse, or one of the two alone."""
+    """Where something happened: a product at a warehouse, one of the two alone, or neither.
+
+    Neither is where tickets are.
+    """
 
     warehouse: str | None
     product: str | None
@@ -15,14 +20,18 @@ class Site(msgspec.Struct, frozen=True, gc=False):
         kind, _, name = key.partition(":")
         match kind:
             case "pool":
-                warehouse, _, product = name.partition("/")
-                return cls(warehouse, product)
+                warehouse, slash, product = name.partition("/")
+                return cls(warehouse, product) if slash else NOWHERE
             case "warehouse":
                 return cls(name, None)
             case "product":
                 return cls(None, name)
             case _:
                 return None
+
+
+NOWHERE: Final = Site(None, None)
+"""The site of a ticket option: a pool that came into being with its first event."""
 
 
 class Interest(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,17 +4,19 @@ The rules keep these laws by construction. Here they are told apart from the rul
 journal can be held to them: units are neither made nor lost, and an order ends once.
 """
 
+from allocator.domain.kinds import Event
 from allocator.domain.messages import (
-    Event,
     LotExpired,
     OrderCancelled,
     OrderDispatched,
     OrderPlaced,
     Picks,
     StockReceived,
+    TicketOptionOpened,
 )
 from allocator.domain.pool import Pool
 from allocator.domain.rules import units_of
+from allocator.domain.transfers import ProcessLetGo, ProductExpected, UnitsSent, UnitsTaken
 
 
 def unlawful(pool: Pool, event: Event) -> str:
@@ -27,9 +29,33 @@ def unlawful(pool: Pool, event: Event) -> str:
     if type(event) is OrderDispatched or type(event) is OrderCancelled:
         return _unlawful_end(pool, event)
     if type(event) is StockReceived:
-        return "" if event.quantity > 0 else f"{event.quantity} units are no stock"
-    assert type(event) is LotExpired, "there is no other"
-    return _unlawful_expiry(pool, event)
+        return _unlawful_stock(event.quantity)
+    if type(event) is LotExpired:
+        return _unlawful_expiry(pool, event)
+    return _unlawful_otherwise(pool, event)
+
+
+def _unlawful_otherwise(pool: Pool, event: Event) -> str:
+    match event:
+        case TicketOptionOpened():
+            return "a ticket option opens once, with its first row" if pool.version else ""
+        case UnitsSent():
+            return _unlawful_departure(pool, event)
+        case UnitsTaken(lot=lot):
+            return _unlawful_stock(lot.quantity)
+        case ProductExpected() | ProcessLetGo():
+            return ""
+        case _:
+            return f"{type(event).__name__} does not happen to a pool"
+
+
+def _unlawful_stock(quantity: int) -> str:
+    return "" if quantity > 0 else f"{quantity} units are no stock"
+
+
+def _unlawful_departure(pool: Pool, event: UnitsSent) -> str:
+    picks = tuple((lot.origin[1], lot.quantity) for lot in event.lots)
+    return _unlawful_picks(pool, picks, event.quantity)
 
 
 def _unlawful_picks(pool: Pool, picks: Picks, quantity: int) -> str:

@@ -1,17 +1,28 @@
 """What a pool is asked, what happened to it, and why it said no.
 
-Three closed sets of values. A **command** asks, an **event** is a fact that the journal keeps,
-a **refusal** says why nothing happened. The fields of events are the storage format (`codec`
-names their kinds): they are never renamed, and a changed meaning gets a new version. Commands and
-refusals are not stored; they carry a tag, because they travel between processes.
+Three closed sets of values, to which `transfers` adds what processes ask. A **command** asks, an
+**event** is a fact that the journal keeps, a **refusal** says why nothing happened. The fields of
+events are the storage format (`codec` names their kinds): they are never renamed, and a changed
+meaning gets a new version. Commands and refusals are not stored; they carry a tag, because they
+travel between processes.
 
 A *seq* is the sequence number of an event in its pool, counted from 1. It also names what the
 event created: the order that `OrderPlaced` number 7 placed is order 7 of that pool.
+
+`product` is given, and told, where a location holds one product at a time; elsewhere it is None.
 """
 
 from typing import TypeAlias
 
-import msgspec
+from allocator.domain.transfers import (
+    AlreadySent,
+    Asked,
+    Occupied,
+    Stale,
+    TooManyLots,
+    Transit,
+)
+from allocator.domain.values import Message
 
 QUANTITY_MAX = 1_000_000_000
 """Units of one command: far above any lot, far below what 64-bit sums could overflow on."""
@@ -23,118 +34,160 @@ Picks: TypeAlias = tuple[Pick, ...]
 """Lots in the order in which they were taken; never empty, no lot twice."""
 
 
-class _Message(msgspec.Struct, frozen=True, gc=False):
-    """A value: comparable, immutable, and outside the garbage collector's sight."""
-
-
 # Commands
 
 
-class ReceiveStock(_Message, frozen=True, tag=True, kw_only=True):
+class ReceiveStock(Message, frozen=True, tag=True, kw_only=True):
     """Take units in as one lot."""
 
     quantity: int
     lot: str | None = None
     expires_at_ms: int | None = None
     reference: str | None = None
+    product: str | None = None
 
 
-class PlaceOrder(_Message, frozen=True, tag=True, kw_only=True):
+class PlaceOrder(Message, frozen=True, tag=True, kw_only=True):
     """Reserve units for a customer, all or nothing."""
 
     quantity: int
     customer: str | None = None
+    product: str | None = None
 
 
-class DispatchOrder(_Message, frozen=True, tag=True, kw_only=True):
+class DispatchOrder(Message, frozen=True, tag=True, kw_only=True):
     """Let the units of an open order leave."""
 
     order: int
 
 
-class CancelOrder(_Message, frozen=True, tag=True, kw_only=True):
+class CancelOrder(Message, frozen=True, tag=True, kw_only=True):
     """Give the units of an open order back to the lots they came from."""
 
     order: int
 
 
-class Wake(_Message, frozen=True, tag=True):
+class OpenTicketOption(Message, frozen=True, tag=True, kw_only=True):
+    """Begin a pool of tickets; of an actor that is new."""
+
+    name: str
+    desc: str
+    allocation: int
+
+
+class Wake(Message, frozen=True, tag=True):
     """Do what has become due: today, expire lots."""
 
 
-Command: TypeAlias = ReceiveStock | PlaceOrder | DispatchOrder | CancelOrder | Wake
+Command: TypeAlias = (
+    ReceiveStock | PlaceOrder | DispatchOrder | CancelOrder | OpenTicketOption | Wake | Asked
+)
 
 
 # Events
 
 
-class StockReceived(_Message, frozen=True, kw_only=True, omit_defaults=True):
+class StockReceived(Message, frozen=True, kw_only=True, omit_defaults=True):
     """Units arrived; they are lot `seq` of this event."""
 
     quantity: int
     lot: str | None = None
     expires_at_ms: int | None = None
     reference: str | None = None
+    product: str | None = None
 
 
-class OrderPlaced(_Message, frozen=True, kw_only=True, omit_defaults=True):
+class OrderPlaced(Message, frozen=True, kw_only=True, omit_defaults=True):
     """Units are promised; they are order `seq` of this event."""
 
     quantity: int
     picks: Picks
     customer: str | None = None
+    product: str | None = None
 
 
-class OrderDispatched(_Message, frozen=True, kw_only=True):
+class OrderDispatched(Message, frozen=True, kw_only=True, omit_defaults=True):
     """The units of an order left the warehouse."""
 
     order: int
     quantity: int
     picks: Picks
+    product: str | None = None
 
 
-class OrderCancelled(_Message, frozen=True, kw_only=True):
+class OrderCancelled(Message, frozen=True, kw_only=True, omit_defaults=True):
     """The units of an order went back to their lots."""
 
     order: int
     quantity: int
     picks: Picks
+    product: str | None = None
 
 
-class LotExpired(_Message, frozen=True, kw_only=True):
+class LotExpired(Message, frozen=True, kw_only=True, omit_defaults=True):
     """The unsold units of a lot passed their date and can no longer be sold."""
 
     lot: int
     quantity: int
+    product: str | None = None
 
 
-Event: TypeAlias = StockReceived | OrderPlaced | OrderDispatched | OrderCancelled | LotExpired
+class TicketOptionOpened(Message, frozen=True, kw_only=True):
+    """Tickets are for sale; they are lot `seq` of this event, if there are any."""
+
+    name: str
+    desc: str
+    allocation: int
+
+
+Event: TypeAlias = (
+    StockReceived
+    | OrderPlaced
+    | OrderDispatched
+    | OrderCancelled
+    | LotExpired
+    | TicketOptionOpened
+    | Transit
+)
 
 
 # Refusals
 
 
-class InsufficientStock(_Message, frozen=True, tag=True, kw_only=True):
+class InsufficientStock(Message, frozen=True, tag=True, kw_only=True):
     """Fewer units are available than were asked for."""
 
     requested: int
     available: int
 
 
-class OrderNotOpen(_Message, frozen=True, tag=True, kw_only=True):
+class OrderNotOpen(Message, frozen=True, tag=True, kw_only=True):
     """The order was dispatched or cancelled before, or never was."""
 
     order: int
 
 
-class AlreadyExpired(_Message, frozen=True, tag=True, kw_only=True):
+class AlreadyExpired(Message, frozen=True, tag=True, kw_only=True):
     """Stock that is already past its date cannot be received as sellable."""
 
     expires_at_ms: int
     now_ms: int
 
 
-Refusal: TypeAlias = InsufficientStock | OrderNotOpen | AlreadyExpired
+class AlreadyBegun(Message, frozen=True, tag=True):
+    """What was to begin with this command began before."""
+
+
+Refusal: TypeAlias = (
+    InsufficientStock
+    | OrderNotOpen
+    | AlreadyExpired
+    | AlreadyBegun
+    | Occupied
+    | TooManyLots
+    | AlreadySent
+    | Stale
+)
 
 Decision: TypeAlias = tuple[Event, ...] | Refusal
 """Events to journal, in order; empty if there is nothing to do. Or why not."""

@@ -49,9 +49,10 @@ class OpenOrders:
 
     def add(self, seq: int, picks: Picks, quantity: int) -> None:
         """Open order `seq`, which must not be open, of `quantity` units in all."""
-        page = self._pages.get(seq >> _SHIFT)
+        number = seq >> _SHIFT
+        page = self._pages.get(number)
         if page is None:
-            page = self._pages[seq >> _SHIFT] = bytearray(_PAGE_BYTES)
+            page = self._pages[number] = bytearray(_PAGE_BYTES)
         if len(picks) == 1:
             lot = picks[0][0]
         else:

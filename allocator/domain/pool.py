@@ -1,7 +1,11 @@
-"""The state of one product at one warehouse.
+"""The state of one product at one warehouse, or of a location that holds one product at a time.
 
 Two rules make it a ledger: every unit that was received and has not left is in exactly one of
 `available`, `ordered` or an unallocatable state of exactly one lot; and only `evolve` changes it.
+
+A location that holds one product at a time is a pool that is told, with what it is asked, of which
+product. It is occupied by the last one as long as anything of it is there or expected. All other
+pools are of one product for ever, are never told, and have no `product`.
 """
 
 from bisect import bisect_left, insort
@@ -10,6 +14,7 @@ import msgspec
 
 from allocator.domain.messages import Picks
 from allocator.domain.open_orders import OpenOrders
+from allocator.domain.transit import Processes
 
 NEVER_MS = 1 << 62
 """Sorts after every date: the expiry of a lot that has none."""
@@ -17,8 +22,13 @@ NEVER_MS = 1 << 62
 _COMPACT_AFTER = 1024
 
 
-class Lot(msgspec.Struct, gc=False, kw_only=True):
-    """Units that arrived together and still have some on hand."""
+class Lot(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
+    """Units that arrived together and still have some on hand.
+
+    Attributes:
+        origin: (actor, seq) of the lot elsewhere of which they were part; None if they came from
+            outside.
+    """
 
     seq: int
     quantity: int
@@ -29,6 +39,7 @@ class Lot(msgspec.Struct, gc=False, kw_only=True):
     expires_at_ms: int | None = None
     received_at_ms: int
     reference: str | None = None
+    origin: tuple[int, int] | None = None
 
     @property
     def on_hand(self) -> int:
@@ -64,6 +75,8 @@ class Pool:
         last_at_ms: The time of the last event, milliseconds of Unix time.
         lots: Lots with units on hand, by seq.
         orders: Open orders, by seq.
+        product: That of the last claim, if this is a location that holds one at a time.
+        processes: Those that asked it something; None if it remembers none.
         available: Units for sale, summed over `lots`; `ordered` and `expired` likewise.
         next_expiry_ms: When the first lot with unsold units expires, None if none does.
     """
@@ -78,6 +91,8 @@ class Pool:
         "next_expiry_ms",
         "ordered",
         "orders",
+        "processes",
+        "product",
         "version",
     )
 
@@ -86,6 +101,8 @@ class Pool:
         self.last_at_ms = 0
         self.lots: dict[int, Lot] = {}
         self.orders = OpenOrders()
+        self.product: str | None = None
+        self.processes: Processes | None = None
         self.available = 0
         self.ordered = 0
         self.expired = 0
@@ -94,6 +111,19 @@ class Pool:
         # before it is used up. A head that moves makes taking from the front O(1).
         self._queue: list[tuple[int, int]] = []
         self._first = 0
+
+    @property
+    def occupied(self) -> bool:
+        """Whether anything is on hand, or expected."""
+        return bool(self.lots) or (self.processes is not None and self.processes.expecting > 0)
+
+    def has_room_for(self, product: str | None) -> bool:
+        """Say whether units of this product may come: no other one is there or expected."""
+        return product == self.product or not self.occupied
+
+    def available_of(self, product: str | None) -> int:
+        """Say how many units for sale are of this product; a pool without one has no other."""
+        return self.available if self.product is None or product == self.product else 0
 
     def balance(self) -> Balance:
         """Return the numbers as they stand."""
@@ -126,6 +156,10 @@ class Pool:
         return [self.lots[seq] for _, seq in self._queue[self._first : until]]
 
     # Changes, for `evolve` alone.
+
+    def claim(self, product: str | None) -> None:
+        """Be there for a product from now on; None for a pool that is not told."""
+        self.product = product
 
     def put(self, lot: Lot) -> None:
         """Add a lot, whatever has become of its units."""

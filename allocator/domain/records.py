@@ -45,12 +45,14 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     """Where the recovery of an actor starts.
 
     Attributes:
+        kind: Of the actor; None if there is none yet.
         snapshot: The newest sound one, or what stands for the rows that were pruned; or None:
             replay from the first event.
         head: Digest of the row at `snapshot.seq`, or `GENESIS`.
         wake_at_ms: When the actor is to be woken, as stored.
     """
 
+    kind: str | None
     snapshot: StoredSnapshot | None
     head: bytes
     wake_at_ms: int | None
@@ -64,6 +66,7 @@ class Batch:
     is the usual case and a third of the cost of sending them. Digests have 16 bytes.
 
     Attributes:
+        births: Kinds of the actors that come into being with these rows, by actor id.
         wakes: When actors that changed their mind want to be woken, milliseconds of Unix
             time or None, by actor id; stored in the same append.
     """
@@ -71,6 +74,7 @@ class Batch:
     __slots__ = (
         "actor_ids",
         "ats_ms",
+        "births",
         "bodies",
         "digests",
         "idempotency_keys",
@@ -93,6 +97,7 @@ class Batch:
         self.principals: list[str] = []
         self.idempotency_keys: list[str | None] = []
         self.request_digests: list[bytes | None] = []
+        self.births: dict[int, str] = {}
         self.wakes: dict[int, int | None] = {}
 
     def __len__(self) -> int:

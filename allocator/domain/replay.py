@@ -3,9 +3,8 @@
 from collections.abc import Iterable
 
 from allocator.domain.codec import decode_event
-from allocator.domain.pool import Pool
+from allocator.domain.kinds import State, evolve
 from allocator.domain.records import Record
-from allocator.domain.rules import evolve
 
 
 class GapError(ValueError):
@@ -17,15 +16,16 @@ class GapError(ValueError):
         self.found = found
 
 
-def replay(pool: Pool, records: Iterable[Record]) -> None:
-    """Apply records that follow the pool's version, ascending.
+def replay(state: State, records: Iterable[Record]) -> None:
+    """Apply records that follow an actor's version, ascending.
 
     Raises:
         GapError: They do not follow.
         UnknownEventError: A newer release wrote them.
+        TypeError: They are of another kind of actor.
     """
     for record in records:
-        if record.seq != pool.version + 1:
-            raise GapError(expected=pool.version + 1, found=record.seq)
+        if record.seq != state.version + 1:
+            raise GapError(expected=state.version + 1, found=record.seq)
         event = decode_event(kind=record.kind, version=record.version, body=record.body)
-        evolve(pool, event, at_ms=record.at_ms)
+        evolve(state, event, at_ms=record.at_ms)

@@ -33,6 +33,15 @@ class OrderEnd(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int
 
 
+class PurchaseRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Tickets that somebody bought."""
+
+    seq: int
+    customer: str
+    quantity: int
+    created_at_ms: int
+
+
 class StockRow(msgspec.Struct, frozen=True, kw_only=True):
     """A lot; `available` is 0 once it is used up or expired."""
 

@@ -6,7 +6,9 @@
 
 from typing import assert_never
 
+from allocator.domain import transit_rules
 from allocator.domain.messages import (
+    AlreadyBegun,
     AlreadyExpired,
     CancelOrder,
     Command,
@@ -15,6 +17,7 @@ from allocator.domain.messages import (
     Event,
     InsufficientStock,
     LotExpired,
+    OpenTicketOption,
     OrderCancelled,
     OrderDispatched,
     OrderNotOpen,
@@ -23,9 +26,22 @@ from allocator.domain.messages import (
     PlaceOrder,
     ReceiveStock,
     StockReceived,
+    TicketOptionOpened,
     Wake,
 )
 from allocator.domain.pool import Lot, Pool
+from allocator.domain.transfers import (
+    Expect,
+    LetGo,
+    Occupied,
+    ProcessLetGo,
+    ProductExpected,
+    SendOut,
+    SendRefused,
+    TakeIn,
+    UnitsSent,
+    UnitsTaken,
+)
 
 
 def decide(pool: Pool, command: Command, *, now_ms: int) -> Decision:
@@ -43,15 +59,20 @@ def decide(pool: Pool, command: Command, *, now_ms: int) -> Decision:
         case PlaceOrder():
             decision = _place(pool, command)
         case ReceiveStock():
-            decision = _receive(command, now_ms=now_ms)
+            decision = _receive(pool, command, now_ms=now_ms)
         case DispatchOrder(order=order):
             decision = _close(pool, order, OrderDispatched)
         case CancelOrder(order=order):
             decision = _close(pool, order, OrderCancelled)
         case Wake():
             decision = tuple(
-                LotExpired(lot=lot.seq, quantity=lot.available) for lot in pool.due(now_ms)
+                LotExpired(lot=lot.seq, quantity=lot.available, product=pool.product)
+                for lot in pool.due(now_ms)
             )
+        case SendOut() | TakeIn() | Expect() | LetGo():
+            decision = transit_rules.decide(pool, command, now_ms=now_ms)
+        case OpenTicketOption():
+            decision = _open(pool, command)
         case _:
             assert_never(command)
     return decision
@@ -65,35 +86,31 @@ def evolve(pool: Pool, event: Event, *, at_ms: int) -> None:
         event: What happened.
         at_ms: When, milliseconds of Unix time.
     """
-    pool.version += 1
+    version = pool.version = pool.version + 1
     pool.last_at_ms = at_ms
     match event:
         case OrderPlaced(quantity=quantity, picks=picks):
             for seq, units in picks:
                 pool.take(seq, units).ordered += units
             pool.ordered += quantity
-            pool.orders.add(pool.version, picks, quantity)
-        case StockReceived():
-            pool.put(_lot_of(event, seq=pool.version, at_ms=at_ms))
-        case OrderDispatched(order=order, quantity=quantity, picks=picks):
-            pool.orders.remove(order)
-            pool.ordered -= quantity
-            for seq, units in picks:
-                lot = pool.lots[seq]
-                lot.ordered -= units
-                pool.forget_if_gone(lot)
-        case OrderCancelled(order=order, quantity=quantity, picks=picks):
-            pool.orders.remove(order)
-            pool.ordered -= quantity
-            for seq, units in picks:
-                lot = pool.lots[seq]
-                lot.ordered -= units
-                pool.give_back(lot, units)
+            pool.orders.add(version, picks, quantity)
+        case StockReceived(product=product):
+            pool.claim(product)
+            pool.put(_received(event, seq=version, at_ms=at_ms))
+        case OrderDispatched() | OrderCancelled():
+            _evolve_closed(pool, event)
         case LotExpired(lot=seq, quantity=units):
             pool.take(seq, units).expired += units
             pool.expired += units
+        case UnitsSent() | SendRefused() | UnitsTaken() | ProductExpected() | ProcessLetGo():
+            transit_rules.evolve(pool, event, at_ms=at_ms)
+        case TicketOptionOpened():
+            if event.allocation:
+                pool.put(_allocated(event, seq=version, at_ms=at_ms))
         case _:
             assert_never(event)
+    if pool.processes is not None and not pool.processes.forget_old(at_ms=at_ms):
+        pool.processes = None
 
 
 def wake_at(pool: Pool) -> int | None:
@@ -107,6 +124,8 @@ def units_of(picks: Picks) -> int:
 
 
 def _place(pool: Pool, command: PlaceOrder) -> Decision:
+    if pool.product is not None:
+        return _place_at_location(pool, command)
     quantity = command.quantity
     if quantity > pool.available:
         return InsufficientStock(requested=quantity, available=pool.available)
@@ -114,27 +133,59 @@ def _place(pool: Pool, command: PlaceOrder) -> Decision:
     return (OrderPlaced(quantity=quantity, picks=picks, customer=command.customer),)
 
 
+def _place_at_location(pool: Pool, command: PlaceOrder) -> Decision:
+    quantity, available = command.quantity, pool.available_of(command.product)
+    if quantity > available:
+        return InsufficientStock(requested=quantity, available=available)
+    picks, customer = pool.pick(quantity), command.customer
+    return (OrderPlaced(quantity=quantity, picks=picks, customer=customer, product=pool.product),)
+
+
 def _close(pool: Pool, order: int, closing: type[OrderDispatched | OrderCancelled]) -> Decision:
     picks = pool.orders.get(order)
     if picks is None:
         return OrderNotOpen(order=order)
-    return (closing(order=order, quantity=units_of(picks), picks=picks),)
+    return (closing(order=order, quantity=units_of(picks), picks=picks, product=pool.product),)
 
 
-def _receive(command: ReceiveStock, *, now_ms: int) -> Decision:
+def _evolve_closed(pool: Pool, event: OrderDispatched | OrderCancelled) -> None:
+    pool.orders.remove(event.order)
+    pool.ordered -= event.quantity
+    for seq, units in event.picks:
+        lot = pool.lots[seq]
+        lot.ordered -= units
+        if isinstance(event, OrderDispatched):
+            pool.forget_if_gone(lot)
+        else:
+            pool.give_back(lot, units)
+
+
+def _receive(pool: Pool, command: ReceiveStock, *, now_ms: int) -> Decision:
+    """Take units in, unless they are past their date, or, then, there is another product."""
     if command.expires_at_ms is not None and command.expires_at_ms <= now_ms:
         return AlreadyExpired(expires_at_ms=command.expires_at_ms, now_ms=now_ms)
+    if not pool.has_room_for(command.product):
+        return Occupied(product=pool.product or "")
     return (
         StockReceived(
             quantity=command.quantity,
             lot=command.lot,
             expires_at_ms=command.expires_at_ms,
             reference=command.reference,
+            product=command.product,
         ),
     )
 
 
-def _lot_of(event: StockReceived, *, seq: int, at_ms: int) -> Lot:
+def _open(pool: Pool, command: OpenTicketOption) -> Decision:
+    if pool.version:
+        return AlreadyBegun()
+    return (
+        TicketOptionOpened(name=command.name, desc=command.desc, allocation=command.allocation),
+    )
+
+
+def _received(event: StockReceived, *, seq: int, at_ms: int) -> Lot:
     return Lot(
         seq=seq,
         quantity=event.quantity,
@@ -144,3 +195,7 @@ def _lot_of(event: StockReceived, *, seq: int, at_ms: int) -> Lot:
         received_at_ms=at_ms,
         reference=event.reference,
     )
+
+
+def _allocated(event: TicketOptionOpened, *, seq: int, at_ms: int) -> Lot:
+    return Lot(seq=seq, quantity=event.allocation, available=event.allocation, received_at_ms=at_ms)

@@ -1,16 +1,21 @@
-"""A pool's state as bytes, and back: what recovery starts from instead of the first event."""
+"""An actor's state as bytes, and back: what recovery starts from instead of the first event."""
 
 from typing import Final
 
 import msgspec
 
 from allocator.domain.messages import Picks
+from allocator.domain.moves import Move
 from allocator.domain.open_orders import OpenOrders
 from allocator.domain.pool import Lot, Pool
+from allocator.domain.transit import Processes, Trace
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 """Snapshots of another version are ignored: the journal can always make new ones. Floors cannot be
 made again: whoever counts this up keeps reading those of all versions before (ADR 0014)."""
+
+READABLE: Final = frozenset({1, 2})
+"""Of what stands for rows that were pruned, which no journal can make again: all that ever were."""
 
 
 class _PoolImage(msgspec.Struct, array_like=True):
@@ -19,15 +24,20 @@ class _PoolImage(msgspec.Struct, array_like=True):
     lots: list[Lot]
     pages: list[tuple[int, bytes]]
     spans: dict[int, Picks]
+    product: str | None = None
+    traces: dict[int, Trace] = {}
+    released: dict[int, int] = {}
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_PoolImage)
+_pools = msgspec.msgpack.Decoder(_PoolImage)
+_moves = msgspec.msgpack.Decoder(Move)
 
 
 def dump_pool(pool: Pool) -> bytes:
     """Return the whole state; equal pools give equal bytes."""
     pages, spans = pool.orders.dump()
+    traces, released = ({}, {}) if pool.processes is None else pool.processes.dump()
     return _encoder.encode(
         _PoolImage(
             version=pool.version,
@@ -35,6 +45,9 @@ def dump_pool(pool: Pool) -> bytes:
             lots=[pool.lots[seq] for seq in sorted(pool.lots)],
             pages=pages,
             spans=dict(sorted(spans.items())),
+            product=pool.product,
+            traces=traces,
+            released=released,
         )
     )
 
@@ -45,11 +58,28 @@ def load_pool(state: bytes) -> Pool:
     Raises:
         msgspec.DecodeError: Not such bytes; the caller falls back to an older snapshot.
     """
-    image = _decoder.decode(state)
+    image = _pools.decode(state)
     pool = Pool()
     pool.version = image.version
     pool.last_at_ms = image.last_at_ms
     pool.orders = OpenOrders.load(image.pages, image.spans)
+    pool.product = image.product
+    if image.traces or image.released:
+        pool.processes = Processes.load(image.traces, image.released)
     for lot in image.lots:
         pool.put(lot)
     return pool
+
+
+def dump_move(move: Move) -> bytes:
+    """Return the whole state; equal moves give equal bytes."""
+    return _encoder.encode(move)
+
+
+def load_move(state: bytes) -> Move:
+    """Return the move that `dump_move` wrote.
+
+    Raises:
+        msgspec.DecodeError: Not such bytes; the caller falls back to an older snapshot.
+    """
+    return _moves.decode(state)

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from allocator.domain.codec import VERSIONS
+from allocator.domain.codec import KINDS, STOCK_KINDS, VERSIONS
 from allocator.domain.pool import Pool
 from allocator.domain.records import StoredSnapshot
 from allocator.domain.replay import replay
@@ -153,8 +153,14 @@ async def test_a_snapshot_of_another_schema_version_is_ignored(database_url: str
 
 
 async def test_the_next_release_can_have_its_rows_written(database_url: str) -> None:
-    """Every kind, under the version of today; `tests.corpus.make` is all it takes."""
-    rows, finals = await written(database_url)
+    """Every kind, under the version of today; `tests.corpus.make` is all it takes.
 
-    assert {(row.kind, row.version) for row in rows} == set(VERSIONS.items())
+    No story is told so far of what processes do: before the first release that serves them.
+    """
+    rows, finals = await written(database_url)
+    untold = set(KINDS.values()) - set(STOCK_KINDS.values())
+
+    assert {(row.kind, row.version) for row in rows} == {
+        (kind, version) for kind, version in VERSIONS.items() if kind not in untold
+    }
     assert {row.actor_id for row in rows} == set(finals)

@@ -5,12 +5,12 @@ from collections import Counter
 from allocator.actors.messages import KeyReused, Outcome
 from allocator.domain.codec import decode_event
 from allocator.domain.ids import SHARDS
+from allocator.domain.kinds import Event, evolve
 from allocator.domain.messages import (
     AlreadyExpired,
     CancelOrder,
     Command,
     DispatchOrder,
-    Event,
     InsufficientStock,
     OrderCancelled,
     OrderDispatched,
@@ -22,7 +22,7 @@ from allocator.domain.messages import (
 )
 from allocator.domain.pool import Balance, Pool
 from allocator.domain.records import Record
-from allocator.domain.rules import evolve, wake_at
+from allocator.domain.rules import wake_at
 from allocator.errors import OutcomeUnknownError, UnavailableError
 from allocator.persistence.memory.database import MemoryDatabase
 from tests.property.simulation import ACTORS, Simulation, Told

@@ -41,6 +41,45 @@ FIELDS = {
     ("order_dispatched", 1): "order quantity picks",
     ("order_cancelled", 1): "order quantity picks",
     ("lot_expired", 1): "lot quantity",
+    ("stock_received", 2): "quantity lot? expires_at_ms? reference? product?",
+    ("order_placed", 2): "quantity picks customer? product?",
+    ("order_dispatched", 2): "order quantity picks product?",
+    ("order_cancelled", 2): "order quantity picks product?",
+    ("lot_expired", 2): "lot quantity product?",
+    ("ticket_option_opened", 1): "name desc allocation",
+    ("product_expected", 1): "process step product",
+    ("units_sent", 1): "process step quantity lots product?",
+    ("send_refused", 1): "process step requested available lots? product?",
+    ("units_taken", 1): "process step lot last product?",
+    ("process_let_go", 1): "process step",
+    ("move_requested", 1): "product source destination from_code to_code quantity expects",
+    ("move_expected", 1): "",
+    ("move_sent", 1): "lots",
+    ("move_done", 1): "",
+    ("move_refused", 1): "reason",
+    ("move_ended", 1): "",
+}
+
+# Of which no release has written a row so far. Before the first one does, `tests.corpus.make` tells
+# stories of them, and this becomes empty.
+UNRELEASED = {
+    ("stock_received", 2),
+    ("order_placed", 2),
+    ("order_dispatched", 2),
+    ("order_cancelled", 2),
+    ("lot_expired", 2),
+    ("ticket_option_opened", 1),
+    ("product_expected", 1),
+    ("units_sent", 1),
+    ("send_refused", 1),
+    ("units_taken", 1),
+    ("process_let_go", 1),
+    ("move_requested", 1),
+    ("move_expected", 1),
+    ("move_sent", 1),
+    ("move_done", 1),
+    ("move_refused", 1),
+    ("move_ended", 1),
 }
 
 ROWS = [
@@ -83,7 +122,7 @@ def test_every_version_of_every_kind_is_in_the_corpus() -> None:
     """Of a new one, `python -m tests.corpus.make` writes rows, into a file of their own."""
     known = {(kind, version) for kind, last in VERSIONS.items() for version in range(1, last + 1)}
 
-    assert {(row.kind, row.version) for row in ROWS} == known
+    assert {(row.kind, row.version) for row in ROWS} == known - UNRELEASED
 
 
 @pytest.mark.parametrize(("event_type", "kind"), KINDS.items(), ids=KINDS.values())
@@ -94,7 +133,7 @@ def test_a_version_has_the_fields_that_it_always_had(event_type: type, kind: str
     assert FIELDS[kind, VERSIONS[kind]] == named
 
 
-@pytest.mark.parametrize(("kind", "version"), FIELDS)
+@pytest.mark.parametrize(("kind", "version"), [name for name in FIELDS if name not in UNRELEASED])
 def test_every_field_is_in_the_corpus_and_absent_from_it_where_it_may_be(
     kind: str, version: int
 ) -> None:
