@@ -121,6 +121,7 @@ def crew_of(  # noqa: PLR0913 (what it is made of)
         every_ms=limits.heartbeat_ms,
     )
     cluster = Cluster(worker, peering, figures=figures, may_retire=may_retire)
+    worker.office.asker = cluster
     door: Door[Request, Response] = Door(
         address,
         sockets=outside.sockets,

@@ -11,7 +11,7 @@ from allocator.actors.keys import KeyedRequest
 from allocator.actors.messages import Answer, Envelope, Outcome
 from allocator.actors.ports import Clock
 from allocator.actors.worker import Limits, Worker
-from allocator.domain.messages import Command
+from allocator.domain.kinds import Command, blank, kind_of
 from allocator.domain.pool import Balance, Pool
 from allocator.domain.replay import replay
 from allocator.persistence.memory.database import MemoryDatabase
@@ -110,7 +110,7 @@ def check_journal(database: MemoryDatabase) -> None:
     """Assert that every actor's rows follow each other, replay, and form a chain."""
     for actor_id in list(database.rows):
         records = database.journal_of(actor_id)
-        replay(Pool(), records)
+        replay(blank(kind_of(database.kinds.get(actor_id))), records)
         assert first_broken(records) is None
 
 

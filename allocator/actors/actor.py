@@ -1,7 +1,7 @@
-"""An actor: one pool, its mailbox, and the drain that decides ahead of durability.
+"""An actor: its state, its mailbox, and the drain that decides ahead of durability.
 
 Nothing in this file waits, so nothing in it can interleave. The rules are in `domain`; when a
-decision becomes a promise is the business of `writer`.
+decision becomes a promise is the business of `writer`, and what a process asks that of `errands`.
 """
 
 from collections import deque
@@ -9,14 +9,27 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from allocator.actors.errands import Errand
 from allocator.actors.messages import Envelope, Noted, Outcome, Read, Reply
 from allocator.actors.ports import Clock
-from allocator.domain.messages import Event, Wake
+from allocator.domain.kinds import (
+    Event,
+    State,
+    blank,
+    decide,
+    evolve,
+    has_ended,
+    is_process,
+    kind_begun_by,
+    wake_at,
+)
+from allocator.domain.messages import Wake
 from allocator.domain.pool import Pool
-from allocator.domain.rules import decide, evolve, wake_at
+from allocator.domain.records import GENESIS
 from allocator.errors import BrokenRuleError, JournalError, OverloadedError
 
 if TYPE_CHECKING:
+    from allocator.actors.errands import Office
     from allocator.actors.writer import JournalWriter
 
 log = structlog.get_logger()
@@ -27,45 +40,79 @@ _NOTED = Noted()
 
 
 class Actor:
-    """A single writer of one pool.
+    """A single writer of one thing's state.
 
     Attributes:
-        pool: The state, or None while it is being recovered; messages wait meanwhile.
+        state: None while it is being recovered; messages wait meanwhile.
         digest: Of the last row, the end of the chain.
         unanswered: Messages accepted and not yet answered, rows under way included.
         wake_at_ms: When the database believes that we want to be woken.
         used_ms: When the last message came, for passivation.
         snapshot_seq: Up to where a snapshot is stored.
+        errand: What it asks of others; None unless it is a process.
+        is_new: Whether nothing can have happened to it: the first message begins it.
     """
 
     __slots__ = (
         "_clock",
         "_limit",
         "_mailbox",
+        "_office",
+        "_patient",
         "_writer",
         "actor_id",
         "digest",
-        "pool",
+        "errand",
+        "is_new",
         "snapshot_seq",
+        "state",
         "unanswered",
         "used_ms",
         "wake_at_ms",
     )
 
     def __init__(
-        self, actor_id: int, *, writer: "JournalWriter", clock: Clock, mailbox_max: int
+        self,
+        actor_id: int,
+        *,
+        writer: "JournalWriter",
+        office: "Office",
+        clock: Clock,
+        mailbox_max: int,
     ) -> None:
         self.actor_id = actor_id
-        self.pool: Pool | None = None
+        self.state: State | None = None
         self.digest = b""
         self.unanswered = 0
         self.wake_at_ms: int | None = None
         self.used_ms = 0
         self.snapshot_seq = 0
+        self.errand: Errand | None = None
+        self.is_new = False
         self._mailbox: deque[Envelope] = deque()
+        self._patient: list[Envelope] | None = None  # reads of what is not there yet
         self._writer = writer
+        self._office = office
         self._clock = clock
         self._limit = mailbox_max
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether it waits for others, who will have something to tell it."""
+        return self.errand is not None and self.errand.busy
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing will happen to it any more."""
+        return self.state is not None and has_ended(self.state)
+
+    def first_state(self) -> State:
+        """Return the state of an actor of which nothing is stored: what its first message begins.
+
+        A pool begins with any message, since the catalogue has made its actor.
+        """
+        kind = kind_begun_by(self._mailbox[0].ask) if self._mailbox else None
+        return blank(kind or "pool")
 
     def tell(self, envelope: Envelope) -> None:
         """Accept a message; it is decided at once when the actor is active.
@@ -74,10 +121,16 @@ class Actor:
             OverloadedError: Too many wait; this one was not accepted.
         """
         self.require_room()
+        self.tell_own(envelope)
+
+    def tell_own(self, envelope: Envelope) -> None:
+        """Accept a message of our own, which nobody could send again."""
         self._accept()
         self._mailbox.append(envelope)
-        if self.pool is not None:
-            self.drain(self.pool)
+        if self.state is not None:
+            self.drain(self.state)
+        elif self.is_new:
+            self.activate(self.first_state(), digest=GENESIS, snapshot_seq=0, wake_at_ms=None)
 
     def require_room(self) -> None:
         """Refuse what could not be accepted now.
@@ -89,45 +142,60 @@ class Actor:
             raise OverloadedError(whose="product and warehouse", limit=self._limit)
 
     def activate(
-        self, pool: Pool, *, digest: bytes, snapshot_seq: int, wake_at_ms: int | None
+        self, state: State, *, digest: bytes, snapshot_seq: int, wake_at_ms: int | None
     ) -> None:
         """Begin to serve a recovered state, the waiting messages first."""
-        self.pool = pool
+        self.state = state
         self.digest = digest
         self.snapshot_seq = snapshot_seq
         self.wake_at_ms = wake_at_ms
-        self.drain(pool)
+        if is_process(state):
+            self.errand = Errand(self, self._office)
+            self.errand.begin(state)
+        self.drain(state)
 
     def abandon(self, error: Exception) -> None:
         """Give every waiting message up; the actor is of no use afterwards."""
+        self.lose_patience(error)
         while self._mailbox:
             self._fail(self._mailbox.popleft().reply, error)
 
-    def drain(self, pool: Pool) -> None:
+    def lose_patience(self, error: Exception) -> None:
+        """Give up every read of what is not there yet."""
+        patient, self._patient = self._patient or [], None
+        for envelope in patient:
+            self._fail(envelope.reply, error)
+
+    def drain(self, state: State) -> None:
         """Decide everything that waits, in order.
 
         No reply leaves here: the writer releases it once the events are stored, and a refusal
         or a read once an append sent later has shown that we still may write. If an append
         fails, this actor is dropped whole; there is no undoing.
         """
-        now_ms = max(self._clock(), pool.last_at_ms)
+        now_ms = max(self._clock(), state.last_at_ms)
         self.used_ms = now_ms
         while self._mailbox:
             # Before each message: a cancelled order may give units back to a lot past its date.
-            due_ms = wake_at(pool)
-            if due_ms is not None and due_ms <= now_ms:
-                self._accept()
-                self._decide(pool, _NOBODY, now_ms=now_ms)
-            self._decide(pool, self._mailbox.popleft(), now_ms=now_ms)
+            if type(state) is Pool:
+                due_ms = wake_at(state)
+                if due_ms is not None and due_ms <= now_ms:
+                    self._accept()
+                    self._decide(state, _NOBODY, now_ms=now_ms)
+            self._decide(state, self._mailbox.popleft(), now_ms=now_ms)
 
-    def _decide(self, pool: Pool, envelope: Envelope, *, now_ms: int) -> None:
+    def depart(self, departure: Reply) -> None:
+        """Have an ask leave with the next turn: what justifies it is stored by then."""
+        self._accept()
+        self._writer.confirm(self, departure, _NOTED)
+
+    def _decide(self, state: State, envelope: Envelope, *, now_ms: int) -> None:
         ask = envelope.ask
         try:
             if isinstance(ask, Read):
-                ask.view(pool)
-                self._writer.confirm(self, envelope.reply, _NOTED)
+                self._look(state, envelope, ask)
                 return
-            decision = decide(pool, ask, now_ms=now_ms)
+            decision = decide(state, ask, now_ms=now_ms)
         except Exception:  # a bug in a rule must cost one answer, not the worker
             log.exception("actor.rule_failed", actor=self.actor_id)
             self._fail(envelope.reply, BrokenRuleError(actor_id=self.actor_id))
@@ -140,13 +208,30 @@ class Actor:
             return
         for event in decision[:-1]:
             self._accept()
-            self._record(pool, event, _NOBODY, now_ms=now_ms)
-        self._record(pool, decision[-1], envelope, now_ms=now_ms)
+            self._record(state, event, _NOBODY, now_ms=now_ms)
+        self._record(state, decision[-1], envelope, now_ms=now_ms)
+        if self.errand is not None:
+            self.errand.begin(state)
+        if self._patient is not None:
+            self._look_again(state)
 
-    def _record(self, pool: Pool, event: Event, envelope: Envelope, *, now_ms: int) -> None:
+    def _look(self, state: State, envelope: Envelope, read: Read) -> None:
+        if read.view(state) is not False:
+            self._writer.confirm(self, envelope.reply, _NOTED)
+        elif self._patient is None:
+            self._patient = [envelope]
+        else:
+            self._patient.append(envelope)
+
+    def _look_again(self, state: State) -> None:
+        patient, self._patient = self._patient or [], None
+        for envelope in patient:
+            self._decide(state, envelope, now_ms=state.last_at_ms)
+
+    def _record(self, state: State, event: Event, envelope: Envelope, *, now_ms: int) -> None:
         try:
-            evolve(pool, event, at_ms=now_ms)
-            outcome = Outcome(actor_id=self.actor_id, seq=pool.version, at_ms=now_ms, event=event)
+            evolve(state, event, at_ms=now_ms)
+            outcome = Outcome(actor_id=self.actor_id, seq=state.version, at_ms=now_ms, event=event)
             self._writer.append(self, outcome, envelope)
         except Exception:  # memory shows what the journal never will: nothing later may leave
             log.exception("actor.event_failed", actor=self.actor_id)
@@ -156,7 +241,9 @@ class Actor:
             self._writer.doubt(JournalError(f"actor {self.actor_id} could not store its event"))
             return
         # With the row that changes it: an append that fails in between leaves both as they were.
-        wanted_ms = wake_at(pool)
+        if outcome.seq == 1 and (kind := kind_begun_by(envelope.ask)) is not None:
+            self._writer.bear(self, kind)
+        wanted_ms = wake_at(state)
         if wanted_ms != self.wake_at_ms:
             self.wake_at_ms = wanted_ms
             self._writer.wake(self, wanted_ms)

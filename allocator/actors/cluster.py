@@ -35,7 +35,7 @@ from allocator.actors.wire import (
 )
 from allocator.actors.worker import Worker
 from allocator.domain.ids import SHARD_MASK
-from allocator.domain.messages import Command
+from allocator.domain.kinds import Command
 from allocator.domain.queries import Query, View
 from allocator.errors import AllocatorError, MovedError
 from allocator.peers.door import Respond
@@ -100,6 +100,10 @@ class Cluster:
                 request.request_digest,
             )
         )
+
+    async def begin(self, scope: str | None) -> int:
+        """Return the id of an actor that is about to come into being, with its first message."""
+        return await self._worker.begin(scope)
 
     async def look(self, actor_id: int, query: Query) -> View:
         """Answer a query about an actor's state, which is durable when this returns."""

@@ -17,17 +17,16 @@ from allocator.actors.actor import Actor
 from allocator.actors.ports import Journal
 from allocator.actors.statistics import DirectoryStatistics
 from allocator.domain.ids import SHARD_MASK
-from allocator.domain.pool import Pool
+from allocator.domain.kinds import State, blank, dump, kind_of, load, weight
 from allocator.domain.records import SEQ_END, Origin, StoredSnapshot
 from allocator.domain.replay import replay
-from allocator.domain.snapshots import dump_pool, load_pool
 from allocator.errors import AllocatorError, JournalError, QuarantinedError, UnavailableError
 
 log = structlog.get_logger()
 
 _SWEEP_CHUNK: Final = 1000
 _RECENT_MS: Final = 1000
-_SNAPSHOT_ORDERS_MAX: Final = 10_000  # more would stall the loop; the folding process does those
+_SNAPSHOT_WEIGHT_MAX: Final = 10_000  # more would stall the loop; the folding process does those
 
 
 class Directory:
@@ -36,6 +35,7 @@ class Directory:
     Args:
         journal: Where they are recovered from.
         make: Returns a new actor without state.
+        is_new: Says, once, whether an actor cannot be known to the journal.
         snapshot_events: So many since the last snapshot make another worth its while; fewer are
             replayed faster than a snapshot is fetched.
         recoveries_max: How many are recovered at a time; the others wait.
@@ -46,6 +46,7 @@ class Directory:
         journal: Journal,
         *,
         make: Callable[[int], Actor],
+        is_new: Callable[[int], bool],
         snapshot_events: int = 100,
         recoveries_max: int = 6,
     ) -> None:
@@ -53,6 +54,7 @@ class Directory:
         self.quarantined: dict[int, QuarantinedError] = {}
         self._journal = journal
         self._make = make
+        self._is_new = is_new
         self._actors: dict[int, Actor] = {}
         self._recoveries: dict[asyncio.Task[None], Actor] = {}
         self._snapshot_events = snapshot_events
@@ -73,6 +75,9 @@ class Directory:
         if actor_id in self.quarantined:
             raise self.quarantined[actor_id]
         actor = self._actors[actor_id] = self._make(actor_id)
+        if self._is_new(actor_id):
+            actor.is_new = True
+            return actor
         task = asyncio.create_task(self._activate(actor))
         self._recoveries[task] = actor
         task.add_done_callback(self._recoveries.pop)
@@ -81,6 +86,10 @@ class Directory:
     def of(self, shards: frozenset[int]) -> list[Actor]:
         """Return the actors in memory that these shards hold."""
         return [a for a in self._actors.values() if a.actor_id & SHARD_MASK in shards]
+
+    def hosts(self, actor: Actor) -> bool:
+        """Say whether this is the actor of its id, and not one that was dropped."""
+        return self._actors.get(actor.actor_id) is actor
 
     def fullest_mailbox(self) -> int:
         """Return the unanswered messages of the fullest mailbox among actors being recovered."""
@@ -95,7 +104,7 @@ class Directory:
 
     def drop_recovering(self, *, because: AllocatorError) -> None:
         """Forget actors that were being read while the right to write was lost."""
-        self.drop([a for a in self._actors.values() if a.pool is None], because=because)
+        self.drop([a for a in self._actors.values() if a.state is None], because=because)
 
     def keep_only(self, shards: frozenset[int], *, because: AllocatorError) -> None:
         """Forget the actors of shards that are no longer ours."""
@@ -112,29 +121,34 @@ class Directory:
         for number, actor in enumerate(actors):
             if number and number % _SWEEP_CHUNK == 0:
                 await asyncio.sleep(0)
-            crowded = len(self._actors) > actors_max
-            if now_ms - actor.used_ms > (_RECENT_MS if crowded else idle_ms):
+            soon = len(self._actors) > actors_max or actor.has_ended
+            if now_ms - actor.used_ms > (_RECENT_MS if soon else idle_ms):
                 await self._passivate(actor)
 
     async def _passivate(self, actor: Actor) -> None:
-        pool = actor.pool
-        if pool is None or actor.unanswered:
+        if actor.unanswered or actor.is_busy:
             return
-        version = pool.version
-        if (
-            version - actor.snapshot_seq >= self._snapshot_events
-            and len(pool.orders) <= _SNAPSHOT_ORDERS_MAX
-        ):
-            snapshot = StoredSnapshot(seq=version, state=dump_pool(pool))
+        state = actor.state
+        if state is None:
+            if actor.is_new:  # its id was taken, and then not used
+                self._forget(actor)
+            return
+        version = state.version
+        due = version - actor.snapshot_seq >= self._snapshot_events
+        if due and weight(state) <= _SNAPSHOT_WEIGHT_MAX:
+            snapshot = StoredSnapshot(seq=version, state=dump(state))
             try:
                 await self._journal.save_snapshot(actor.actor_id, snapshot)
             except JournalError:
                 return  # it can go next time
             actor.snapshot_seq = version
-        untouched = pool.version == version and not actor.unanswered
-        if untouched and self._actors.get(actor.actor_id) is actor:
-            del self._actors[actor.actor_id]
-            self.statistics.passivations += 1
+        untouched = state.version == version and not actor.unanswered
+        if untouched and self.hosts(actor):
+            self._forget(actor)
+
+    def _forget(self, actor: Actor) -> None:
+        del self._actors[actor.actor_id]
+        self.statistics.passivations += 1
 
     async def _activate(self, actor: Actor) -> None:
         try:
@@ -153,27 +167,32 @@ class Directory:
 
     async def _recover(self, actor: Actor) -> None:
         started = perf_counter()
-        pool, origin = await self._begin(actor.actor_id)
-        digest, snapshot_seq = origin.head, pool.version
-        async for records in self._journal.records(actor.actor_id, after_seq=pool.version):
-            replay(pool, records)
+        state, origin = await self._begin(actor)
+        digest, snapshot_seq = origin.head, state.version
+        async for records in self._journal.records(actor.actor_id, after_seq=state.version):
+            replay(state, records)
             self.statistics.replayed += len(records)
             digest = records[-1].digest
         if self._actors.get(actor.actor_id) is not actor:
             return  # dropped meanwhile, its messages answered
         self.statistics.recoveries += 1
         self.statistics.recovery_seconds += perf_counter() - started
-        actor.activate(pool, digest=digest, snapshot_seq=snapshot_seq, wake_at_ms=origin.wake_at_ms)
+        actor.activate(
+            state, digest=digest, snapshot_seq=snapshot_seq, wake_at_ms=origin.wake_at_ms
+        )
 
-    async def _begin(self, actor_id: int) -> tuple[Pool, Origin]:
+    async def _begin(self, actor: Actor) -> tuple[State, Origin]:
         """Return the state to replay upon and where it comes from: the newest that can be read."""
         below = SEQ_END
         while True:
-            origin = await self._journal.origin(actor_id, below=below)
+            origin = await self._journal.origin(actor.actor_id, below=below)
+            if origin.kind is None and origin.snapshot is None:
+                return actor.first_state(), origin
+            kind = kind_of(origin.kind)
             if origin.snapshot is None:
-                return Pool(), origin
+                return blank(kind), origin
             try:
-                return load_pool(origin.snapshot.state), origin
+                return load(kind, origin.snapshot.state), origin
             except msgspec.DecodeError as error:
-                log.error("snapshot.unreadable", actor=actor_id, error=str(error))  # noqa: TRY400
+                log.error("snapshot.unreadable", actor=actor.actor_id, error=str(error))  # noqa: TRY400
             below = origin.snapshot.seq

@@ -18,7 +18,7 @@ from allocator.actors.messages import Answer, Envelope, KeyReused, Outcome
 from allocator.actors.writer import JournalWriter
 from allocator.domain.codec import UnknownEventError, decode_event
 from allocator.domain.ids import SHARD_MASK
-from allocator.domain.messages import Command
+from allocator.domain.kinds import Command
 from allocator.domain.records import KeyName, Record
 from allocator.errors import AllocatorError
 

@@ -5,8 +5,7 @@ from typing import Protocol, TypeAlias
 
 import msgspec
 
-from allocator.domain.messages import Command, Event, Refusal
-from allocator.domain.pool import Pool
+from allocator.domain.kinds import Event, Message, Refusal, State
 
 
 class Outcome(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -47,12 +46,14 @@ class Reply(Protocol):
 class Read:
     """Look at the state. The view must copy what it keeps: the state goes on.
 
+    Returns False if it has not seen what it waits for; then it looks again after every event.
+
     Not a `Struct`: their metaclass makes `isinstance` slow whenever the answer is no.
     """
 
     __slots__ = ("view",)
 
-    def __init__(self, view: Callable[[Pool], None]) -> None:
+    def __init__(self, view: Callable[[State], object]) -> None:
         self.view = view
 
 
@@ -65,7 +66,7 @@ class Envelope(msgspec.Struct, frozen=True, gc=False):
         key, request_digest: Under what a success is remembered; no key, not at all.
     """
 
-    ask: Command | Read
+    ask: Message | Read
     reply: Reply | None = None
     principal: str = ""
     key: str | None = None

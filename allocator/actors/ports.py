@@ -78,6 +78,9 @@ class Journal(Protocol):
     async def resign(self) -> None:
         """Fence the present incarnation for good; its shards are free at once."""
 
+    async def numbers(self, count: int) -> Sequence[int]:
+        """Return numbers that no actor has and nobody else is given."""
+
     async def origin(self, actor_id: int, *, below: int = SEQ_END) -> Origin:
         """Return where the recovery of an actor starts: the newest place below a seq."""
 

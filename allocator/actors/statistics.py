@@ -12,9 +12,15 @@ from typing import Final, TypeAlias
 import msgspec
 
 from allocator.actors.messages import Answer, KeyReused
-from allocator.domain.codec import KINDS
-from allocator.domain.messages import AlreadyExpired, InsufficientStock, OrderNotOpen
+from allocator.domain.codec import STOCK_KINDS
+from allocator.domain.messages import (
+    AlreadyBegun,
+    AlreadyExpired,
+    InsufficientStock,
+    OrderNotOpen,
+)
 from allocator.domain.records import Batch
+from allocator.domain.transfers import AlreadySent, Occupied, Stale, TooManyLots
 
 SECONDS_BUCKETS: Final = 26
 """Bucket n counts what took less than 2**n microseconds; the last, all that took longer."""
@@ -26,6 +32,11 @@ REASONS: Final[dict[type[Answer], str]] = {
     InsufficientStock: "insufficient_stock",
     OrderNotOpen: "order_not_open",
     AlreadyExpired: "already_expired",
+    AlreadyBegun: "already_begun",
+    Occupied: "occupied",
+    TooManyLots: "too_many_lots",
+    AlreadySent: "already_sent",
+    Stale: "stale",
     KeyReused: "key_reused",
 }
 """Why something was refused, for people who read metrics; the names of these never change."""
@@ -87,7 +98,7 @@ class WriterStatistics:
         self.confirms = 0
         self.failures = 0
         self.fenced = 0
-        self.events = Counter(dict.fromkeys(KINDS.values(), 0))
+        self.events = Counter(dict.fromkeys(STOCK_KINDS.values(), 0))
         self.refusals = dict.fromkeys(REASONS.values(), 0)
 
     def count_append(self, batch: Batch, *, took_s: float) -> None:

@@ -10,7 +10,7 @@ import msgspec
 
 from allocator.actors.messages import Answer, KeyReused, Noted, Outcome
 from allocator.domain.codec import KINDS, VERSIONS, decode_event, encode_event
-from allocator.domain.messages import Command, Refusal
+from allocator.domain.kinds import Command, Refusal
 from allocator.domain.queries import Query, View
 from allocator.errors import (
     AllocatorError,

@@ -14,13 +14,16 @@ import structlog
 
 from allocator.actors.actor import Actor
 from allocator.actors.directory import Directory
+from allocator.actors.errands import Office
 from allocator.actors.keys import KeyedRequest, Keys
 from allocator.actors.messages import Answer, Envelope, Read
+from allocator.actors.numbers import Numbers
 from allocator.actors.ports import Clock, Journal
 from allocator.actors.statistics import HandOverStatistics
 from allocator.actors.writer import JournalWriter
-from allocator.domain.ids import SHARD_MASK, SHARDS
-from allocator.domain.messages import Command, Wake
+from allocator.domain.ids import SHARD_BITS, SHARD_MASK, SHARDS, shard_of
+from allocator.domain.kinds import Command, State
+from allocator.domain.messages import Wake
 from allocator.domain.pool import Pool
 from allocator.domain.queries import Query, View, look
 from allocator.errors import (
@@ -45,6 +48,7 @@ _SWEEP_MAX_MS: Final = 30_000
 _QUIETEN_MS: Final = 1_000
 """So long may answers take when shards are given away; clients wait meanwhile."""
 _POLL_S: Final = 0.001
+_MOVING: Final = MovedError(reason="another worker is taking this shard over")
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,8 +93,19 @@ class Worker:
         self.hand_overs = HandOverStatistics()
         self.lives = 0
         self._owned = self.shards  # those that it is giving away as well
-        self.writer = JournalWriter(journal, batch_max=limits.batch_max, repair=self._repair)
-        self.directory = Directory(journal, make=self._make, snapshot_events=limits.snapshot_events)
+        self.writer = JournalWriter(
+            journal, clock=clock, batch_max=limits.batch_max, repair=self._repair
+        )
+        self.numbers = Numbers(journal)
+        self.directory = Directory(
+            journal,
+            make=self._make,
+            is_new=self.numbers.use,
+            snapshot_events=limits.snapshot_events,
+        )
+        self.office = Office(
+            asker=self, proven_ms=lambda: self.writer.proven_ms, is_hosted=self.directory.hosts
+        )
         self.keys = Keys(self.writer, self._find)
         self._journal = journal
         self._clock = clock
@@ -190,23 +205,61 @@ class Worker:
         return reply
 
     async def read(self, actor_id: int, view: Callable[[Pool], T]) -> T:
-        """Look at an actor's state, which is durable and still ours when this returns.
+        """Look at a pool, which is durable and still ours when this returns.
 
         Raises: as `ask`.
         """
-        self._admit(actor_id)
-        reply = self._new_reply()
         seen: list[T] = []
-        self._find(actor_id).tell(Envelope(Read(lambda pool: seen.append(view(pool))), reply))
-        await reply
+
+        def see(state: State) -> None:
+            assert isinstance(state, Pool), "another kind of actor"
+            seen.append(view(state))
+
+        await self._watch(actor_id, see)
         return seen[0]
 
+    async def begin(self, scope: str | None) -> int:
+        """Return the id of an actor that is about to come into being, with its first message.
+
+        Args:
+            scope: What is the same for the same request, so that a repeat of it goes the same
+                way; None if there is no telling: then it is one of our own, if possible.
+
+        Raises:
+            UnavailableError: The database does not answer.
+        """
+        number = await self.numbers.take()
+        shard = self._shard_for(number) if scope is None else shard_of(scope)
+        actor_id = number << SHARD_BITS | shard
+        if shard in self.shards:
+            self.numbers.note_unused(actor_id)
+        return actor_id
+
+    def _shard_for(self, number: int) -> int:
+        shard = number & SHARD_MASK
+        return shard if shard in self.shards else min(self.shards, default=shard)
+
     async def look(self, actor_id: int, query: Query) -> View:
-        """Answer a query about an actor's state.
+        """Answer a query about an actor's state, durable and still ours when this returns.
 
         Raises: as `ask`.
         """
-        return await self.read(actor_id, lambda pool: look(pool, query))
+        seen: list[View] = []
+
+        def view(state: State) -> bool:
+            found = look(state, query)
+            if found is not None:
+                seen.append(found)
+            return found is not None
+
+        await self._watch(actor_id, view)
+        return seen[0]
+
+    async def _watch(self, actor_id: int, view: Callable[[State], object]) -> None:
+        self._admit(actor_id)
+        reply = self._new_reply()
+        self._find(actor_id).tell(Envelope(Read(view), reply))
+        await reply
 
     async def claim(self, *, dead: Sequence[str] = ()) -> None:
         """Take free shards up to the fair share.
@@ -293,6 +346,8 @@ class Worker:
         busy: list[Actor] = []
         while True:
             busy = [each for each in busy or self.directory.of(shards) if each.unanswered]
+            for each in busy:
+                each.lose_patience(_MOVING)
             if not busy and not self.keys.any_under_way(shards):
                 return True
             if self._closed is not None or self._clock() > until_ms:
@@ -320,6 +375,7 @@ class Worker:
         return Actor(
             actor_id,
             writer=self.writer,
+            office=self.office,
             clock=self._clock,
             mailbox_max=self._limits.mailbox_max,
         )

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from allocator.actors.actor import Actor
 from allocator.actors.messages import Answer, Envelope, Outcome, Reply
-from allocator.actors.ports import Journal
+from allocator.actors.ports import Clock, Journal
 from allocator.actors.statistics import WriterStatistics
 from allocator.domain.codec import KINDS, VERSIONS, encode_event
 from allocator.domain.records import Batch, KeyName, Record, chain
@@ -53,6 +53,7 @@ class JournalWriter:
 
     Args:
         journal: Where they go.
+        clock: Milliseconds of Unix time.
         batch_max: Rows of one append, and questions of one turn.
         repair: Awaited after a failed append or confirm, with the actors whose answers were
             not released; returns when there is an incarnation that may write again.
@@ -62,12 +63,15 @@ class JournalWriter:
         self,
         journal: Journal,
         *,
+        clock: Clock,
         batch_max: int,
         repair: Callable[[JournalError, list[Actor]], Awaitable[None]],
     ) -> None:
         self.statistics = WriterStatistics()
+        self.proven_ms = 0  # when the last turn was sent that proved that we may write
         self.unanswered = 0  # of all actors, as `Actor.unanswered`, and questions
         self._journal = journal
+        self._clock = clock
         self._batch_max = batch_max
         self._repair = repair
         self._turns: deque[_Turn] = deque([_Turn()])
@@ -140,6 +144,10 @@ class JournalWriter:
         """Store a new wake-up time with the rows that the actor just appended."""
         self._turns[-1].batch.wakes[actor.actor_id] = wake_at_ms
 
+    def bear(self, actor: Actor, kind: str) -> None:
+        """Store an actor that comes into being, with the row that it just appended."""
+        self._turns[-1].batch.births[actor.actor_id] = kind
+
     def doubt(self, error: JournalError) -> None:
         """Treat the present incarnation as lost, as a failed append would."""
         self._doubt = error
@@ -156,6 +164,7 @@ class JournalWriter:
             self._idle.clear()
             try:
                 async with self.sending:
+                    sent_ms = self._clock()
                     found = await self._send(turn)
             except JournalError as error:
                 self.statistics.failures += 1
@@ -167,6 +176,8 @@ class JournalWriter:
                 self._turns.appendleft(turn)
                 raise
             else:
+                if turn.answers:
+                    self.proven_ms = sent_ms
                 self._release(turn)
                 self._tell(turn.questions, found)
             if not self._work.is_set():

@@ -18,11 +18,14 @@ SEPARATOR: Final = "\x1f"
 _NO_DIGEST: Final = bytes(DIGEST_BYTES)
 _encode: Final = msgspec.json.Encoder().encode
 
-Columns: TypeAlias = tuple[str | bytes | list[int] | list[int | None], ...]
+Columns: TypeAlias = tuple[str | bytes | list[int] | list[str] | list[int | None], ...]
 
 
 def columns_of(batch: Batch) -> Columns:
     """Return parameters 3 to 14 of `append.sql`."""
+    wakes = batch.wakes
+    if batch.births:
+        wakes = {each: at_ms for each, at_ms in wakes.items() if each not in batch.births}
     return (
         _array(batch.actor_ids),
         _array(batch.seqs),
@@ -34,8 +37,17 @@ def columns_of(batch: Batch) -> Columns:
         joined(batch.principals),
         joined([key or "" for key in batch.idempotency_keys]),
         _digests([digest or _NO_DIGEST for digest in batch.request_digests]),
-        list(batch.wakes),
-        list(batch.wakes.values()),
+        list(wakes),
+        list(wakes.values()),
+    )
+
+
+def births_of(batch: Batch) -> Columns:
+    """Return parameters 17 to 19 of `append.sql`."""
+    return (
+        list(batch.births),
+        list(batch.births.values()),
+        [batch.wakes.get(actor_id) for actor_id in batch.births],
     )
 
 

@@ -16,7 +16,7 @@ from allocator.domain.records import Batch, KeyName, Record
 from allocator.domain.shares import Survey
 from allocator.errors import FencedError, JournalError
 from allocator.logs import bind_incarnation
-from allocator.persistence.columns import columns_of, joined
+from allocator.persistence.columns import births_of, columns_of, joined
 from allocator.persistence.connections import FAILURES, Connection, Pool, connect
 from allocator.persistence.ownership import Ownership
 from allocator.persistence.reader import JournalReader, record_of
@@ -111,7 +111,12 @@ class PostgresJournal(JournalReader):
         """Store all rows or none, and look keys up, in one round trip."""
         session = self._require_session()
         rows = await session.fetch(
-            "append", session.incarnation, self._era, *columns_of(batch), *_asked(names)
+            "append",
+            session.incarnation,
+            self._era,
+            *columns_of(batch),
+            *_asked(names),
+            *births_of(batch),
         )
         if rows[0]["stored"] != len(batch):
             raise FencedError(incarnation=str(session.incarnation))

@@ -11,7 +11,7 @@ import structlog
 
 from allocator.domain.pool import Pool as State
 from allocator.domain.records import GENESIS, SEQ_END, Origin, Record, StoredSnapshot
-from allocator.domain.snapshots import SCHEMA_VERSION, load_pool
+from allocator.domain.snapshots import READABLE, SCHEMA_VERSION, load_pool
 from allocator.errors import AllocatorError, JournalError
 from allocator.persistence.connections import Pool, borrowed
 from allocator.persistence.statements import statement
@@ -56,9 +56,9 @@ class JournalReader:
             async with borrowed(self._pool) as connection:
                 args = (actor_id, SCHEMA_VERSION, below)
                 row = await connection.fetchrow(statement("origin"), *args)
-            wake_at_ms = None if row is None else row["wake_at"]
+            kind, wake_at_ms = (None, None) if row is None else (row["kind"], row["wake_at"])
             if row is None or row["seq"] is None:
-                return Origin(snapshot=None, head=GENESIS, wake_at_ms=wake_at_ms)
+                return Origin(kind=kind, snapshot=None, head=GENESIS, wake_at_ms=wake_at_ms)
             below = row["seq"]
             if row["is_floor"]:
                 require_sound(actor_id, row)
@@ -66,7 +66,7 @@ class JournalReader:
                 log.error("snapshot.damaged", actor=actor_id, seq=below)
                 continue
             snapshot = StoredSnapshot(seq=below, state=row["state"])
-            return Origin(snapshot=snapshot, head=row["head"], wake_at_ms=wake_at_ms)
+            return Origin(kind=kind, snapshot=snapshot, head=row["head"], wake_at_ms=wake_at_ms)
 
     async def base(self, actor_id: int, *, below: int = SEQ_END) -> State:
         """Return the newest state below a seq, above the actor's floor, that replay can go on from.
@@ -151,6 +151,12 @@ class JournalReader:
                 MILESTONE_EVENTS,
             )
 
+    async def numbers(self, count: int) -> Sequence[int]:
+        """Return numbers that no actor has and nobody else is given."""
+        async with borrowed(self._pool) as connection:
+            rows = await connection.fetch(statement("take_numbers"), count)
+        return [row["number"] for row in rows]
+
     async def due_wakes(self, *, now_ms: int, limit: int) -> Sequence[int]:
         """Return ids of actors whose wake-up time has come, earliest first."""
         async with borrowed(self._pool) as connection:
@@ -170,7 +176,7 @@ def require_sound(actor_id: int, floor: asyncpg.Record) -> None:
         DamagedFloorError: It cannot.
     """
     damaged = DamagedFloorError(actor_id=actor_id, seq=floor["seq"])
-    known = floor["schema_version"] == SCHEMA_VERSION
+    known = floor["schema_version"] in READABLE
     if not known or digest_of(floor["state"]) != floor["state_digest"]:
         raise damaged
     try:

@@ -5,10 +5,10 @@ It knows what every version looked like, and so at which versions an answer woul
 """
 
 from bisect import bisect_left, bisect_right
-from typing import Final, NamedTuple, assert_never
+from typing import Final, NamedTuple
 
+from allocator.domain.kinds import Event
 from allocator.domain.messages import (
-    Event,
     LotExpired,
     OrderCancelled,
     OrderDispatched,
@@ -131,7 +131,7 @@ class PoolModel:
                 self._book(seq, ((lot, quantity),), available=-1, expired=1)
                 available, expired = available - quantity, expired + quantity
             case _:
-                assert_never(event)
+                raise TypeError(f"no client of the simulator asks for {event}")
         self.at_ms.append(at_ms)
         self.numbers.append(Numbers(available, ordered, expired))
         self._versions_with.setdefault(available, []).append(seq)

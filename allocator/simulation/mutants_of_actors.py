@@ -155,7 +155,7 @@ def _forget_the_dates(_: Method) -> Method:
 
 def _passivate_what_is_busy(_: Method) -> Method:
     async def mutant(self: Directory, actor: Actor) -> None:
-        if actor.pool is not None and self._actors.get(actor.actor_id) is actor:
+        if actor.state is not None and self._actors.get(actor.actor_id) is actor:
             del self._actors[actor.actor_id]
 
     return mutant

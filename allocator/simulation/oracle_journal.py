@@ -2,10 +2,11 @@
 
 from itertools import pairwise
 
-from allocator.domain.messages import Command, Event, Wake
+from allocator.domain.kinds import Event, evolve
+from allocator.domain.messages import Command, Wake
 from allocator.domain.pool import Pool
 from allocator.domain.records import GENESIS, Record, chain
-from allocator.domain.rules import decide, evolve, wake_at
+from allocator.domain.rules import decide, wake_at
 from allocator.simulation.oracle_pool import PoolEvidence
 
 

@@ -8,7 +8,8 @@ from msgspec import DecodeError
 
 from allocator.actors.messages import KeyReused, Outcome
 from allocator.domain.codec import UnknownEventError, decode_event
-from allocator.domain.messages import Command, Event, LotExpired
+from allocator.domain.kinds import Event
+from allocator.domain.messages import Command, LotExpired
 from allocator.domain.queries import Query
 from allocator.domain.records import KeyName, Record
 from allocator.simulation.history import Operation

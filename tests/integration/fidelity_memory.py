@@ -12,7 +12,7 @@ from allocator.persistence.memory.locks import Lock
 from allocator.persistence.memory.transaction import Transaction
 from allocator.persistence.memory.trouble import Trouble
 from tests.integration.fidelity_player import DEAD_AFTER_MS, HOUR_MS, Outcome, Stored, batch_of
-from tests.integration.fidelity_steps import Blocked
+from tests.integration.fidelity_steps import ACTORS, Blocked
 from tests.virtual_time import now_ms, settle
 
 _POLL_S: Final = 0.001
@@ -24,6 +24,7 @@ class MemorySide:
 
     def __init__(self) -> None:
         self._database = MemoryDatabase(clock=now_ms, dead_after_ms=DEAD_AFTER_MS)
+        self._database.kinds = dict.fromkeys(ACTORS, "pool")
         self._blocking: Transaction | None = None
         self._commits: bool | None = None
 

@@ -8,7 +8,15 @@ from allocator.actors.messages import Answer, KeyReused, Noted, Outcome
 from allocator.domain.codec import KINDS, VERSIONS, encode_event
 from allocator.domain.messages import Command, Event, Wake
 from allocator.domain.pool import Pool
-from allocator.domain.queries import BalanceQuery, LotQuery, OpenOrderQuery, Query, View, look
+from allocator.domain.queries import (
+    BalanceQuery,
+    LotQuery,
+    MoveQuery,
+    OpenOrderQuery,
+    Query,
+    View,
+    look,
+)
 from allocator.domain.records import GENESIS, Record, chain
 from allocator.domain.rules import decide, evolve, wake_at
 from allocator.simulation.history import Attempt, Evidence, Operation
@@ -97,8 +105,10 @@ class Story:
         for event in due:
             self._store(pool, rows, event, None)
         answer: Answer | View
-        if isinstance(operation.ask, BalanceQuery | LotQuery | OpenOrderQuery):
-            answer = look(pool, operation.ask)
+        if isinstance(operation.ask, BalanceQuery | LotQuery | MoveQuery | OpenOrderQuery):
+            seen = look(pool, operation.ask)
+            assert seen is not None, "pools let nobody wait"
+            answer = seen
         else:
             decision = decide(pool, operation.ask, now_ms=self.now_ms)
             if not isinstance(decision, tuple):

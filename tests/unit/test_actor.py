@@ -1,11 +1,13 @@
 """An actor decides in order, counts every message down once, and survives its rules' mistakes."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from allocator.actors.messages import Answer, Envelope, Noted, Outcome, Read
 from allocator.actors.worker import Limits
+from allocator.domain.kinds import State
 from allocator.domain.messages import (
     CancelOrder,
     InsufficientStock,
@@ -25,10 +27,20 @@ SOON_MS = START_MS + HOUR_MS
 OTHER = ACTOR + 256
 
 
+def available_into(seen: list[int]) -> Callable[[State], None]:
+    """A view that notes how much is available."""
+
+    def view(pool: State) -> None:
+        assert isinstance(pool, Pool)
+        seen.append(pool.available)
+
+    return view
+
+
 def broken_decision() -> Read:
     """Return a message that raises while it is decided."""
 
-    def view(_: Pool) -> None:
+    def view(_: State) -> None:
         raise ZeroDivisionError
 
     return Read(view)
@@ -207,7 +219,7 @@ async def test_units_given_back_to_a_lot_past_its_date_are_not_sold_again() -> N
         seen: list[int] = []
         cancelled = scene.ask(CancelOrder(order=order.seq))
         ordered = scene.ask(place(5))
-        looked = tell(scene, Read(lambda pool: seen.append(pool.available)))
+        looked = tell(scene, Read(available_into(seen)))
         await origin.reached()
         origin.release()
         answers = await soon(asyncio.gather(cancelled, ordered, looked))

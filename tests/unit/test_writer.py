@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from allocator.actors.actor import Actor
+from allocator.actors.errands import Office
 from allocator.actors.messages import Answer, Envelope, Noted, Outcome, Read
 from allocator.actors.writer import JournalWriter
 from allocator.domain.messages import Command, InsufficientStock
@@ -19,13 +20,27 @@ from tests.virtual_time import START_MS, now_ms, settle, virtual_time
 OTHER = ACTOR + 256
 
 
+class Nobody:
+    """Whom these actors ask, who ask nothing."""
+
+    def ask(self, actor_id: int, command: object, *, principal: str = "") -> asyncio.Future[Answer]:
+        raise AssertionError((actor_id, command, principal))
+
+
+def actor_of(writer: JournalWriter, actor_id: int) -> Actor:
+    office = Office(asker=Nobody(), proven_ms=now_ms, is_hosted=lambda _: True)
+    return Actor(actor_id, writer=writer, office=office, clock=now_ms, mailbox_max=1000)
+
+
 class Desk:
     """A writer with two actors and no worker: a repair only notes what it was told."""
 
     def __init__(self, *, batch_max: int = 1000) -> None:
         self.database = MemoryDatabase(clock=now_ms)
         self.journal = MemoryJournal(self.database)
-        self.writer = JournalWriter(self.journal, batch_max=batch_max, repair=self._repair)
+        self.writer = JournalWriter(
+            self.journal, clock=now_ms, batch_max=batch_max, repair=self._repair
+        )
         self.actors = {actor_id: self._actor(actor_id) for actor_id in (ACTOR, OTHER)}
         self.repaired: list[tuple[str, set[Actor]]] = []
         self._task: asyncio.Task[None] | None = None
@@ -60,7 +75,7 @@ class Desk:
         return self.writer.unanswered + sum(each.unanswered for each in self.actors.values())
 
     def _actor(self, actor_id: int) -> Actor:
-        return Actor(actor_id, writer=self.writer, clock=now_ms, mailbox_max=1000)
+        return actor_of(self.writer, actor_id)
 
     async def _repair(self, error: JournalError, unreleased: list[Actor]) -> None:
         self.repaired.append((str(error), set(unreleased)))
@@ -145,10 +160,10 @@ async def test_a_read_waits_for_the_events_that_it_saw() -> None:
     seen: list[int] = []
     appending = desk.journal.hold("append")
     desk.tell(receive(5))
-    read = desk.ask(Read(lambda pool: seen.append(pool.available)))
+    read = desk.ask(Read(lambda pool: seen.append(pool.version)))
     await appending.reached()
 
-    assert seen == [5]
+    assert seen == [1]
     assert not read.done()
 
     appending.release()
@@ -395,7 +410,7 @@ async def test_a_wake_up_time_is_right_after_each_append_of_a_split_decision() -
     """Were it stored with the last rows only, a failure in between would leave the old one."""
     desk = await Desk(batch_max=1).open()
     times_ms = [START_MS + hours * HOUR_MS for hours in (3, 2, 1)]
-    actor = desk.actors[ACTOR] = Actor(ACTOR, writer=desk.writer, clock=now_ms, mailbox_max=1000)
+    actor = desk.actors[ACTOR] = actor_of(desk.writer, ACTOR)
     for at_ms in times_ms:
         desk.tell(receive(1, expires_at_ms=at_ms))
     returning = [desk.journal.hold("append", done=True) for _ in times_ms]

@@ -147,6 +147,10 @@ class MemoryJournal:
         await self._call("resign", resign, several=True)
         self._mine = []
 
+    async def numbers(self, count: int) -> Sequence[int]:
+        """Return numbers that no actor has and nobody else is given."""
+        return await self._read("numbers", lambda: self.database.take_numbers(count))
+
     async def origin(self, actor_id: int, *, below: int = SEQ_END) -> Origin:
         """Return where the recovery of an actor starts: the newest place below a seq."""
         return await self._read("origin", lambda: self.database.origin(actor_id, below=below))

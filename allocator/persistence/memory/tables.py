@@ -20,6 +20,8 @@ from allocator.domain.shares import Peer, Survey
 from allocator.persistence.memory.locks import Lock, Waiting
 
 SNAPSHOTS_KEPT: Final = 3
+FIRST_NUMBER: Final = 1 << 20
+"""Below it are the numbers of actors that are there without having come into being."""
 _NONE: Final[frozenset[int]] = frozenset()
 
 
@@ -64,6 +66,7 @@ class Tables:
 
     Attributes:
         rows: By actor, then by seq.
+        kinds: Of the actors that came into being with their first row, by id.
         wakes: When actors want to be woken, milliseconds of Unix time.
         snapshots: By actor, then by seq.
         workers: By incarnation, oldest first.
@@ -71,6 +74,7 @@ class Tables:
 
     def __init__(self) -> None:
         self.rows: defaultdict[int, dict[int, Record]] = defaultdict(dict)
+        self.kinds: dict[int, str] = {}
         self.wakes: dict[int, int] = {}
         self.snapshots: defaultdict[int, dict[int, bytes]] = defaultdict(dict)
         self.workers: dict[int, WorkerRow] = {}
@@ -79,12 +83,15 @@ class Tables:
         self._owners: dict[int, int | None] = dict.fromkeys(range(SHARDS))
         self._free = frozenset(self._owners)
         self._surveys: dict[tuple[str, tuple[int, ...]], Survey] = {}
+        self._numbers = FIRST_NUMBER
 
     # The journal.
 
     def clashes(self, batch: Batch) -> bool:
-        """Return whether one of these addresses is used, or used twice."""
+        """Return whether one of these addresses is used, or used twice, or an actor born again."""
         rows = self.rows
+        if batch.births and not self.kinds.keys().isdisjoint(batch.births):
+            return True
         addresses = zip(batch.actor_ids, batch.seqs, strict=True)
         if any(actor in rows and seq in rows[actor] for actor, seq in addresses):
             return True
@@ -92,7 +99,8 @@ class Tables:
         return many and len(set(zip(batch.actor_ids, batch.seqs, strict=True))) < len(batch)
 
     def insert(self, batch: Batch, *, xid: int) -> None:
-        """Store rows, and the wake-up times that came with them."""
+        """Store rows, the actors that come into being with them, and wake-up times."""
+        self.kinds |= batch.births
         for record in records_of(batch):
             address = record.actor_id, record.seq
             self.rows[record.actor_id][record.seq] = record
@@ -125,6 +133,12 @@ class Tables:
         rows = [(xid, row) for xid, row in self._commits if after < xid < below]
         return sorted(rows, key=lambda each: (each[0], each[1].actor_id, each[1].seq))
 
+    def take_numbers(self, count: int) -> list[int]:
+        """Return numbers that nobody was given before."""
+        first = self._numbers + 1
+        self._numbers += count
+        return list(range(first, self._numbers + 1))
+
     def due_wakes(self, *, now_ms: int, limit: int) -> list[int]:
         """Return ids of actors whose wake-up time has come, earliest first."""
         due = sorted((at, actor_id) for actor_id, at in self.wakes.items() if at <= now_ms)
@@ -142,11 +156,11 @@ class Tables:
         """Return where the recovery of an actor starts: a snapshot needs the row it stands on."""
         rows, snapshots = self.rows.get(actor_id, {}), self.snapshots.get(actor_id, {})
         newest = max((seq for seq in snapshots if seq in rows and seq < below), default=None)
-        wake_at_ms = self.wakes.get(actor_id)
+        kind, wake_at_ms = self.kinds.get(actor_id), self.wakes.get(actor_id)
         if newest is None:
-            return Origin(snapshot=None, head=GENESIS, wake_at_ms=wake_at_ms)
+            return Origin(kind=kind, snapshot=None, head=GENESIS, wake_at_ms=wake_at_ms)
         snapshot = StoredSnapshot(seq=newest, state=snapshots[newest])
-        return Origin(snapshot=snapshot, head=rows[newest].digest, wake_at_ms=wake_at_ms)
+        return Origin(kind=kind, snapshot=snapshot, head=rows[newest].digest, wake_at_ms=wake_at_ms)
 
     # Ownership.
 

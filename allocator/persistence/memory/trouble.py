@@ -13,6 +13,7 @@ Operation: TypeAlias = Literal[
     "survey",
     "beat",
     "resign",
+    "numbers",
     "origin",
     "records",
     "find_keys",

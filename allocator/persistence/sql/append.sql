@@ -9,12 +9,18 @@
 -- $10 principals  $11 idempotency keys, empty for none  $12 request digests
 -- $13 ids of actors with a new wake-up time  $14 those times; two arrays of one length
 -- $15 principals  $16 idempotency keys to look up
+-- $17 ids of actors that come into being, of which none is among $13  $18 kinds  $19 wake-up times
 WITH alive AS (
     SELECT 1 FROM workers WHERE incarnation = $1 AND NOT fenced FOR SHARE
 ), wakes AS (
     UPDATE actors SET wake_at = changed.wake_at
     FROM alive, unnest($13::bigint[], $14::timestamptz[]) AS changed (id, wake_at)
     WHERE actors.id = changed.id
+), born AS (
+    INSERT INTO actors (id, kind, key, wake_at)
+    SELECT newborn.id, newborn.kind, newborn.kind || ':' || newborn.id, newborn.wake_at
+    FROM alive, unnest($17::bigint[], $18::text[], $19::timestamptz[])
+        AS newborn (id, kind, wake_at)
 ), stored AS (
     INSERT INTO journal (actor_id, seq, at, era, kind, version, body,
                          digest, principal, idempotency_key, request_digest)

@@ -1,9 +1,9 @@
 -- Say from where an actor may be recovered: the newest snapshot below a seq that stands above the
--- actor's floor, or else the floor; and when the actor is to be woken.
+-- actor's floor, or else the floor; and of what kind it is, and when it is to be woken.
 -- The head is the digest of the row that the state stands on.
 -- $1 actor id  $2 the schema version that we can read  $3 the seq below which to look
-SELECT actors.wake_at, base.seq, base.state, base.state_digest, base.head, base.is_floor,
-       base.schema_version
+SELECT actors.kind, actors.wake_at, base.seq, base.state, base.state_digest, base.head,
+       base.is_floor, base.schema_version
 FROM actors
 LEFT JOIN LATERAL (
     (SELECT snapshots.seq, snapshots.state, snapshots.digest AS state_digest, journal.digest AS head,

@@ -1,0 +1,177 @@
+"""What processes ask of other actors: sent when it is justified, again until it is answered.
+
+An ask leaves with a turn of the journal writer, like a reply: when the event behind it is stored,
+and while we still are the one who may write. A process whose worker was deposed goes on believing
+in its intents; such a turn fails, and nothing leaves. What had left before is old by its stamp.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Final, Protocol
+
+from allocator.actors.messages import Answer, Envelope, KeyReused, Noted, Outcome
+from allocator.domain import processes
+from allocator.domain.kinds import Command, State, intents
+from allocator.domain.processes import Ask, stamped
+from allocator.domain.transfers import Stale
+from allocator.errors import AllocatorError
+
+if TYPE_CHECKING:
+    from allocator.actors.actor import Actor
+
+_AGAIN_MIN_S: Final = 0.05
+_AGAIN_MAX_S: Final = 2.0
+
+
+class Asker(Protocol):
+    """Reaches any actor, whoever owns it."""
+
+    def ask(
+        self, actor_id: int, command: Command, *, principal: str = ""
+    ) -> asyncio.Future[Answer]:
+        """Have an actor decide; raises `AllocatorError` if it is not accepted."""
+
+
+class Office:
+    """Sends the asks of one worker's processes, and brings them the answers.
+
+    Args:
+        asker: Whom to ask.
+        proven_ms: Returns when the last turn that succeeded was sent: then we certainly were the
+            only writer. Milliseconds of Unix time.
+        is_hosted: Says whether an actor is still the one in memory.
+
+    Attributes:
+        asker: Another, if there are several workers.
+        sent: Asks that left; `repeated` counts those that had left before.
+        outstanding: Asks that have left and are not answered.
+    """
+
+    def __init__(
+        self,
+        *,
+        asker: Asker,
+        proven_ms: Callable[[], int],
+        is_hosted: Callable[["Actor"], bool],
+    ) -> None:
+        self.asker = asker
+        self.sent = 0
+        self.repeated = 0
+        self.outstanding = 0
+        self._proven_ms = proven_ms
+        self._is_hosted = is_hosted
+        self._loop = asyncio.get_running_loop()
+
+    def send(self, errand: "Errand", ask: Ask, *, tries: int, pool_ms: int) -> None:
+        """Ask, and bring the answer back, or try again later."""
+        if not self._is_hosted(errand.actor):
+            return
+        command = stamped(
+            ask.command,
+            process=errand.actor.actor_id,
+            sent_at_ms=max(self._proven_ms(), pool_ms),
+        )
+        self.sent += 1
+        self.repeated += tries > 0
+        try:
+            reply = self.asker.ask(ask.actor_id, command)
+        except AllocatorError:
+            self._again(errand, ask, tries=tries, pool_ms=pool_ms)
+        else:
+            self.outstanding += 1
+            reply.add_done_callback(partial(self._heard, errand, ask, tries))
+
+    def _heard(self, errand: "Errand", ask: Ask, tries: int, reply: asyncio.Future[Answer]) -> None:
+        self.outstanding -= 1
+        if reply.cancelled() or reply.exception() is not None:
+            self._again(errand, ask, tries=tries, pool_ms=0)
+            return
+        answer = reply.result()
+        if isinstance(answer, Stale):
+            self._again(errand, ask, tries=tries, pool_ms=answer.now_ms)
+        elif self._is_hosted(errand.actor):
+            errand.hear(ask, _said(answer))
+
+    def _again(self, errand: "Errand", ask: Ask, *, tries: int, pool_ms: int) -> None:
+        """Leave once more with a later turn: by then another may be the writer."""
+        delay_s = min(_AGAIN_MIN_S * 2**tries, _AGAIN_MAX_S)
+        departure = _Departure(errand, ask, tries=tries + 1, pool_ms=pool_ms)
+        self._loop.call_later(delay_s, self._depart, departure)
+
+    def _depart(self, departure: "_Departure") -> None:
+        actor = departure.errand.actor
+        if self._is_hosted(actor) and departure.errand.is_waiting(departure.ask):
+            actor.depart(departure)
+
+
+class Errand:
+    """The asks of one process, in this life of it.
+
+    Attributes:
+        actor: The process.
+    """
+
+    __slots__ = ("_asks", "_office", "actor")
+
+    def __init__(self, actor: "Actor", office: Office) -> None:
+        self.actor = actor
+        self._office = office
+        self._asks = processes.Errands()
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything that was asked has not been answered."""
+        return bool(self._asks.waiting())
+
+    def is_waiting(self, ask: Ask) -> bool:
+        """Say whether this ask is still to be answered."""
+        return ask in self._asks.waiting()
+
+    def begin(self, state: State) -> None:
+        """Have everything leave, with the next turn, that is intended and has not left yet."""
+        for ask in self._asks.renew(intents(state)):
+            self.actor.depart(_Departure(self, ask, tries=0, pool_ms=0))
+
+    def leave(self, ask: Ask, *, tries: int, pool_ms: int) -> None:
+        """Send an ask whose turn has come."""
+        self._office.send(self, ask, tries=tries, pool_ms=pool_ms)
+
+    def hear(self, ask: Ask, answer: processes.Answer) -> None:
+        """Tell the process what came of it, if that is all that it waits for."""
+        told = self._asks.hear(ask, answer)
+        if told is not None:
+            self.actor.tell_own(Envelope(told))
+
+
+class _Departure:
+    """An ask that waits for its turn, in the place of a reply; if the turn fails, it never was."""
+
+    __slots__ = ("_pool_ms", "_tries", "ask", "errand")
+
+    def __init__(self, errand: Errand, ask: Ask, *, tries: int, pool_ms: int) -> None:
+        self.errand = errand
+        self.ask = ask
+        self._tries = tries
+        self._pool_ms = pool_ms
+
+    def done(self) -> bool:
+        return False
+
+    def set_result(self, _answer: Answer, /) -> None:
+        self.errand.leave(self.ask, tries=self._tries, pool_ms=self._pool_ms)
+
+    def set_exception(self, _error: Exception, /) -> None:
+        """Do nothing: the process is dropped, and recovers its intents."""
+
+
+def _said(answer: Answer) -> processes.Answer:
+    match answer:
+        case Outcome(event=event):
+            return event  # type: ignore[return-value]  # of a pool, as was asked
+        case Noted():
+            return None
+        case KeyReused():
+            raise AssertionError("asks of processes have no keys")
+        case _:
+            return answer  # type: ignore[return-value]  # likewise

@@ -1,0 +1,268 @@
+"""Processes in a worker: they come into being, ask others, and come to an end whatever breaks."""
+
+import asyncio
+
+import pytest
+
+from allocator.actors.keys import KeyedRequest
+from allocator.domain.kinds import Command
+from allocator.domain.messages import InsufficientStock, PlaceOrder
+from allocator.domain.moves import Move, RequestMove, SamePlace
+from allocator.domain.queries import BalanceQuery, MoveQuery
+from allocator.errors import AllocatorError, OutcomeUnknownError, UnavailableError
+from allocator.persistence.memory.database import DEAD_AFTER_MS, MemoryDatabase
+from tests.builders import ACTOR
+from tests.memory_journal import Fault
+from tests.scene import Scene, serving, soon, succeeded
+from tests.virtual_time import now_ms, virtual_time
+
+HERE, THERE = ACTOR, ACTOR + 256
+STOCK = 10
+
+ROWS = [
+    "move_requested",
+    "units_sent",
+    "move_sent",
+    "units_taken",
+    "move_done",
+    "process_let_go",
+    "process_let_go",
+    "move_ended",
+]
+"""What a move leaves in three journals, in the order in which it is decided."""
+
+
+def request(quantity: int = 3, *, destination: int = THERE) -> RequestMove:
+    return RequestMove(
+        product="tea",
+        source=HERE,
+        destination=destination,
+        from_code="here",
+        to_code="there",
+        quantity=quantity,
+        expects=False,
+    )
+
+
+async def begun(scene: Scene, quantity: int = 3) -> int:
+    """Have a move requested, and return its actor."""
+    actor_id = await scene.worker.begin(None)
+    succeeded(await soon(scene.ask(request(quantity), actor_id=actor_id)))
+    return actor_id
+
+
+async def decided(scene: Scene, actor_id: int) -> Move:
+    """Wait for the end of a move, as a client does: who is told to repeat repeats."""
+    while True:
+        try:
+            view = await soon(scene.worker.look(actor_id, MoveQuery(decided=True)))
+        except AllocatorError:
+            await asyncio.sleep(0.1)
+        else:
+            assert view.move is not None
+            return view.move
+
+
+async def units(scene: Scene) -> tuple[int, int]:
+    """What is available here and there."""
+    here = (await soon(scene.worker.look(HERE, BalanceQuery()))).balance
+    there = (await soon(scene.worker.look(THERE, BalanceQuery()))).balance
+    assert here is not None
+    assert there is not None
+    return here.available, there.available
+
+
+async def ended(scene: Scene, actor_id: int) -> None:
+    """Wait until both places have let go."""
+    while scene.kinds(actor_id=actor_id)[-1:] != ["move_ended"]:  # noqa: ASYNC110 (virtual time)
+        await asyncio.sleep(0.01)
+
+
+@virtual_time
+async def test_a_move_brings_units_from_here_to_there() -> None:
+    async with serving() as scene:
+        await scene.stock(STOCK, actor_id=HERE)
+        actor_id = await begun(scene)
+
+        assert (await decided(scene, actor_id)).status == "done"
+        assert await units(scene) == (STOCK - 3, 3)
+        await ended(scene, actor_id)
+        assert scene.database.kinds == {actor_id: "move"}
+
+
+@virtual_time
+async def test_what_is_not_there_is_not_moved() -> None:
+    async with serving() as scene:
+        await scene.stock(STOCK, actor_id=HERE)
+        actor_id = await begun(scene, STOCK + 1)
+
+        move = await decided(scene, actor_id)
+
+        assert move.reason == InsufficientStock(requested=STOCK + 1, available=STOCK)
+        assert await units(scene) == (STOCK, 0)
+        await ended(scene, actor_id)
+
+
+@virtual_time
+async def test_what_is_refused_at_once_never_comes_into_being() -> None:
+    async with serving() as scene:
+        actor_id = await scene.worker.begin(None)
+
+        answer = await soon(scene.ask(request(destination=HERE), actor_id=actor_id))
+
+        assert answer == SamePlace()
+        assert scene.database.kinds == {}
+
+
+@virtual_time
+async def test_nothing_is_asked_before_the_request_is_stored() -> None:
+    async with serving() as scene:
+        await scene.stock(STOCK, actor_id=HERE)
+        actor_id = await scene.worker.begin(None)
+        append = scene.journal.hold("append")
+        requested = scene.ask(request(), actor_id=actor_id)
+        await append.reached()
+
+        assert scene.worker.office.sent == 0
+        append.release()
+        await soon(requested)
+        assert (await decided(scene, actor_id)).status == "done"
+
+
+@virtual_time
+async def test_what_a_lost_request_would_have_asked_is_not_asked() -> None:
+    async with serving() as scene:
+        await scene.stock(STOCK, actor_id=HERE)
+        actor_id = await scene.worker.begin(None)
+        scene.journal.break_next("append", Fault.NOT_DONE)
+
+        with pytest.raises(OutcomeUnknownError):
+            await soon(scene.ask(request(), actor_id=actor_id))
+        await scene.serving_again()
+
+        assert scene.worker.office.sent == 0
+        assert await units(scene) == (STOCK, 0)
+
+
+@virtual_time
+async def test_a_repeat_with_its_key_reaches_the_process_that_there_is() -> None:
+    async with serving() as scene:
+        await scene.stock(STOCK, actor_id=HERE)
+        first, again = [await scene.worker.begin("move:shop/k1") for _ in range(2)]
+        scene.journal.break_next("append", Fault.DONE)
+
+        with pytest.raises(OutcomeUnknownError):
+            await soon(scene.ask_once(once(first, request())))
+        await scene.serving_again()
+        outcome = succeeded(await soon(scene.ask_once(once(again, request()))))
+
+        assert outcome.actor_id == first
+        assert (await decided(scene, first)).status == "done"
+        assert await units(scene) == (STOCK - 3, 3)
+
+
+def once(actor_id: int, command: Command) -> KeyedRequest:
+    return KeyedRequest(
+        actor_id=actor_id, command=command, principal="shop", key="k1", request_digest=b"1" * 16
+    )
+
+
+@virtual_time
+@pytest.mark.parametrize("fault", Fault)
+@pytest.mark.parametrize("number", range(len(ROWS)))
+async def test_a_move_comes_to_its_end_whichever_append_fails(number: int, fault: Fault) -> None:
+    async with serving() as scene:
+        await scene.stock(STOCK, actor_id=HERE)
+        actor_id = await scene.worker.begin(None)
+        requested = scene.ask(request(), actor_id=actor_id)
+        before = 1 + number  # the stock's, and those of the rows before
+        while len(rows_of(scene)) < before:  # noqa: ASYNC110 (virtual time)
+            await asyncio.sleep(0)
+        scene.journal.break_next("append", fault)
+        await asyncio.wait([requested])
+        requested.exception()
+        await asyncio.sleep(5)
+
+        if scene.kinds(actor_id=actor_id):
+            assert (await decided(scene, actor_id)).status == "done"
+            await ended(scene, actor_id)
+            assert await units(scene) == (STOCK - 3, 3)
+        else:
+            assert await units(scene) == (STOCK, 0)
+
+
+def rows_of(scene: Scene) -> list[str]:
+    return [kind for actor_id in scene.database.rows for kind in scene.kinds(actor_id=actor_id)]
+
+
+@virtual_time
+@pytest.mark.parametrize("number", range(1, len(ROWS)))
+async def test_whoever_takes_over_finishes_what_the_dead_had_begun(number: int) -> None:
+    database = MemoryDatabase(clock=now_ms)
+    async with serving(database) as dying:
+        await dying.stock(STOCK, actor_id=HERE)
+        actor_id = await dying.worker.begin(None)
+        dying.tell(request(), actor_id=actor_id)
+        while len(rows_of(dying)) < 1 + number:  # noqa: ASYNC110 (virtual time)
+            await asyncio.sleep(0)
+        await dying.crash()
+    await asyncio.sleep(DEAD_AFTER_MS / 1000 + 1)
+
+    async with serving(database) as heir:
+        await heir.serving_again()
+        await ended(heir, actor_id)
+
+        assert (await decided(heir, actor_id)).status == "done"
+        assert await units(heir) == (STOCK - 3, 3)
+
+
+@virtual_time
+async def test_moves_and_orders_share_what_there_is() -> None:
+    async with serving() as scene:
+        await scene.stock(STOCK, actor_id=HERE)
+        orders = [scene.ask(PlaceOrder(quantity=1), actor_id=HERE) for _ in range(STOCK)]
+        moves = [await begun(scene, 1) for _ in range(STOCK)]
+        await asyncio.gather(*orders)
+        statuses = [(await decided(scene, each)).status for each in moves]
+
+        here, there = await units(scene)
+        assert (here, there) == (0, statuses.count("done"))
+        for each in moves:
+            await ended(scene, each)
+
+
+@virtual_time
+async def test_whoever_waits_for_a_move_hears_when_its_worker_loses_it() -> None:
+    async with serving() as scene:
+        await scene.stock(STOCK, actor_id=HERE)
+        actor_id = await begun(scene)
+        append = scene.journal.hold("append")
+        waiting = asyncio.ensure_future(scene.worker.look(actor_id, MoveQuery(decided=True)))
+        await append.reached()
+        scene.journal.break_next("append", Fault.NOT_DONE)
+        append.release()
+
+        with pytest.raises(AllocatorError):
+            await soon(waiting)
+        await scene.serving_again()
+        assert (await decided(scene, actor_id)).status == "done"
+
+
+@virtual_time
+async def test_without_the_database_no_actor_comes_into_being() -> None:
+    async with serving() as scene:
+        scene.journal.break_next("numbers")
+
+        with pytest.raises(UnavailableError):
+            await soon(scene.worker.begin(None))
+
+        assert await soon(scene.worker.begin(None))
+
+
+@virtual_time
+async def test_ids_are_of_the_shard_that_their_scope_says_and_never_twice_the_same() -> None:
+    async with serving() as scene:
+        ids = [await scene.worker.begin("move:shop/k1") for _ in range(2_500)]
+
+        assert len({each & 255 for each in ids}) == 1
+        assert len(set(ids)) == len(ids)
