@@ -1,11 +1,13 @@
 # Every target makes what it needs: from a fresh clone, `make run` is enough.
 # ARGS passes more: `make run ARGS="--port 9000"`, `make test ARGS="-k dispatch -x"`,
+# `make test PROCESSES=0 ARGS=--pdb` (one test after the other, in one process),
 # `make chaos SECONDS=600 ARGS="--workers 4 --seed 1"`, `make simulate SEED=7 TRACE=1`.
 
 PYTHON = python3
 VENV = .venv
 ARGS =
 SECONDS = 60
+PROCESSES = 3
 SEED =
 SEEDS =
 TRACE =
@@ -35,7 +37,7 @@ run: install ## start the server, with an embedded PostgreSQL, on http://127.0.0
 	$(BIN)/python -m allocator serve $(ARGS)
 
 test: install ## run all tests (they start the PostgreSQL they need)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(PROCESSES) --dist loadfile $(ARGS)
 
 check: install ## lint, format, types, and which part may import which
 	$(BIN)/ruff check .

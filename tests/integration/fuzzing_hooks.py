@@ -15,7 +15,7 @@ _MEANT_OTHERWISE: Final = (
     "expires_at must lie in the future",
     "at must lie in the past",
     "at and version exclude each other",
-    "url must begin with https://",  # unless the operator says otherwise
+    "url must ",  # lead somewhere, and be https unless the operator says otherwise
 )
 _UNPRINTABLE: Final = "printable characters"
 

@@ -34,6 +34,7 @@ from tests.integration.truth import Book, books_of, query
 from tests.integration.verifying import faults, pooled
 
 CUTS = 20
+CUTS_SQL = "SELECT era, xid::text AS xid FROM cuts ORDER BY at"
 STOCK = {"hot": 100_000, "warm": 300, "scarce": 20}
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -60,8 +61,10 @@ async def busy(
         await server.open_shop(**STOCK)
         async with crowd(server, *STOCK) as told, cutting(url):
             await promised(told, more=400)
+            while len(await query(url, CUTS_SQL)) <= 2 * CUTS:
+                await promised(told, more=20)
     assert told.wrong == []
-    rows = await query(url, "SELECT era, xid::text AS xid FROM cuts ORDER BY at")
+    rows = await query(url, CUTS_SQL)
     return url, [Cut(era=row["era"], xid=int(row["xid"])) for row in rows]
 
 
