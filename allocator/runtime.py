@@ -44,6 +44,7 @@ from allocator.persistence.ownership import Ownership
 from allocator.persistence.past import PostgresPast
 from allocator.persistence.projection import Projection
 from allocator.persistence.readings import PostgresReadings
+from allocator.persistence.tickets import PostgresTickets
 from allocator.persistence.webhooks import PostgresWebhooks
 from allocator.webhooks.courier import Patience
 from allocator.webhooks.delivery import Delivering
@@ -218,6 +219,7 @@ def _assemble(
         router=Router(catalogue),
         catalogue=catalogue,
         readings=PostgresReadings(lists, journal, era=installation.era),
+        tickets=PostgresTickets(lists),
         past=PostgresPast(lists),
         clock=now_ms,
         feed=feed,

@@ -115,7 +115,7 @@ class Answers:
         """Count an answer to a request of `since_ns`."""
         self.ended_ns = perf_counter_ns()
         self._histogram.record(self.ended_ns - since_ns)
-        if status == HTTPStatus.CREATED:
+        if status in {HTTPStatus.CREATED, HTTPStatus.NO_CONTENT}:
             self._created += 1
         else:
             self._failed += 1
@@ -179,7 +179,9 @@ async def closed_loop(crowd: Crowd) -> Load:
 class _ClosedLoop:
     def __init__(self, crowd: Crowd) -> None:
         self._crowd = crowd
-        self._requests: Iterator[bytes] = order_requests(crowd.mix, seed=crowd.seed)
+        self._requests: Iterator[bytes] = order_requests(
+            crowd.mix, seed=crowd.seed, option=crowd.option
+        )
         self._answers = Answers()
         self._deadline_ns = 0
         self._busy: set[Connection] = set()

@@ -10,13 +10,18 @@ NS_PER_S = 1_000_000_000
 
 
 class Crowd(msgspec.Struct, frozen=True, kw_only=True):
-    """Customers that each ask again as soon as they have their answer: a closed loop."""
+    """Customers that each ask again as soon as they have their answer: a closed loop.
+
+    Attributes:
+        option: Id of the ticket option, for a mix that buys from one.
+    """
 
     port: int
     mix: Mix
     seed: int
     connections: int
     seconds: float
+    option: str = ""
 
 
 class Load(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,7 +29,7 @@ class Load(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         client: Which client made it.
-        created: Answers with status 201.
+        created: Answers with status 201, or 204 of purchases.
         failed: Any other answer, and requests that broke without one.
         unread_max: Requests that may have been sent and whose answer nobody waited for.
         elapsed_ns: From the first request to the last answer that counts.

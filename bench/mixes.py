@@ -11,6 +11,7 @@ from bench.bearing import HEADERS
 from bench.messages import HOT_PRODUCT, WAREHOUSE, product_name
 
 PRODUCTS = 1000
+PURCHASE = b'{"user_id":"406c1725-0ae2-45ab-8c8e-b2e5ea5e9b9c","quantity":1}'
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -20,6 +21,7 @@ class Mix(enum.Enum):
     HOT = "hot"
     SPREAD = "spread"
     KEYED = "keyed"
+    TICKETS = "tickets"
     BEARING = "bearing"
 
     @property
@@ -63,7 +65,7 @@ def request_bytes(
     return head.encode() + b"\r\n" + body
 
 
-def order_requests(mix: Mix, *, seed: int) -> Iterator[bytes]:
+def order_requests(mix: Mix, *, seed: int, option: str = "") -> Iterator[bytes]:
     """Yield requests without end; equal seeds give equal products and equal keys."""
     match mix:
         case Mix.HOT | Mix.BEARING:
@@ -78,6 +80,8 @@ def order_requests(mix: Mix, *, seed: int) -> Iterator[bytes]:
                 request_bytes("/orders", body, key=f"{seed}-{number}")
                 for number in itertools.count()
             )
+        case Mix.TICKETS:
+            return itertools.repeat(request_bytes(f"/ticket_options/{option}/purchases", PURCHASE))
 
 
 def _order_request(product: str, *, headers: Mapping[str, str] = NOTHING) -> bytes:

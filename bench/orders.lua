@@ -1,5 +1,5 @@
--- wrk's side of bench/mixes.py. Arguments: the mix, a seed, the warehouse, the hot product, an
--- Authorization header or nothing.
+-- wrk's side of bench/mixes.py. Arguments: the mix, a seed, the warehouse, the hot product or the
+-- ticket option, an Authorization header or nothing.
 -- Requests are formatted once where they can be; the summary leaves as one line of JSON.
 
 local threads = 0
@@ -36,6 +36,11 @@ function init(args)
       number = number + 1
       return before .. numbered .. number .. after
     end
+  elseif mix == "tickets" then
+    local body = '{"user_id":"406c1725-0ae2-45ab-8c8e-b2e5ea5e9b9c","quantity":1}'
+    local headers = { ["Content-Type"] = "application/json" }
+    local same = wrk.format("POST", "/ticket_options/" .. hot .. "/purchases", headers, body)
+    request = function() return same end
   else
     local same = order(warehouse, hot)
     request = function() return same end

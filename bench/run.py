@@ -26,6 +26,7 @@ from bench.bench_full_pool import full_pool_figures
 from bench.bench_moving import moving_figures
 from bench.bench_paced import paced_figure
 from bench.bench_restart import restart_figure
+from bench.bench_tickets import tickets_figure
 from bench.bench_verify import verify_figures
 from bench.bench_workers import forwarded_figure, roll_figure, worker_death_figure
 from bench.chaos import prove_chaos
@@ -68,6 +69,7 @@ SMOKE = Size(
 _QUIET_LOAD_MAX = 0.5
 
 FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
+    "tickets": lambda bench: [tickets_figure(bench)],
     "paced": lambda bench: [paced_figure(bench)],
     "full_pool": full_pool_figures,
     "verify": verify_figures,

@@ -47,7 +47,8 @@ def wrk_load(crowd: Crowd, *, wrk: str) -> Load:
         *(wrk, "--threads", "1", "--connections", str(crowd.connections)),
         *("--duration", f"{whole_seconds}s", "--timeout", "10s", "--script", str(_SCRIPT)),
         *(f"http://127.0.0.1:{crowd.port}/orders", "--"),
-        *(crowd.mix.value, str(crowd.seed), WAREHOUSE, HOT_PRODUCT, *crowd.mix.headers.values()),
+        *(crowd.mix.value, str(crowd.seed), WAREHOUSE, crowd.option or HOT_PRODUCT),
+        *crowd.mix.headers.values(),
     ]
     try:
         run = subprocess.run(

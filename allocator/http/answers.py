@@ -19,6 +19,7 @@ from aiohttp.web_request import BaseRequest
 JSON: Final = "application/json"
 
 _SERVER: Final = "allocator"
+_NO_CONTENT: Final = b"HTTP/1.1 204 No Content\r\nServer: allocator\r\nDate: %b\r\n\r\n"
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -93,6 +94,34 @@ class JsonAnswer(web.StreamResponse):
             for name, value in self._more.items():
                 head += f"{name}: {value}\r\n"
         return f"{head}Content-Length: {len(body)}\r\nDate: {date}\r\n\r\n".encode() + body
+
+
+class EmptyAnswer(web.StreamResponse):
+    """204: it is done, and there is nothing to say. RFC 9110 §8.6: no length is told."""
+
+    def __init__(self) -> None:
+        super().__init__(status=HTTPStatus.NO_CONTENT)
+        self._ordinary = True
+
+    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
+        """Write everything, or let aiohttp."""
+        if request.version == HttpVersion11 and request.keep_alive:
+            self._ordinary = False
+            writer = request.writer
+            await writer.write_eof(_NO_CONTENT % rfc822_formatted_time().encode())
+            return writer
+        self.headers["Server"] = _SERVER
+        return await super().prepare(request)
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Finish what was left to aiohttp."""
+        if self._ordinary:
+            await super().write_eof(data)
+
+    @property
+    def keep_alive(self) -> bool | None:
+        """Whether the connection stays open."""
+        return super().keep_alive if self._ordinary else True
 
 
 def json_answer(

@@ -39,6 +39,7 @@ from allocator.http.problems import (
 from allocator.http.reference.everything import OPERATIONS
 from allocator.http.statistics import HttpStatistics
 from allocator.http.stocks import StockHandlers
+from allocator.http.tickets import TicketHandlers
 from allocator.http.webhooks import WebhookHandlers
 
 log = structlog.get_logger()
@@ -66,6 +67,7 @@ def make_app(
         *OrderHandlers(context).routes(),
         *BatchHandlers(context, line_max_bytes=body_max_bytes).routes(),
         *StockHandlers(context).routes(),
+        *TicketHandlers(context).routes(),
         *NameHandlers(context).routes(),
         *HistoryHandlers(context).routes(),
         *events.routes(),

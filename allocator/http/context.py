@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from decimal import Decimal
 from hashlib import blake2b
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -17,7 +17,8 @@ from allocator.actors.router import Router
 from allocator.actors.statistics import Figures
 from allocator.domain.catalogue import PoolRef, Product, Warehouse, is_code
 from allocator.domain.ids import IdSeal
-from allocator.domain.messages import Command
+from allocator.domain.kinds import Command
+from allocator.domain.messages import OpenTicketOption, TicketOptionOpened
 from allocator.domain.past import Pruned, TooFarBack
 from allocator.domain.pool import Balance
 from allocator.domain.queries import Query, View
@@ -29,6 +30,7 @@ from allocator.domain.rows import (
     OrderFilter,
     OrderRow,
     Page,
+    PurchaseRow,
     StockRow,
 )
 from allocator.http.doors import Doors
@@ -50,6 +52,11 @@ KEY_MAX: Final = 255
 _JSON: Final = "application/json"
 _WHOLE_MAX: Final = 1 << 63
 _DIGEST_BYTES: Final = 16
+_NEWBORN: Final = 0
+"""Stands for the id of an actor that comes into being: a repeat would bring another one."""
+
+Beginning: TypeAlias = OpenTicketOption
+"""Commands with which actors come into being."""
 
 
 class Catalogue(Protocol):
@@ -117,6 +124,16 @@ class Readings(Protocol):
         """Say how far the read models are behind."""
 
 
+class Tickets(Protocol):
+    """Ticket options: what the journal and the read models say of them."""
+
+    async def option(self, actor_id: int) -> TicketOptionOpened | None:
+        """Return what a ticket option was opened with, or None if the actor is none."""
+
+    async def purchases(self, actor_id: int, page: Page) -> Sequence[PurchaseRow]:
+        """List the purchases of a ticket option, oldest first."""
+
+
 class Past(Protocol):
     """Pools as they were. What these raise are `AllocatorError`s."""
 
@@ -143,6 +160,9 @@ class Asker(Protocol):
     def ask_once(self, request: KeyedRequest) -> asyncio.Future[Answer]:
         """Likewise, but a repeat of a request that succeeded gets the first answer again."""
 
+    async def begin(self, scope: str | None) -> int:
+        """Return the id of an actor that is about to come into being, with its first message."""
+
     async def look(self, actor_id: int, query: Query) -> View:
         """Answer a query about an actor's state, which is durable when this returns."""
 
@@ -162,6 +182,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     router: Router
     catalogue: Catalogue
     readings: Readings
+    tickets: Tickets
     past: Past
     clock: Clock
     feed: Feed
@@ -222,10 +243,38 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
                     request_digest=request_digest(actor_id, command, scope=scope),
                 )
             )
-        if isinstance(answer, Outcome):
-            return answer
-        assert not isinstance(answer, Noted), "commands of clients leave events"
-        raise ProblemError(problem_for(answer))
+        return _success(answer)
+
+    async def begin(
+        self, command: Beginning, *, principal: str, key: str | None, scope: str
+    ) -> Outcome:
+        """Have an actor come into being, at most once if there is a key; see `ask`.
+
+        A repeat gets the first outcome, and its `actor_id` is that of the first.
+        """
+        if key is None:
+            actor_id = await self.asker.begin(None)
+            return _success(await self.asker.ask(actor_id, command, principal=principal))
+        # Repeats go the same way, for the worker that got the first one remembers it.
+        actor_id = await self.asker.begin(f"{scope}:{principal}/{key}")
+        return _success(
+            await self.asker.ask_once(
+                KeyedRequest(
+                    actor_id=actor_id,
+                    command=command,
+                    principal=principal,
+                    key=key,
+                    request_digest=request_digest(_NEWBORN, command, scope=scope),
+                )
+            )
+        )
+
+
+def _success(answer: Answer) -> Outcome:
+    if isinstance(answer, Outcome):
+        return answer
+    assert not isinstance(answer, Noted), "commands of clients leave events"
+    raise ProblemError(problem_for(answer))
 
 
 def request_digest(actor_id: int, command: Command, *, scope: str) -> bytes:

@@ -73,7 +73,11 @@ _ORDER_EVENTS: Final = {
     "cancelled": "order_cancelled",
 }
 _ORDER_REFUSALS: Final = ("insufficient_stock", "order_not_open")
-_STOCK_EVENTS: Final = {"received": "stock_received", "expired": "lot_expired"}
+_STOCK_EVENTS: Final = {
+    "received": "stock_received",
+    "expired": "lot_expired",
+    "opened": "ticket_option_opened",
+}
 _STOCK_REFUSALS: Final = ("already_expired",)
 
 

@@ -11,7 +11,15 @@ import msgspec
 from aiohttp import web
 
 from allocator.actors.messages import KeyReused
-from allocator.domain.messages import AlreadyExpired, InsufficientStock, OrderNotOpen, Refusal
+from allocator.domain.kinds import Refusal
+from allocator.domain.messages import (
+    AlreadyBegun,
+    AlreadyExpired,
+    InsufficientStock,
+    OrderNotOpen,
+)
+from allocator.domain.moves import SamePlace
+from allocator.domain.transfers import AlreadySent, Occupied, Stale, TooManyLots
 from allocator.errors import AllocatorError, OverloadedError
 from allocator.http.answers import JsonAnswer
 
@@ -73,6 +81,8 @@ def answer(problem: Problem, *, instance: str | None) -> JsonAnswer:
 def problem_for(refusal: Refusal | KeyReused) -> Problem:
     """Translate a refusal."""
     match refusal:
+        case Occupied() | TooManyLots() | AlreadyBegun() | AlreadySent() | Stale():
+            return _problem_of_place(refusal)
         case InsufficientStock(requested=requested, available=available):
             return Problem(
                 type="insufficient-stock",
@@ -90,6 +100,8 @@ def problem_for(refusal: Refusal | KeyReused) -> Problem:
             )
         case AlreadyExpired():
             return invalid("expires_at must lie in the future: expired stock cannot be sold")
+        case SamePlace():
+            return invalid("from and to are one place: nothing would move")
         case KeyReused(key=key):
             return Problem(
                 type="key-reused",
@@ -98,6 +110,34 @@ def problem_for(refusal: Refusal | KeyReused) -> Problem:
                 detail="this key belongs to a request with other contents; use a new one",
                 facts={"idempotency_key": key},
             )
+        case _:
+            assert_never(refusal)
+
+
+def _problem_of_place(
+    refusal: Occupied | TooManyLots | AlreadyBegun | AlreadySent | Stale,
+) -> Problem:
+    match refusal:
+        case Occupied(product=product):
+            return Problem(
+                type="occupied",
+                title="The location holds another product",
+                status=HTTPStatus.CONFLICT,
+                detail=f"it holds, or is there for, {product}",
+                facts={"product": product},
+            )
+        case TooManyLots(lots=lots, limit=limit):
+            return Problem(
+                type="too-many-lots",
+                title="Too many lots",
+                status=HTTPStatus.CONFLICT,
+                detail=f"so many units are spread over {lots} lots; {limit} can move at once",
+                facts={"lots": lots, "limit": limit},
+            )
+        case AlreadyBegun():
+            return conflict("this was begun before")
+        case AlreadySent() | Stale():  # between processes and pools
+            return INTERNAL
         case _:
             assert_never(refusal)
 

@@ -48,6 +48,22 @@ Key = Annotated[
     ),
 ]
 
+TicketName = Annotated[Text, Meta(description="what the tickets are called")]
+Description = Annotated[
+    str,
+    Meta(max_length=2000, pattern=r"^[^\x00]*\Z", description="whatever a buyer should know"),
+]
+Allocation = Annotated[int, Meta(ge=0, le=QUANTITY_MAX, description="how many tickets there are")]
+UserId = Annotated[
+    str,
+    Meta(
+        pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z",
+        description="who buys: a UUID of any version",
+        examples=["406c1725-0ae2-45ab-8c8e-b2e5ea5e9b9c"],
+        extra_json_schema={"format": "uuid"},
+    ),
+]
+
 # What is only shown, or checked by looking it up, is described and has no bounds to check here.
 Sku = Annotated[str, Meta(description="sku of a product", examples=["tea-01"])]
 Place = Annotated[str, Meta(description="code of a warehouse", examples=["main"])]
@@ -136,6 +152,21 @@ class BatchOrder(PostOrder, frozen=True, kw_only=True):
     key: Key | None = None
 
 
+class PostTicketOption(Body, frozen=True, kw_only=True):
+    """Tickets that are to be sold."""
+
+    name: TicketName
+    desc: Description
+    allocation: Allocation
+
+
+class PostPurchase(Body, frozen=True, kw_only=True):
+    """Tickets for one user."""
+
+    quantity: Quantity
+    user_id: UserId
+
+
 class Pick(msgspec.Struct, frozen=True, gc=False):
     """Units taken from one stock."""
 
@@ -197,6 +228,23 @@ class StockBalance(msgspec.Struct, frozen=True, kw_only=True):
     ]
 
 
+class TicketOption(msgspec.Struct, frozen=True, kw_only=True):
+    """Tickets that are for sale; `allocation` of them are left."""
+
+    id: Sealed
+    name: TicketName
+    desc: Description
+    allocation: Annotated[int, Meta(description="how many tickets are left")]
+
+
+class Purchase(msgspec.Struct, frozen=True, kw_only=True):
+    """Tickets that a user bought."""
+
+    user_id: UserId
+    quantity: Units
+    purchased_at: Time
+
+
 class JournalEvent(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happened, as it is stored."""
 
@@ -227,12 +275,12 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     version: Annotated[int, Meta(description="which format of this kind `body` has")]
     thing: (
         Annotated[
-            Literal["order", "stock", "warehouse", "product"],
+            Literal["order", "stock", "ticket_option", "warehouse", "product"],
             Meta(description="what it happened to; null for a kind of the future"),
         ]
         | None
     )
-    id: Annotated[Sealed, Meta(description="id of the order or the stock")] | None
+    id: Annotated[Sealed, Meta(description="id of the order, stock or ticket option")] | None
     principal: Annotated[str, Meta(description="who asked; empty if that is unknown")]
     idempotency_key: Annotated[str, Meta(description="the key it was asked with")] | None
     body: msgspec.Raw

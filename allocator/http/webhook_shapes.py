@@ -21,6 +21,7 @@ Told = Literal[
     "order_dispatched",
     "order_cancelled",
     "lot_expired",
+    "ticket_option_opened",
     "warehouse_put",
     "product_put",
 ]

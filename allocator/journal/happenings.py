@@ -7,14 +7,15 @@ import msgspec
 from allocator.domain.api_keys import API_KEY_CREATED, API_KEY_REVOKED
 from allocator.domain.catalogue import PRODUCT_PUT, WAREHOUSE_PUT, Price
 from allocator.domain.codec import VERSIONS, UnknownEventError, decode_event
+from allocator.domain.kinds import Event
 from allocator.domain.messages import (
-    Event,
     LotExpired,
     OrderCancelled,
     OrderDispatched,
     OrderPlaced,
     StockReceived,
 )
+from allocator.domain.occurrences import OPTION_SEQ
 from allocator.domain.pool import Balance
 from allocator.domain.records import Record
 from allocator.domain.rows import OrderStatus
@@ -23,11 +24,14 @@ from allocator.domain.webhooks import WEBHOOK_DELETED, WEBHOOK_PUT, WEBHOOK_ROTA
 KNOWN_KINDS: Final = tuple(VERSIONS)
 
 
+TICKET_OPTION: Final = "ticket option"
+
+
 class Place(msgspec.Struct, frozen=True):
     """What an actor is: a product at a warehouse, one of the two alone, or neither.
 
     Attributes:
-        other: Kind and name of what is neither, such as an API key.
+        other: Kind and name of what is neither, such as an API key; of a ticket option its number.
     """
 
     warehouse: str | None
@@ -42,10 +46,17 @@ class Place(msgspec.Struct, frozen=True):
         match kind:
             case "product":
                 return cls(None, name)
+            case "pool" if not product:
+                return cls(None, None, (TICKET_OPTION, name))
             case "pool" | "warehouse":
                 return cls(warehouse, product or None)
             case _:
                 return cls(None, None, (kind, name))
+
+    @property
+    def is_tickets(self) -> bool:
+        """Whether it is a ticket option."""
+        return self.other is not None and self.other[0] == TICKET_OPTION
 
     def __str__(self) -> str:
         if self.other is not None:
@@ -154,6 +165,8 @@ def thing_of(happening: Happening) -> tuple[str | None, int | None]:
     thing: str | None = None
     seq: int | None = None
     match happening.meaning:
+        case event if happening.place.is_tickets and not isinstance(event, OfTable):
+            thing, seq = "ticket_option", OPTION_SEQ
         case OrderPlaced():
             thing, seq = "order", happening.record.seq
         case OrderDispatched(order=order) | OrderCancelled(order=order):
@@ -168,6 +181,6 @@ def thing_of(happening: Happening) -> tuple[str | None, int | None]:
             thing = "api_key"
         case HookPut() | HookRotated() | HookDeleted():
             thing = "webhook"
-        case None:
+        case _:
             pass
     return thing, seq

@@ -14,10 +14,12 @@ from allocator.domain.messages import (
     OrderPlaced,
     Picks,
     StockReceived,
+    TicketOptionOpened,
 )
 from allocator.domain.pool import Balance
 from allocator.domain.records import Record
 from allocator.journal.happenings import (
+    TICKET_OPTION,
     Happening,
     HookDeleted,
     HookPut,
@@ -32,6 +34,7 @@ from allocator.journal.happenings import (
     thing_of,
 )
 from allocator.journal.times import text_of, time_of
+from allocator.journal.travels import travel_in_words
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -51,9 +54,10 @@ class _Object(msgspec.Struct, frozen=True, kw_only=True):
     """A line of `--json`; its fields are the members, in this order.
 
     Attributes:
-        thing: `order`, `stock`, `warehouse`, `product`, `api_key` or `webhook`; None where a newer
-            release knows more.
-        id: Of the order or the stock, as the API gives it; the name of a key or a webhook.
+        thing: `order`, `stock`, `ticket_option`, `warehouse`, `product`, `api_key` or `webhook`;
+            None where a newer release knows more.
+        id: Of the order, the stock or the ticket option, as the API gives it; the name of a key or
+            a webhook.
         body: As it is stored: lots and orders are named by their seq in this pool.
     """
 
@@ -100,7 +104,7 @@ def in_words(happening: Happening, *, ids: IdSeal) -> str:
     thing, thing_id = _sealed(happening, ids)
     parts = [
         text_of(record.at_ms),
-        str(happening.place),
+        f"{TICKET_OPTION} {thing_id}" if happening.place.is_tickets else str(happening.place),
         f"#{record.seq}",
         _said(happening.meaning, record),
     ]
@@ -168,12 +172,16 @@ def _said(meaning: Meaning, record: Record) -> str:
             said = f"dispatched {meaning.quantity}: {_picked(meaning.picks)}"
         case OrderCancelled():
             said = f"cancelled {meaning.quantity}: {_picked(meaning.picks)}"
+        case TicketOptionOpened(name=name, allocation=allocation):
+            said = f"opened {_quoted(name)}: {allocation}"
         case LotExpired():
             said = f"expired {meaning.quantity} of #{meaning.lot}"
-        case None:
-            said = f"{_plain(record.kind)} version {record.version}: {_plain(record.body)}"
-        case _:
+        case Named() | KeyCreated() | KeyRevoked() | HookPut() | HookRotated() | HookDeleted():
             said = _said_of_table(meaning)
+        case None:
+            said = _as_stored(record)
+        case _:
+            said = travel_in_words(meaning, plain=_plain) or _as_stored(record)
     return said
 
 
@@ -195,6 +203,11 @@ def _said_of_table(meaning: OfTable) -> str:
         case _:
             assert_never(meaning)
     return said
+
+
+def _as_stored(record: Record) -> str:
+    """Show what this release does not know."""
+    return f"{_plain(record.kind)} version {record.version}: {_plain(record.body)}"
 
 
 def _received(event: StockReceived) -> str:

@@ -1,4 +1,4 @@
-"""Everything that ever happened to an order, a stock or a pool, and what had become of it."""
+"""Everything that ever happened to an order, a stock, a pool or tickets, and what became of it."""
 
 import re
 from collections.abc import AsyncIterator, Sequence
@@ -8,6 +8,7 @@ import msgspec
 
 from allocator.domain.catalogue import is_code, pool_key
 from allocator.domain.ids import IdSeal
+from allocator.domain.kinds import evolve
 from allocator.domain.messages import (
     LotExpired,
     OrderCancelled,
@@ -15,11 +16,11 @@ from allocator.domain.messages import (
     OrderPlaced,
     Picks,
     StockReceived,
+    TicketOptionOpened,
 )
 from allocator.domain.pool import Lot, Pool
 from allocator.domain.records import Record
 from allocator.domain.rows import OrderStatus
-from allocator.domain.rules import evolve
 from allocator.errors import AllocatorError, UsageError
 from allocator.journal.happenings import (
     Happening,
@@ -34,7 +35,7 @@ from allocator.persistence.history import History
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
-_THINGS: Final = ("order", "stock")
+_THINGS: Final = ("order", "stock", "ticket option")
 
 
 class NotFoundError(AllocatorError):
@@ -42,7 +43,7 @@ class NotFoundError(AllocatorError):
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """An actor, and which thing of it: an `order`, a `stock`, or the whole `pool`.
+    """An actor, and which thing of it: an `order`, a `stock`, or the whole `pool` or ticket option.
 
     Attributes:
         beginning: What the pool was before the first row that is kept of it.
@@ -74,7 +75,7 @@ async def find_subject(history: History, asked: str) -> Subject:
     if slash and is_code(warehouse) and is_code(product):
         return await _by_name(history, warehouse, product)
     raise UsageError(
-        f"{asked!r} is neither the id of an order or a stock, like "
+        f"{asked!r} is neither the id of an order, a stock or a ticket option, like "
         "6eced5c5-1bc1-8158-8237-bcf084e55943, nor WAREHOUSE/PRODUCT, like main/tea"
     )
 
@@ -92,8 +93,11 @@ async def _by_id(history: History, asked: str) -> Subject:
             "it an older copy?"
         )
     if thing not in _THINGS:
-        raise NotFoundError(f"{asked} is the id of neither an order nor a stock")
-    return Subject(actor_id, Place.of(key), thing, await history.beginning(actor_id), seq)
+        raise NotFoundError(f"{asked} is the id of no order, stock or ticket option")
+    beginning = await history.beginning(actor_id)
+    if thing == "ticket option":
+        return Subject(actor_id, Place.of(key), thing, beginning)
+    return Subject(actor_id, Place.of(key), thing, beginning, seq)
 
 
 async def _thing(history: History, actor_id: int, seq: int) -> str | None:
@@ -106,6 +110,8 @@ async def _thing(history: History, actor_id: int, seq: int) -> str | None:
             return "order"
         case StockReceived():
             return "stock"
+        case TicketOptionOpened():
+            return "ticket option"
         case _:
             return ""
 
@@ -171,7 +177,7 @@ class _PoolFold:
             return True
         try:
             evolve(self._pool, meaning, at_ms=record.at_ms)
-        except LookupError:  # it takes from a lot that there is not
+        except (LookupError, TypeError):  # of a lot that there is not, or of another actor
             self._pool = None
         return True
 

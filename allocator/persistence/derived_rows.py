@@ -10,12 +10,12 @@ import msgspec
 
 from allocator.domain.codec import decode_event
 from allocator.domain.messages import (
-    LotExpired,
     OrderCancelled,
     OrderDispatched,
     OrderPlaced,
     Picks,
     StockReceived,
+    TicketOptionOpened,
 )
 from allocator.domain.pool import Pool
 from allocator.domain.records import Record
@@ -38,6 +38,7 @@ class DerivedRows:
         orders: list[tuple[object, ...]] = []
         ends: list[tuple[object, ...]] = []
         stocks: list[tuple[object, ...]] = []
+        options: list[tuple[object, ...]] = []
         for record in records:
             seq, at_ms = record.seq, record.at_ms
             event = decode_event(kind=record.kind, version=record.version, body=record.body)
@@ -50,9 +51,14 @@ class DerivedRows:
                     ends.append((order, "cancelled", at_ms, _json(picks)))
                 case StockReceived(quantity=quantity, expires_at_ms=expires, lot=lot):
                     stocks.append((seq, quantity, at_ms, expires, lot, event.reference))
-                case LotExpired():
+                case TicketOptionOpened(allocation=allocation):
+                    options.append((event.name, event.desc, allocation, at_ms))
+                    if allocation:
+                        stocks.append((seq, allocation, at_ms, None, None, None))
+                case _:
                     pass  # it changes numbers, and adds nothing
         self.columns: Mapping[str, Columns] = {
+            "repair_ticket_options": _columns(options, count=4),
             "repair_orders": _columns(orders, count=5),
             "repair_order_ends": _columns(ends, count=4),
             "repair_stocks": _columns(stocks, count=6),

@@ -32,6 +32,7 @@ from allocator.persistence.statements import statement
 log = structlog.get_logger()
 
 _STEPS: Final = (
+    "project_ticket_options",
     "project_orders",
     "project_order_ends",
     "project_stocks",

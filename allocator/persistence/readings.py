@@ -8,8 +8,8 @@ import msgspec
 
 from allocator.domain.catalogue import PoolRef
 from allocator.domain.codec import KINDS, decode_event
+from allocator.domain.kinds import Event
 from allocator.domain.messages import (
-    Event,
     OrderCancelled,
     OrderDispatched,
     OrderPlaced,

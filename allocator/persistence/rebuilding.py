@@ -70,7 +70,7 @@ class Rebuilding:
             await connection.execute(statement("repair_wake_up"), actor_id, wake_at(state))
 
     async def read_models(self, actor_id: int) -> None:
-        """Rebuild the orders, the stocks and the balance of a pool, while nobody prunes."""
+        """Rebuild everything that lists show of a pool, while nobody prunes."""
         async with borrowed(self._pool) as connection:
             await connection.execute("SELECT pg_advisory_lock_shared($1)", Role.PRUNING)
             try:
@@ -104,6 +104,7 @@ class Rebuilding:
         async with borrowed(self._pool) as connection:
             rows = await connection.fetch(statement("verify_floor"), actor_id)
             state = load_pool(rows[0]["state"]) if rows else State()
+            await connection.execute(statement("repair_clear_ticket_options"), actor_id)
             for name in ("repair_clear_orders", "repair_clear_stocks"):
                 while await connection.fetchval(statement(name), actor_id, state.version, _ROWS):
                     pass

@@ -269,8 +269,25 @@ DERIVED = {
         "UPDATE actors SET wake_at = now() WHERE id = {COFFEE}",
         [Said("wake_up", "main/coffee", "actors", 0)],
     ),
+    "a ticket option is called otherwise": Damage(
+        "UPDATE ticket_options SET name = 'other' WHERE allocation = 9", []
+    ),
+    "a ticket option has more to sell": Damage(
+        "UPDATE ticket_options SET allocation = 1 WHERE allocation = 0", []
+    ),
+    "a ticket option was opened at another time": Damage(
+        "UPDATE ticket_options SET created_at = created_at + interval '1 ms' WHERE allocation = 0",
+        [],
+    ),
+    "a ticket option is gone": Damage("DELETE FROM ticket_options WHERE allocation = 9", []),
+    "a pool is a ticket option": Damage(
+        "INSERT INTO ticket_options SELECT {TEA}, name, description, allocation, created_at"
+        " FROM ticket_options WHERE allocation = 9",
+        [tea("ticket_option", "ticket_options", 1)],
+    ),
     "everything that is derived is gone": Damage(
-        "DELETE FROM orders;DELETE FROM stocks;DELETE FROM balances;DELETE FROM snapshots",
+        "DELETE FROM orders;DELETE FROM stocks;DELETE FROM balances;DELETE FROM snapshots;"
+        "DELETE FROM ticket_options",
         [],
     ),
 }

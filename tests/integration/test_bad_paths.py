@@ -218,7 +218,7 @@ async def test_a_filter_that_nothing_can_fit_finds_nothing(shop: Shop, query: st
         "/products/{product}",
     ],
 )
-async def test_one_thing_takes_no_parameters(shop: Shop, path: str) -> None:
+async def test_one_thing_takes_no_other_parameters(shop: Shop, path: str) -> None:
     """Who asks for another moment, or for a part, must not be shown something else."""
     stock = await shop.received()
     order = await shop.placed()
@@ -226,8 +226,8 @@ async def test_one_thing_takes_no_parameters(shop: Shop, path: str) -> None:
     known = path.format(order=order.id, stock=stock.id, **names)
 
     assert (await shop.get(known)).status == 200
-    problem = (await shop.get(f"{known}?at=2020-01-01T00:00:00Z")).problem(422)
-    assert "'at'" in problem.detail
+    problem = (await shop.get(f"{known}?since=2020-01-01T00:00:00Z")).problem(422)
+    assert "'since'" in problem.detail
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,9 @@ async def serving(database_url: str) -> AsyncIterator[Contract]:
 
 
 async def place_everything(contract: Contract) -> None:
-    """Have the warehouse, the product, the stock and the order of the examples."""
-    for name in ("put_warehouse", "put_product", "receive_stock", "place_order"):
+    """Have the warehouse, the product, the stock, the order and the tickets of the examples."""
+    placing = ("put_warehouse", "put_product", "receive_stock", "place_order", "open_ticket_option")
+    for name in placing:
         said = await contract.ask(name)
         learn(BY_NAME[name].answers[0].example, said, contract)
 
@@ -141,6 +142,7 @@ async def test_what_the_examples_ask_is_answered_as_they_say(database_url: str) 
         *("get_stock_balance", "list_journal", "listen"),
         *("list_orders", "list_stocks", "list_stock_balances"),
         *("place_orders", "dispatch_order", "cancel_order"),
+        *("open_ticket_option", "get_ticket_option", "purchase_tickets", "list_purchases"),
         *("list_dead_letters", "retry_dead_letter", "delete_dead_letter", "rotate_webhook"),
         *("get_webhook", "list_webhooks", "delete_webhook"),
         *("get_health", "get_readiness", "get_metrics"),
@@ -153,7 +155,7 @@ async def test_what_the_examples_ask_is_answered_as_they_say(database_url: str) 
             if name == "cancel_order":  # the other thing that may become of the same order
                 again = await contract.ask("place_order", key="again")
                 contract.ids[ORDER_ID] = again.headers["Location"].removeprefix("/orders/")
-            if name in {"list_orders", "list_stocks", "list_stock_balances", "list_dead_letters"}:
+            if name in _FOLLOWING:
                 said = await settled(contract, name, 1)
             else:
                 body = _NOBODY_LISTENS if name == "put_webhook" else None
@@ -226,6 +228,12 @@ async def provoke_refusals(contract: Contract) -> None:
     await contract.ask("dispatch_order")
     for name in ("dispatch_order", "cancel_order"):
         await contract.ask(name, key="late")
+    tickets = {"user_id": "406c1725-0ae2-45ab-8c8e-b2e5ea5e9b9c"}
+    for quantity, key in ((101, "too many tickets"), (2, "tickets"), (3, "tickets")):
+        body = msgspec.json.encode(tickets | {"quantity": quantity})
+        await contract.ask("purchase_tickets", body=body, key=key)
+    other = b'{"name": "Tea tasting", "desc": "Another evening.", "allocation": 100}'
+    await contract.ask("open_ticket_option", body=other)
     await contract.ask("post_warehouse", body=b'{"code": "main", "name": "other"}')
     await contract.ask("post_product", body=b'{"sku": "tea-01", "name": "other"}')
 
@@ -290,6 +298,15 @@ async def test_a_list_goes_on_where_its_cursor_says(database_url: str) -> None:
             "next_cursor": None,
         }
 
+
+_FOLLOWING = {
+    "list_orders",
+    "list_stocks",
+    "list_stock_balances",
+    "list_purchases",
+    "list_dead_letters",
+}
+"""What shows a moment later what was done; one thing each."""
 
 _NOBODY_LISTENS = b'{"url": "http://127.0.0.1:1/", "kinds": ["stock_received"]}'
 

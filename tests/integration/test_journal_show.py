@@ -118,6 +118,25 @@ async def test_a_pool_is_told_whole_and_ends_in_its_balance(shop: Shop, database
     assert "position" not in told[-1]
 
 
+async def test_a_ticket_option_is_told_whole_and_ends_in_what_is_left(
+    shop: Shop, database_url: str
+) -> None:
+    body = {"name": "Gig", "desc": "", "allocation": 5}
+    path = (await shop.post("/ticket_options", body)).headers["Location"]
+    user = "406c1725-0ae2-45ab-8c8e-b2e5ea5e9b9c"
+    await shop.post(f"{path}/purchases", {"quantity": 2, "user_id": user})
+    option = path.rpartition("/")[2]
+
+    told = await journal("show", option, "--database-url", database_url)
+
+    assert ends_of(told) == [
+        "#1 opened → 5 available, 5 on hand",
+        "#2 ordered → 3 available, 2 ordered, 5 on hand",
+    ]
+    assert all(f"  ticket option {option}  " in line for line in told.lines)
+    assert f" for {user}: 2 of #1" in told.lines[1]
+
+
 async def test_the_state_of_an_order_and_a_stock_is_in_json_too(
     shop: Shop, database_url: str
 ) -> None:
@@ -168,7 +187,7 @@ async def test_a_damaged_row_is_shown_as_it_is_and_no_state_after_it(
 
     assert told.code == 0, told.errors
     assert [line.count("→") for line in told.lines] == [1, 1, 1, 0, 0, 0, 0]
-    assert told.lines[3].endswith('order_placed version 1: "{\\"quantity\\": []}"')
+    assert told.lines[3].endswith('order_placed version 2: "{\\"quantity\\": []}"')
 
 
 async def test_behind_a_missing_row_no_state_is_told(shop: Shop, database_url: str) -> None:
@@ -184,9 +203,9 @@ async def test_behind_a_missing_row_no_state_is_told(shop: Shop, database_url: s
 @pytest.mark.parametrize(
     ("asked", "code", "sentence"),
     [
-        ("tea", 2, "'tea' is neither the id of an order or a stock, like "),
-        ("main/tea/7", 2, "is neither the id of an order or a stock"),
-        (OTHERS_ID[:-1], 2, "is neither the id of an order or a stock"),
+        ("tea", 2, "'tea' is neither the id of an order, a stock or a ticket option, like "),
+        ("main/tea/7", 2, "is neither the id of an order, a stock"),
+        (OTHERS_ID[:-1], 2, "is neither the id of an order, a stock"),
         (OTHERS_ID, 1, f"{OTHERS_ID} is not an id that this installation has given out"),
         ("main/tea", 1, "nothing has ever happened to product tea at main"),
     ],

@@ -41,7 +41,7 @@ async def url(filled: str) -> AsyncIterator[str]:
             await connection.execute(
                 f"INSERT INTO public.{table} OVERRIDING SYSTEM VALUE TABLE kept.{table}"
             )
-        await connection.execute("SELECT setval('actor_numbers', 1000)")
+        await connection.execute("SELECT setval('actor_numbers', 100000)")
 
 
 async def tables(connection: "asyncpg.Connection[asyncpg.Record]") -> list[str]:
@@ -103,6 +103,15 @@ async def test_what_is_derived_and_wrong_is_named_and_made_again(url: str, what:
     assert all(fault.repaired for fault in found)
     assert await faults(url) == []
     assert await contents(url) == before
+
+
+@pytest.mark.parametrize("what", [name for name in DERIVED if "ticket option" in name])
+async def test_a_ticket_option_is_held_to_the_event_that_opened_it(url: str, what: str) -> None:
+    await damage(url, DERIVED[what].sql)
+
+    found = [(fault.kind, fault.table, fault.seq) for fault in await faults(url)]
+
+    assert found == [("ticket_option", "ticket_options", 1)]
 
 
 SMALL = (
@@ -181,7 +190,7 @@ async def test_read_models_that_are_behind_are_no_fault(url: str) -> None:
     await damage(
         url,
         "UPDATE projections SET era = 0, xid = '0';DELETE FROM orders;DELETE FROM stocks;"
-        "DELETE FROM balances",
+        "DELETE FROM balances;DELETE FROM ticket_options",
     )
 
     assert await faults(url) == []

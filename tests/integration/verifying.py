@@ -35,6 +35,7 @@ async def fill(database_url: str) -> Shop:
         assert (await other.put("/products/coffee", {"name": "C", "price": price})).status == 200
         await other.received(quantity=3)
         await other.placed(customer="ada")
+        await sell_tickets(shop)
         await shop.projected()
     async with pooled(database_url) as pool:
         await fold(JournalReader(pool), await actor_of(database_url, "main/tea"))
@@ -78,6 +79,15 @@ async def trade(shop: Shop) -> None:
     await shop.received(quantity=4, expires_at=shop.time_in(milliseconds=2 * HOUR_MS))
 
 
+async def sell_tickets(shop: Shop) -> None:
+    """An option has sold a part of its tickets, and another never had any."""
+    for allocation in (9, 0):
+        body = {"name": "Gig", "desc": "Doors at eight.", "allocation": allocation}
+        option = msgspec.json.decode((await shop.post("/ticket_options", body)).body)["id"]
+        purchase = {"quantity": 2, "user_id": "406c1725-0ae2-45ab-8c8e-b2e5ea5e9b9c"}
+        await shop.post(f"/ticket_options/{option}/purchases", purchase)
+
+
 async def actor_of(database_url: str, place: str) -> int:
     """The actor of a pool."""
     async with database(database_url) as connection:
@@ -113,6 +123,7 @@ async def contents(database_url: str) -> dict[str, list[object]]:
         "orders": "to_jsonb(orders)",
         "stocks": "to_jsonb(stocks)",
         "balances": "to_jsonb(balances)",
+        "ticket_options": "to_jsonb(ticket_options)",
         "quarantined_projections": "actor_id",
         "actors": "to_jsonb(actors)",
     }

@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).parents[2]
-ROWS = [*(f"C{n}" for n in range(1, 18)), "Q1", "Q2", "Q3", "Q5", "Q6", "Q7", "Q8"]
-_ROW = re.compile(r"\b[CQ]\d+\b")
+ROWS = [
+    *(f"C{n}" for n in range(1, 18)),
+    *("Q1", "Q2", "Q3", "Q5", "Q6", "Q7", "Q8"),
+    *(f"F{n}" for n in range(1, 13) if n != 9),
+]
+_ROW = re.compile(r"\b[CFQ]\d+\b")
 
 
 def proofs() -> Iterator[str]:

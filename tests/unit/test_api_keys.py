@@ -43,6 +43,7 @@ def test_clients_order_and_stock_keepers_keep_stock() -> None:
         "place_order",
         "place_orders",
         "cancel_order",
+        "purchase_tickets",
     }
     assert {name for name, role in BY_NAME.items() if role == "stock"} == {
         "dispatch_order",
@@ -51,4 +52,5 @@ def test_clients_order_and_stock_keepers_keep_stock() -> None:
         "post_warehouse",
         "put_product",
         "post_product",
+        "open_ticket_option",
     }

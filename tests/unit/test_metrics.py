@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final
 
 import msgspec
 import pytest
@@ -11,8 +11,13 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from allocator.actors.statistics import REASONS, ROWS_BUCKETS, SECONDS_BUCKETS, Figures
-from allocator.domain.codec import KINDS
-from allocator.domain.messages import Refusal
+from allocator.domain.codec import STOCK_KINDS
+from allocator.domain.messages import (
+    AlreadyExpired,
+    InsufficientStock,
+    OrderNotOpen,
+    Refusal,
+)
 from allocator.domain.rows import Lag
 from allocator.http.metrics import FORMER, metrics_text
 
@@ -126,17 +131,18 @@ def test_what_became_of_orders_and_of_stocks_is_told_with_the_reason() -> None:
     assert values(shown["allocator_stocks"]) == {
         ("received", ""): 2,
         ("expired", ""): 1,
+        ("opened", ""): 0,
         ("refused", "already_expired"): 20,
     }
     assert values(shown["allocator_key_conflicts"]) == {(): 10}
 
 
-@pytest.mark.parametrize("kind", KINDS.values())
+@pytest.mark.parametrize("kind", STOCK_KINDS.values())
 def test_every_event_is_told(kind: str) -> None:
     assert families({"0": Figures(events={kind: 1})}) != families()
 
 
-@pytest.mark.parametrize("refusal", get_args(Refusal))
+@pytest.mark.parametrize("refusal", [InsufficientStock, OrderNotOpen, AlreadyExpired])
 def test_every_refusal_is_told(refusal: type[Refusal]) -> None:
     assert families({"0": Figures(refusals={REASONS[refusal]: 1})}) != families()
 

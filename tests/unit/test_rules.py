@@ -3,11 +3,13 @@
 import pytest
 
 from allocator.domain.messages import (
+    AlreadyBegun,
     AlreadyExpired,
     CancelOrder,
     DispatchOrder,
     InsufficientStock,
     LotExpired,
+    OpenTicketOption,
     OrderCancelled,
     OrderDispatched,
     OrderNotOpen,
@@ -15,6 +17,7 @@ from allocator.domain.messages import (
     PlaceOrder,
     ReceiveStock,
     StockReceived,
+    TicketOptionOpened,
     Wake,
 )
 from allocator.domain.pool import Pool
@@ -245,3 +248,25 @@ def test_each_event_is_one_version() -> None:
 
 def test_the_units_of_picks_are_their_sum() -> None:
     assert units_of(((1, 2), (7, 3))) == 5
+
+
+def test_tickets_are_one_lot_and_are_never_sold_twice() -> None:
+    """F1, F5, F6."""
+    pool = Pool()
+    [opened] = do(pool, OpenTicketOption(name="Concert", desc="Row A", allocation=5))
+
+    assert opened == TicketOptionOpened(name="Concert", desc="Row A", allocation=5)
+    assert units(pool.balance()) == (5, 0, 0, 5)
+
+    do(pool, PlaceOrder(quantity=3, customer="user"))
+
+    assert refusal(pool, place(3)) == InsufficientStock(requested=3, available=2)
+    assert refusal(pool, OpenTicketOption(name="", desc="", allocation=9)) == AlreadyBegun()
+
+
+def test_a_ticket_option_may_have_nothing_to_sell() -> None:
+    pool = Pool()
+    do(pool, OpenTicketOption(name="Concert", desc="Row A", allocation=0))
+
+    assert pool.lots == {}
+    assert refusal(pool, place(1)) == InsufficientStock(requested=1, available=0)

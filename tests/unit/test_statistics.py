@@ -82,11 +82,10 @@ async def test_what_became_of_orders_and_stocks_is_counted() -> None:
         "order_cancelled": 1,
         "lot_expired": 1,
     }
-    assert counted.refusals == {
+    assert {reason: times for reason, times in counted.refusals.items() if times} == {
         "insufficient_stock": 2,
         "order_not_open": 1,
         "already_expired": 1,
-        "key_reused": 0,
     }
 
 

@@ -80,6 +80,7 @@ API_KEY_SCHEME: Final = {
 TAGS: Final = {
     "Orders": "Reserve units, let them leave, or give them back.",
     "Stock": "What has arrived, and what of it is left.",
+    "Tickets": "Stock that is nowhere: a number of tickets, sold until none is left.",
     "Catalogue": "The warehouses and products that everything else names.",
     "Journal": "Everything that ever happened, as it is stored.",
     "Webhooks": "Have others told what happens, wherever they are.",

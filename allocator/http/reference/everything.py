@@ -7,11 +7,13 @@ from allocator.http.reference.names import NAME_OPERATIONS
 from allocator.http.reference.orders import ORDER_OPERATIONS
 from allocator.http.reference.server import SERVER_OPERATIONS
 from allocator.http.reference.stocks import JOURNAL_OPERATIONS, STOCK_OPERATIONS
+from allocator.http.reference.tickets import TICKET_OPERATIONS
 from allocator.http.reference.webhooks import WEBHOOK_OPERATIONS
 
 OPERATIONS: Final = (
     *ORDER_OPERATIONS,
     *STOCK_OPERATIONS,
+    *TICKET_OPERATIONS,
     *NAME_OPERATIONS,
     *JOURNAL_OPERATIONS,
     *EVENT_OPERATIONS,

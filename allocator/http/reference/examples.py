@@ -1,6 +1,7 @@
 """The values of the examples: one small story, told by all of them.
 
-A hundred packs of tea arrive at the main warehouse, and a customer orders two.
+A hundred packs of tea arrive at the main warehouse, and a customer orders two; then somebody
+buys two tickets of a hundred for a tasting.
 """
 
 from datetime import UTC, datetime
@@ -18,14 +19,19 @@ from allocator.http.shapes import (
     Order,
     OrderLine,
     Pick,
+    Purchase,
     Stock,
     StockBalance,
+    TicketOption,
     Unallocatable,
     ms_of,
 )
 
 STOCK_ID: Final = "3c69edb2-11ca-8e3d-b4db-df78390709bd"
 ORDER_ID: Final = "813f74ad-5f45-8f78-982c-5bc8016c96f7"
+
+OPTION_ID: Final = "5d0c1d5e-6f52-8a3c-9f0e-2c1b7a9e4d10"
+USER_ID: Final = "406c1725-0ae2-45ab-8c8e-b2e5ea5e9b9c"
 
 _EXPIRES_AT: Final = datetime(2031, 6, 30, tzinfo=UTC)
 _RECEIVED_AT: Final = datetime(2026, 3, 2, 8, 30, 15, tzinfo=UTC)
@@ -75,6 +81,13 @@ BALANCE: Final = StockBalance(
     unallocatable=Unallocatable(expired=0),
     on_hand=100,
     version=2,
+)
+
+OPTION: Final = TicketOption(
+    id=OPTION_ID, name="Tea tasting", desc="An evening of green tea.", allocation=100
+)
+PURCHASES: Final = Listing(
+    items=[Purchase(user_id=USER_ID, quantity=2, purchased_at=_ORDERED_AT)], next_cursor=None
 )
 
 WAREHOUSES: Final = Listing(items=[MAIN, NORTH], next_cursor=None)

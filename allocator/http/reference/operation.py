@@ -14,7 +14,7 @@ from allocator.domain.api_keys import Needed
 from allocator.http.answers import JSON
 from allocator.http.context import KEY_MAX
 from allocator.http.paging import LIMIT_DEFAULT, LIMIT_MAX, PARAMETER_MAX
-from allocator.http.reference.examples import ORDER_ID, STOCK_ID
+from allocator.http.reference.examples import OPTION_ID, ORDER_ID, STOCK_ID
 from allocator.http.shapes import Code, Place, Sealed, Sku, Time
 from allocator.http.webhook_shapes import MessageId
 
@@ -170,6 +170,9 @@ _SKU: Final = Parameter(name="sku", shape=Code, meaning="sku of the product", ex
 IN_PATH: Final = {
     "/orders/{id}": Parameter(name="id", shape=Sealed, meaning="id of the order", example=ORDER_ID),
     "/stocks/{id}": Parameter(name="id", shape=Sealed, meaning="id of the stock", example=STOCK_ID),
+    "/ticket_options/{id}": Parameter(
+        name="id", shape=Sealed, meaning="id of the ticket option", example=OPTION_ID
+    ),
     "/warehouses/{code}": _CODE,
     "/products/{sku}": _SKU,
     "/stock-balances/{warehouse}": msgspec.structs.replace(_CODE, name="warehouse", shape=Place),

@@ -12,6 +12,7 @@ from aiohttp import web
 from allocator.actors.messages import KeyReused
 from allocator.domain.messages import InsufficientStock, OrderNotOpen
 from allocator.domain.past import Pruned
+from allocator.domain.transfers import Occupied, TooManyLots
 from allocator.errors import OutcomeUnknownError, OverloadedError
 from allocator.http.moments import pruned
 from allocator.http.problems import (
@@ -102,6 +103,21 @@ _ALL: Final = (
         instance="/orders/813f74ad-5f45-8f78-982c-5bc8016c96f7/cancel",
         meaning="The order was dispatched or cancelled before. Both are final.",
         remedy="Read the order: its `status` says which of the two it was.",
+    ),
+    ProblemType(
+        example=problem_for(Occupied(product="tea-01")),
+        instance="/stocks",
+        meaning="The location holds one product at a time, and units of another one are there, "
+        "or are expected. Nothing changed.",
+        remedy="Choose another location, or empty this one first.",
+        facts={"product": "the sku of what is there"},
+    ),
+    ProblemType(
+        example=problem_for(TooManyLots(lots=300, limit=256)),
+        instance="/moves",
+        meaning="The units are spread over more lots than can move at once. Nothing moved.",
+        remedy="Move fewer units at a time.",
+        facts={"lots": "lots that the units would come from", "limit": "lots that can move"},
     ),
     ProblemType(
         example=conflict("warehouse main exists with other contents"),

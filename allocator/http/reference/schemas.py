@@ -6,8 +6,8 @@ from typing import Final, TypeAlias, cast
 
 import msgspec
 
-from allocator.domain.codec import KINDS
-from allocator.domain.occurrences import TOLD_KINDS
+from allocator.domain.codec import POOL_KINDS
+from allocator.domain.occurrences import TOLD_EVENTS, TOLD_KINDS
 from allocator.http.reference.operation import Operation
 from allocator.http.shapes import Happening
 
@@ -36,7 +36,7 @@ def schema_of(shape: object) -> JsonObject:
 
 def named_schemas(operations: Iterable[Operation]) -> dict[str, JsonObject]:
     """Return the schemas of all types that operations name, and of those that these name."""
-    shapes: list[object] = [ProblemBody, Happening, *KINDS]
+    shapes: list[object] = [ProblemBody, Happening, *POOL_KINDS]
     for operation in operations:
         bodies = (operation.body, *operation.answers)
         shapes += [body.shape for body in bodies if body is not None and body.shape is not None]
@@ -52,13 +52,13 @@ def _complete(schemas: dict[str, JsonObject]) -> None:
     happening["kind"] |= {"enum": list(TOLD_KINDS)}
     happening["body"] = {
         "description": "what happened, by `kind`",
-        "anyOf": [*({"$ref": REF + kind.__name__} for kind in KINDS), {"type": "object"}],
+        "anyOf": [*({"$ref": REF + kind.__name__} for kind in TOLD_EVENTS), {"type": "object"}],
     }
     event = _properties(schemas["JournalEvent"])
-    event["kind"] |= {"enum": list(KINDS.values())}
+    event["kind"] |= {"enum": list(POOL_KINDS.values())}
     event["body"] = {
         "description": "what happened, by `kind`",
-        "anyOf": [{"$ref": REF + kind.__name__} for kind in KINDS],
+        "anyOf": [{"$ref": REF + kind.__name__} for kind in POOL_KINDS],
     }
     _properties(schemas["BatchResult"])["problem"] = schema_of(ProblemBody)
     _properties(schemas["ProblemBody"])["type"] |= {"format": "uri-reference"}

@@ -9,7 +9,9 @@ DETAILED_PER_ACTOR: Final = 20
 """Faults of one actor that are told one by one; the others are counted."""
 DETAILED_PER_REPORT: Final = 1_000
 
-Derived: TypeAlias = Literal["snapshot", "order", "stock", "balance", "quarantine", "wake_up"]
+Derived: TypeAlias = Literal[
+    "snapshot", "order", "stock", "balance", "ticket_option", "quarantine", "wake_up"
+]
 """What is wrong with something that the journal can make again."""
 
 Kind: TypeAlias = (
@@ -110,7 +112,7 @@ class Subject:
 
     def __init__(self, actor_id: int, key: str, faults: Faults) -> None:
         self.actor_id = actor_id
-        self.name = key.removeprefix("pool:")
+        self.name = key.removeprefix("pool:") if "/" in key else key
         self.is_damaged = False
         self.wrong: dict[Kind, list[int]] = {}
         self._faults = faults

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from allocator.domain.codec import UnknownEventError, decoder_of
+from allocator.domain.kinds import Event, evolve, wake_at
 from allocator.domain.laws import unbalanced, unlawful
-from allocator.domain.messages import Event
 from allocator.domain.pool import Balance, Pool
-from allocator.domain.rules import evolve, wake_at
-from allocator.domain.snapshots import SCHEMA_VERSION, dump_pool, load_pool
+from allocator.domain.snapshots import READABLE, dump_pool, load_pool
 from allocator.journal.verify.faults import Subject
+from allocator.journal.verify.options import compare_option
 from allocator.journal.verify.orders import OrdersAudit
 from allocator.journal.verify.rows import ChainOfRows, Read, Sound
 from allocator.journal.verify.segments import Segment
@@ -63,7 +63,10 @@ class PoolAudit:
         """Fold the next stretch of rows."""
         rows = self._chain.sound(segment.journal_above(self._chain.seq))
         snapshots = {row["seq"]: row for row in segment.snapshots}
+        is_first, actor = not self._pool.version, segment.actor
         reads = await self._fold(self._read(rows), snapshots)
+        if is_first and actor is not None and not self.subject.is_damaged:
+            compare_option(reads, actor, subject=self.subject)
         if segment.ends and self._target is not None:
             self._is_behind(self._target.version, "the balance")
         version = segment.version
@@ -103,7 +106,7 @@ class PoolAudit:
         except msgspec.DecodeError:
             pool = Pool()
         sound = digest_of(state) == floor["state_digest"] and pool.version == seq
-        if not sound or floor["schema_version"] != SCHEMA_VERSION:
+        if not sound or floor["schema_version"] not in READABLE:
             message = f"the state at the floor {seq} is not as it was stored"
             self.subject.is_wrong("floor", message, seq=seq)
             return
@@ -121,7 +124,7 @@ class PoolAudit:
     def _read(self, rows: Sequence[Sound]) -> list[Read]:
         """Return the events of sound rows, up to the first that cannot be read."""
         reads: list[Read] = []
-        decoders: dict[tuple[str, int], Callable[[str], Event]] = {}
+        decoders: dict[tuple[str, int], Callable[[str | bytes], Event]] = {}
         last_at_ms = self._pool.last_at_ms
         for seq, at_ms, kind, version, body in rows:
             try:

@@ -2,7 +2,7 @@
 
 from typing import TypeAlias
 
-from allocator.domain.messages import Event
+from allocator.domain.kinds import Event
 from allocator.domain.records import GENESIS, chain
 from allocator.journal.verify.faults import Subject
 from allocator.persistence.windows import Rows

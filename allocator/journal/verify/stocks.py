@@ -5,7 +5,8 @@ from typing import TypeAlias
 
 import msgspec
 
-from allocator.domain.messages import StockReceived
+from allocator.domain.kinds import Event
+from allocator.domain.messages import StockReceived, TicketOptionOpened
 from allocator.domain.pool import Pool
 from allocator.journal.verify.faults import Subject
 from allocator.journal.verify.rows import Read
@@ -47,7 +48,8 @@ def compare_received(reads: Sequence[Read], rows: Rows, *, version: int, subject
     """Compare events with the rows of `stocks` that stand where they do, read at `version`."""
     stored = {row["seq"]: row for row in rows}
     for seq, at_ms, event in reads:
-        if type(event) is not StockReceived:
+        arrived = _arrived(event)
+        if arrived is None:
             continue
         row = stored.pop(seq, None)
         if row is None:
@@ -58,7 +60,8 @@ def compare_received(reads: Sequence[Read], rows: Rows, *, version: int, subject
             message = f"stock {seq} is there before row {seq} was applied"
             subject.is_wrong("stock", message, table="stocks", seq=seq)
             continue
-        expected = (event.quantity, at_ms, event.expires_at_ms, event.lot, event.reference)
+        quantity, *others = arrived
+        expected = (quantity, at_ms, *others)
         columns = ("quantity", "received_at", "expires_at", "lot", "reference")
         found = tuple(row[column] for column in columns)
         if expected != found:
@@ -71,6 +74,15 @@ def compare_received(reads: Sequence[Read], rows: Rows, *, version: int, subject
         if seq <= last or not subject.is_damaged:
             message = f"there is a stock {seq} that nobody received"
             subject.is_wrong("stock", message, table="stocks", seq=seq)
+
+
+def _arrived(event: Event) -> tuple[object, ...] | None:
+    """Return quantity, expiry, lot and reference of what arrived with an event, None if nothing."""
+    if type(event) is StockReceived:
+        return event.quantity, event.expires_at_ms, event.lot, event.reference
+    if type(event) is TicketOptionOpened and event.allocation:
+        return event.allocation, None, None, None
+    return None
 
 
 def compare_numbers(target: Target, pool: Pool, *, subject: Subject) -> None:

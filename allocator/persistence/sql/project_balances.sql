@@ -3,11 +3,12 @@
 -- repetition: it becomes NULL, which the table refuses.
 -- $1 era  $2 after xid  $3 up to xid  $4 only this actor, or NULL for all that are not quarantined
 WITH batch AS (
-    SELECT actor_id, seq, kind, (body ->> 'quantity')::bigint AS quantity
+    SELECT actor_id, seq, kind,
+           coalesce(body ->> 'quantity', body ->> 'allocation')::bigint AS quantity
     FROM journal
     WHERE era = $1 AND xid > $2 AND xid <= $3
       AND kind IN ('stock_received', 'order_placed', 'order_dispatched', 'order_cancelled',
-                   'lot_expired')
+                   'lot_expired', 'ticket_option_opened')
       AND ($4::bigint IS NULL OR actor_id = $4)
       AND actor_id NOT IN (SELECT actor_id FROM quarantined_projections)
 ), sums AS (
@@ -15,6 +16,7 @@ WITH batch AS (
            count(*) AS events,
            max(seq) AS version,
            sum(CASE kind WHEN 'stock_received' THEN quantity
+                         WHEN 'ticket_option_opened' THEN quantity
                          WHEN 'order_placed' THEN -quantity
                          WHEN 'order_cancelled' THEN quantity
                          WHEN 'lot_expired' THEN -quantity ELSE 0 END) AS available,

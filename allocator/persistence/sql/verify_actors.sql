@@ -1,5 +1,6 @@
 -- Say what is known of a range of actors beside their rows: what they are, when they are to be
--- woken, how far their read models have come and what is in their balances, and their floors.
+-- woken, how far their read models have come, what is in their balances and what they are called
+-- as ticket options, and their floors.
 -- A row is passed over if the projection has come past it without applying it.
 -- $1 first and $2 last actor id
 WITH position AS MATERIALIZED (
@@ -8,10 +9,15 @@ WITH position AS MATERIALIZED (
 SELECT actors.id, actors.kind, actors.key, actors.wake_at, pools.warehouse, pools.product,
        coalesce(balances.version, 0) AS version, balances.available, balances.ordered,
        balances.held, balances.expired, quarantined_projections.error AS quarantine,
+       ticket_options.actor_id IS NOT NULL AS is_option, ticket_options.name AS option_name,
+       ticket_options.description AS option_description,
+       ticket_options.allocation AS option_allocation,
+       ticket_options.created_at AS option_created_at,
        floors.seq AS floor, next.seq AS passed_over
 FROM actors
 LEFT JOIN pools ON pools.actor_id = actors.id
 LEFT JOIN balances ON balances.actor_id = actors.id
+LEFT JOIN ticket_options ON ticket_options.actor_id = actors.id
 LEFT JOIN quarantined_projections ON quarantined_projections.actor_id = actors.id
 LEFT JOIN floors ON floors.actor_id = actors.id
 LEFT JOIN journal AS next ON actors.kind = 'pool' AND next.actor_id = actors.id

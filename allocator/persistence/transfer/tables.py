@@ -23,7 +23,9 @@ CARRIED: Final = (
 PARTLY: Final = frozenset({"orders", "stocks"})
 """Of these only what nothing can make again: rows of which the journal has been pruned."""
 
-DERIVED: Final = frozenset({"snapshots", "projections", "quarantined_projections", "balances"})
+DERIVED: Final = frozenset(
+    {"snapshots", "projections", "quarantined_projections", "balances", "ticket_options"}
+)
 """Made again from the journal."""
 
 LOCAL: Final = frozenset(
