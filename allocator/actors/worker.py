@@ -48,7 +48,7 @@ _SWEEP_MAX_MS: Final = 30_000
 _QUIETEN_MS: Final = 1_000
 """So long may answers take when shards are given away; clients wait meanwhile."""
 _POLL_S: Final = 0.001
-_MOVING: Final = MovedError(reason="another worker is taking this shard over")
+_MOVING: Final = "another worker is taking this shard over"
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +93,7 @@ class Worker:
         self.hand_overs = HandOverStatistics()
         self.lives = 0
         self._owned = self.shards  # those that it is giving away as well
+        self._listed = self.shards, list(range(SHARDS))
         self.writer = JournalWriter(
             journal, clock=clock, batch_max=limits.batch_max, repair=self._repair
         )
@@ -236,8 +237,11 @@ class Worker:
         return actor_id
 
     def _shard_for(self, number: int) -> int:
-        shard = number & SHARD_MASK
-        return shard if shard in self.shards else min(self.shards, default=shard)
+        """Spread what comes into being over our shards; over all of them if we have none."""
+        if self._listed[0] is not self.shards:
+            self._listed = self.shards, sorted(self.shards) or list(range(SHARDS))
+        ours = self._listed[1]
+        return ours[number % len(ours)]
 
     async def look(self, actor_id: int, query: Query) -> View:
         """Answer a query about an actor's state, durable and still ours when this returns.
@@ -300,7 +304,7 @@ class Worker:
                 return False
             if not await self._renew_for(keeping):
                 return False
-        moved = MovedError(reason="another worker is taking this shard over")
+        moved = MovedError(reason=_MOVING)
         self.directory.keep_only(self.shards, because=moved)
         self.hand_overs.given += len(giving)
         log.info("worker.gave", shards=len(giving), kept=len(self.shards))
@@ -347,7 +351,7 @@ class Worker:
         while True:
             busy = [each for each in busy or self.directory.of(shards) if each.unanswered]
             for each in busy:
-                each.lose_patience(_MOVING)
+                each.lose_patience(MovedError(reason=_MOVING))
             if not busy and not self.keys.any_under_way(shards):
                 return True
             if self._closed is not None or self._clock() > until_ms:
@@ -360,7 +364,7 @@ class Worker:
 
     def _admit(self, actor_id: int) -> None:
         if actor_id & SHARD_MASK not in self.shards:
-            raise MovedError(reason=self._closed or "another worker is taking this shard over")
+            raise MovedError(reason=self._closed or _MOVING)
         if self._closed is not None:
             raise UnavailableError(reason=self._closed)
         if self.writer.unanswered >= self._limits.worker_max:
@@ -368,7 +372,7 @@ class Worker:
 
     def _find(self, actor_id: int) -> Actor:
         if actor_id & SHARD_MASK not in self._owned:
-            raise MovedError(reason="another worker is taking this shard over")
+            raise MovedError(reason=_MOVING)
         return self.directory.get(actor_id)
 
     def _make(self, actor_id: int) -> Actor:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from allocator.actors.keys import KeyedRequest
+from allocator.domain.ids import SHARD_MASK, SHARDS
 from allocator.domain.kinds import Command
 from allocator.domain.messages import InsufficientStock, PlaceOrder
 from allocator.domain.moves import Move, RequestMove, SamePlace
@@ -266,3 +267,14 @@ async def test_ids_are_of_the_shard_that_their_scope_says_and_never_twice_the_sa
 
         assert len({each & 255 for each in ids}) == 1
         assert len(set(ids)) == len(ids)
+
+
+@virtual_time
+async def test_what_anybody_may_have_is_spread_over_the_shards_that_are_ours() -> None:
+    async with serving() as scene:
+        everywhere = [await scene.worker.begin(None) & SHARD_MASK for _ in range(SHARDS)]
+        scene.worker.shards = frozenset({3, 5})
+        ours = [await scene.worker.begin(None) & SHARD_MASK for _ in range(10)]
+
+        assert sorted(everywhere) == list(range(SHARDS))
+        assert (ours.count(3), ours.count(5)) == (5, 5)
