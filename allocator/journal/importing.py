@@ -131,7 +131,7 @@ async def _import(url: str, opened: FileIO, *, file: str, start_over: bool, pace
             except DamagedBlockError as error:
                 await arrival.examine(error)
                 raise
-            await arrival.finish()
+            await arrival.finish(is_copy=False)
         reached = arrival.reached
     return Imported(
         file=file,

@@ -196,7 +196,7 @@ async def _restore(url: str, flags: RestoreFlags, cut: Cut, *, pace: Pace) -> Re
         if arrival.reached.position is None:
             await arrival.start_again()
         await _pump(departure, arrival, pace=pace)
-        await arrival.finish()
+        await arrival.finish(is_copy=True)
         return arrival.reached
 
 

@@ -11,6 +11,8 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from allocator.domain.interests import Interest
+from allocator.domain.webhooks import Webhook
 from allocator.errors import UsageError
 from allocator.journal.aftermath import Aftermath
 from allocator.journal.command import Source
@@ -18,6 +20,7 @@ from allocator.journal.restoring import RestoreFlags, run_restore
 from allocator.persistence.api_keys import PostgresApiKeys
 from allocator.persistence.connections import connect
 from allocator.persistence.cuts import Cut, record
+from allocator.persistence.webhooks import PostgresWebhooks
 from tests.integration.crowd import crowd, promised
 from tests.integration.serving import CHECKOUT, serving
 from tests.integration.shop import opened, until
@@ -231,6 +234,32 @@ async def test_a_key_that_was_revoked_since_stays_revoked(database_url: str) -> 
         )
         assert (row["era"], row["principal"]) == (2, "cli:test")
         assert await faults(target) == []
+
+
+async def test_the_webhooks_of_a_copy_tell_nobody_anything_until_they_are_wanted(
+    database_url: str,
+) -> None:
+    """Their receivers are those of the installation that goes on."""
+    async with opened(database_url):
+        pass
+    async with pooled(database_url) as pool, another(database_url) as target:
+        hooks = PostgresWebhooks(pool, era=1, clock=lambda: 1_700_000_000_000, anywhere=False)
+        interest = Interest(warehouse=None, product=None, kinds=None)
+        hook = Webhook(name="erp", url="https://erp.example/hook", interest=interest)
+        await hooks.put(hook, principal="")
+
+        await restore(database_url, target, await now(database_url))
+
+        standing = "SELECT enabled, last_error FROM webhook_deliveries"
+        [row] = await query(target, standing)
+        assert (row["enabled"], row["last_error"].split(":")[0]) == (
+            False,
+            "restored from another installation",
+        )
+        async with pooled(target) as other:
+            await PostgresWebhooks(other, era=2, clock=int, anywhere=False).put(hook, principal="")
+        [row] = await query(target, standing)
+        assert row["enabled"]
 
 
 async def test_a_lot_that_expired_since_expires_again(database_url: str) -> None:

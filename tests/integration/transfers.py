@@ -51,7 +51,7 @@ async def restore(source: str, target: str, cut: Cut, *, pieces: int | None = No
                 await arrival.take(piece.content, first_line=first_line, reached=reached)
                 if reached.block == pieces:
                     return
-        await arrival.finish()
+        await arrival.finish(is_copy=True)
 
 
 async def everything(url: str) -> dict[str, list[str]]:

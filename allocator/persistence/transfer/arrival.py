@@ -55,6 +55,7 @@ _TABLE_PREFIX: Final = b'{"table":'
 
 _REACH: Final = "UPDATE imports SET reached = $1"
 _FINISH: Final = "UPDATE imports SET reached = $1, finished_at = now()"
+_SILENT: Final = "restored from another installation: PUT the webhook again to have it told"
 _COUNT: Final = "SELECT count(*) FROM journal WHERE era <= $1"
 _NUMBERS: Final = "SELECT setval('actor_numbers', greatest($1::bigint, 1), $1::bigint > 0)"
 
@@ -151,8 +152,12 @@ class Arrival:
         await self._settle()
         await self._unpacked(damaged.content, first_line=damaged.line)
 
-    async def finish(self) -> None:
+    async def finish(self, *, is_copy: bool) -> None:
         """Make the database an installation.
+
+        Args:
+            is_copy: Whether the other one goes on: then webhooks are disabled here, for their
+                receivers are its own.
 
         Raises:
             DamagedExportError: The end is missing.
@@ -174,6 +179,8 @@ class Arrival:
                 for definition in self._indexes:
                     await self._connection.execute(definition)
                 await restore_floors(self._connection)
+                if is_copy:
+                    await self._connection.execute(statement("silence_webhooks"), _SILENT)
                 await self._connection.execute(_NUMBERS, end.actor_numbers)
                 secret = bytes.fromhex(header.id_secret)
                 await self._connection.execute(statement("found_installation"), secret, header.era)
