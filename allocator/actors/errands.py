@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _AGAIN_MIN_S: Final = 0.05
 _AGAIN_MAX_S: Final = 2.0
+_DOUBLINGS: Final = 10  # an outage may last for as many tries as no float can hold
 
 
 class Asker(Protocol):
@@ -95,7 +96,7 @@ class Office:
 
     def _again(self, errand: "Errand", ask: Ask, *, tries: int, pool_ms: int) -> None:
         """Leave once more with a later turn: by then another may be the writer."""
-        delay_s = min(_AGAIN_MIN_S * 2**tries, _AGAIN_MAX_S)
+        delay_s = min(_AGAIN_MIN_S * 2 ** min(tries, _DOUBLINGS), _AGAIN_MAX_S)
         departure = _Departure(errand, ask, tries=tries + 1, pool_ms=pool_ms)
         self._loop.call_later(delay_s, self._depart, departure)
 

@@ -58,6 +58,10 @@ class Numbers:
         self._unused.remove(actor_id)
         return True
 
+    def forget_unused(self) -> None:
+        """Look up everything from now on: while a shard was elsewhere, others may have used it."""
+        self._unused.clear()
+
     def close(self) -> None:
         """Stop asking for more."""
         if self._refill is not None:

@@ -167,6 +167,7 @@ class Worker:
                     await asyncio.sleep(0.01)
         except TimeoutError:
             log.warning("worker.drain_timed_out", unanswered=self.writer.unanswered)
+        self.numbers.close()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -298,6 +299,7 @@ class Worker:
                 return False
             giving = shards & self.shards
             keeping = self.shards - giving
+            self.numbers.forget_unused()
             self.shards = keeping
             if not await self._quieten(giving):
                 self.shards = self._owned
@@ -331,6 +333,7 @@ class Worker:
             async with self._ownership:
                 leaving, self.shards = self.shards, frozenset()
                 await self._quieten(leaving)  # if that fails, they are answered "unknown"
+        self.numbers.close()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
@@ -360,6 +363,7 @@ class Worker:
 
     def _own(self, shards: frozenset[int]) -> None:
         self.lives += 1
+        self.numbers.forget_unused()
         self.shards = self._owned = frozenset() if self._retired else shards
 
     def _admit(self, actor_id: int) -> None:

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from allocator.actors.keys import KeyedRequest
+from allocator.actors.messages import Answer
 from allocator.domain.ids import SHARD_MASK, SHARDS
 from allocator.domain.kinds import Command
-from allocator.domain.messages import InsufficientStock, PlaceOrder
+from allocator.domain.messages import InsufficientStock, OpenTicketOption, PlaceOrder
 from allocator.domain.moves import Move, RequestMove, SamePlace
 from allocator.domain.queries import BalanceQuery, MoveQuery
 from allocator.errors import AllocatorError, OutcomeUnknownError, UnavailableError
@@ -278,3 +279,46 @@ async def test_what_anybody_may_have_is_spread_over_the_shards_that_are_ours() -
 
         assert sorted(everywhere) == list(range(SHARDS))
         assert (ours.count(3), ours.count(5)) == (5, 5)
+
+
+@virtual_time
+async def test_an_id_whose_shard_was_elsewhere_meanwhile_is_looked_up() -> None:
+    """Whoever had the shard may have used it: it must not begin again from nothing."""
+    database = MemoryDatabase(clock=now_ms)
+    async with serving(database, server="one", address="a") as first:
+        actor_id = await first.worker.begin(None)
+        await first.worker.give(frozenset({actor_id & SHARD_MASK}))
+        async with serving(database, server="one", address="b") as other:
+            await other.worker.claim()
+            opened = OpenTicketOption(name="Gig", desc="", allocation=5)
+            succeeded(await soon(other.ask(opened, actor_id=actor_id)))
+            await other.crash()
+        await asyncio.sleep(DEAD_AFTER_MS / 1000 + 1)
+        await first.worker.claim()
+
+        balance = (await soon(first.worker.look(actor_id, BalanceQuery()))).balance
+
+        assert balance is not None
+        assert (balance.version, balance.available) == (1, 5)
+
+
+@virtual_time
+async def test_an_outage_of_any_length_does_not_end_the_asking() -> None:
+    async with serving() as scene:
+        await scene.stock(STOCK, actor_id=HERE)
+        office = scene.worker.office
+        asker, office.asker = office.asker, Deaf()
+        actor_id = await begun(scene)
+        await asyncio.sleep(3 * 3600)
+        office.asker = asker
+
+        assert (await decided(scene, actor_id)).status == "done"
+
+
+class Deaf:
+    """Takes no ask."""
+
+    def ask(
+        self, actor_id: int, command: Command, *, principal: str = ""
+    ) -> asyncio.Future[Answer]:
+        raise UnavailableError(reason=f"{actor_id} {command} {principal}")
