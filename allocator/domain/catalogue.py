@@ -1,4 +1,4 @@
-"""What is told apart: warehouses, products, and the pools where the two meet.
+"""What is told apart: warehouses, locations, products, and the pools where they meet.
 
 Names that route (codes, skus) are fixed at creation; everything else may change.
 """
@@ -12,8 +12,9 @@ CODE_MAX: Final = 64
 _CODE: Final = re.compile(r"(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}\Z")
 
 WAREHOUSE_PUT: Final = "warehouse_put"
+LOCATION_PUT: Final = "location_put"
 PRODUCT_PUT: Final = "product_put"
-"""Kinds of the events that a warehouse and a product journal; their body is the new contents."""
+"""Kinds of the events that such a thing journals; their body is the new contents."""
 
 
 class Price(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,6 +31,21 @@ class Warehouse(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
 
+class Location(msgspec.Struct, frozen=True, kw_only=True):
+    """A place inside a warehouse; where stock is concerned it is a warehouse of its own.
+
+    Attributes:
+        code: Of the same names as those of warehouses.
+        warehouse: Inside which it is; fixed for ever, like `single_product`.
+        single_product: Whether it holds one product at a time.
+    """
+
+    code: str
+    name: str
+    warehouse: str
+    single_product: bool
+
+
 class Product(msgspec.Struct, frozen=True, kw_only=True):
     """What is stored."""
 
@@ -39,11 +55,18 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PoolRef(msgspec.Struct, frozen=True, gc=False):
-    """Which actor keeps the stock of which product at which warehouse."""
+    """Which actor keeps the stock of which product at which warehouse.
+
+    Attributes:
+        product: "" if that is not known: of a location that holds one product at a time, which was
+            found by an id.
+        told: What commands have to say of the product: at such a location this one, elsewhere None.
+    """
 
     actor_id: int
     warehouse: str
     product: str
+    told: str | None = None
 
 
 def is_code(text: str) -> bool:
@@ -59,8 +82,13 @@ def pool_key(warehouse: str, product: str) -> str:
     return f"pool:{warehouse}/{product}"
 
 
+def location_key(code: str) -> str:
+    """Return the key of the one pool of a location that holds one product at a time."""
+    return pool_key(code, "")
+
+
 def warehouse_key(code: str) -> str:
-    """Return the key of a warehouse's actor."""
+    """Return the key of the actor of a warehouse or a location."""
     return f"warehouse:{code}"
 
 

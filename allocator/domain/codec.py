@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from allocator.domain.api_keys import API_KEY_CREATED, API_KEY_REVOKED
-from allocator.domain.catalogue import PRODUCT_PUT, WAREHOUSE_PUT
+from allocator.domain.catalogue import LOCATION_PUT, PRODUCT_PUT, WAREHOUSE_PUT
 from allocator.domain.kinds import Event
 from allocator.domain.messages import (
     LotExpired,
@@ -89,6 +89,7 @@ VERSIONS: Final[dict[str, int]] = {
     "move_refused": 1,
     "move_ended": 1,
     WAREHOUSE_PUT: 1,
+    LOCATION_PUT: 1,
     PRODUCT_PUT: 1,
     API_KEY_CREATED: 1,
     API_KEY_REVOKED: 1,

@@ -5,6 +5,8 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from allocator.domain.messages import Picks
+from allocator.domain.moves import MoveStatus, Reason
+from allocator.domain.transfers import Transfer
 
 OrderStatus: TypeAlias = Literal["new", "dispatched", "cancelled"]
 
@@ -43,7 +45,11 @@ class PurchaseRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StockRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A lot; `available` is 0 once it is used up or expired."""
+    """A lot; `available` is 0 once it is used up or expired.
+
+    Attributes:
+        origin: The address of the lot elsewhere of which it was part, if it was moved here.
+    """
 
     actor_id: int
     seq: int
@@ -55,6 +61,7 @@ class StockRow(msgspec.Struct, frozen=True, kw_only=True):
     expires_at_ms: int | None
     lot: str | None
     reference: str | None
+    origin: Address | None = None
 
 
 class BalanceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,6 +75,39 @@ class BalanceRow(msgspec.Struct, frozen=True, kw_only=True):
     ordered: int
     held: int
     expired: int
+
+
+class MoveRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A move.
+
+    Attributes:
+        decided_at_ms: When it was done or refused; None before.
+        lots: What left, by the lots from which; empty before, and if it was refused.
+        reason: Why it was refused, if it was.
+    """
+
+    actor_id: int
+    product: str
+    from_code: str
+    to_code: str
+    quantity: int
+    status: MoveStatus
+    requested_at_ms: int
+    decided_at_ms: int | None
+    lots: tuple[Transfer, ...]
+    reason: Reason | None
+
+
+class MoveFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which moves to list; None means any.
+
+    Attributes:
+        location: From it or to it.
+    """
+
+    status: MoveStatus | None = None
+    location: str | None = None
+    product: str | None = None
 
 
 class OrderFilter(msgspec.Struct, frozen=True, kw_only=True):
