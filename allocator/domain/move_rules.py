@@ -86,9 +86,11 @@ def evolve(move: Move, event: MoveEvent, *, at_ms: int) -> None:
             move.asked = TAKE_IN
         case MoveDone():
             move.stage = "done"
+            move.decided_at_ms = at_ms
         case MoveRefused(reason=reason):
             move.stage = "refused"
             move.reason = reason
+            move.decided_at_ms = at_ms
         case MoveEnded():
             move.ended = True
         case _:

@@ -109,6 +109,7 @@ class Move(msgspec.Struct, kw_only=True, array_like=True):
         request: What was asked for; None before.
         lots: What left the source; empty before.
         reason: Why it was refused, if it was.
+        decided_at_ms: When it was done or refused; None before.
     """
 
     version: int = 0
@@ -120,6 +121,7 @@ class Move(msgspec.Struct, kw_only=True, array_like=True):
     request: MoveRequested | None = None
     lots: tuple[Transfer, ...] = ()
     reason: Reason | None = None
+    decided_at_ms: int | None = None
 
     @property
     def status(self) -> MoveStatus:

@@ -51,8 +51,8 @@ class View(msgspec.Struct, frozen=True):
     Attributes:
         lot: A copy; `move` likewise.
         picks: Of the order, if it is open.
-        product: With a balance: the product by which a location is occupied that holds one at a
-            time; None if it is free, or another kind of pool.
+        product: With a balance or a lot: the product by which a location is occupied that holds
+            one at a time; None if it is free, or another kind of pool.
     """
 
     balance: Balance | None = None
@@ -73,7 +73,9 @@ def look(state: State, query: Query) -> View | None:
             return _balance(state, product)
         case LotQuery(seq=seq) if isinstance(state, Pool):
             lot = state.lots.get(seq)
-            return View(lot=None if lot is None else msgspec.structs.replace(lot))
+            if lot is None:
+                return View()
+            return View(lot=msgspec.structs.replace(lot), product=state.product)
         case OpenOrderQuery(seq=seq) if isinstance(state, Pool):
             return View(picks=state.orders.get(seq))
         case MoveQuery(decided=decided) if isinstance(state, Move):
