@@ -42,6 +42,7 @@ from allocator.persistence.installation import Installation, open_installation
 from allocator.persistence.journal import PostgresJournal
 from allocator.persistence.ownership import Ownership
 from allocator.persistence.past import PostgresPast
+from allocator.persistence.pools import PostgresPools
 from allocator.persistence.projection import Projection
 from allocator.persistence.readings import PostgresReadings
 from allocator.persistence.tickets import PostgresTickets
@@ -216,7 +217,7 @@ def _assemble(
         asker=crew.asker,
         doors=doors,
         figures=partial(_figures, crew, statistics, lives),
-        router=Router(catalogue),
+        router=Router(PostgresPools(pool)),
         catalogue=catalogue,
         readings=PostgresReadings(lists, journal, era=installation.era),
         tickets=PostgresTickets(lists),

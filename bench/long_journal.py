@@ -23,6 +23,7 @@ from allocator.persistence.catalogue import PostgresCatalogue
 from allocator.persistence.connections import Executor, borrowed, connect, open_pool
 from allocator.persistence.installation import open_installation
 from allocator.persistence.migrate import migrate
+from allocator.persistence.pools import PostgresPools
 from allocator.persistence.projection import Projection
 
 _WAREHOUSE = "main"
@@ -51,7 +52,7 @@ async def _write(url: str, *, pools: int, events: int) -> None:
     for number in range(pools):
         product = Product(sku=f"product-{number}", name="Product")
         await catalogue.put_product(product, principal="", overwrite=False)
-        pool = await catalogue.open_pool(_WAREHOUSE, product.sku)
+        pool = await PostgresPools(names).open_pool(_WAREHOUSE, product.sku)
         assert pool is not None, "both were made"
         async with borrowed(names) as borrowing:
             await _copy(borrowing, _rows(pool.actor_id, era=era, events=events))

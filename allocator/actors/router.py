@@ -7,7 +7,8 @@ from typing import Final, Protocol
 
 from allocator.domain.catalogue import PoolRef, is_code
 
-_KNOWN_MAX: Final = 500_000
+_KNOWN_MAX: Final = 1_000_000
+"""Names and ids together: most pools have one of each."""
 
 
 class PoolNames(Protocol):
@@ -26,8 +27,11 @@ class PoolNames(Protocol):
 class Router:
     """Finds the pool of a pair, and the pair of a pool.
 
+    What is found by an id does not say a product if its actor may be of several.
+
     Attributes:
-        known: Pools by (warehouse, product). Look here first: it is the whole cost of routing.
+        known: Pools by (warehouse, product). Look here first: it is the whole cost of routing. All
+            products of a location that holds one at a time lead to one actor.
     """
 
     def __init__(self, names: PoolNames) -> None:
@@ -55,10 +59,13 @@ class Router:
         return known or self._remember(await self._names.pool_of(actor_id))
 
     def _remember(self, pool: PoolRef | None) -> PoolRef | None:
-        if pool is not None:
-            if len(self._by_id) >= _KNOWN_MAX:
-                self.known.clear()
-                self._by_id.clear()
+        if pool is None:
+            return None
+        if len(self.known) + len(self._by_id) >= _KNOWN_MAX:
+            self.known.clear()
+            self._by_id.clear()
+        if pool.told is None or pool.product:
             self.known[(pool.warehouse, pool.product)] = pool
+        if pool.told is None or not pool.product:  # an actor of many products says none of them
             self._by_id[pool.actor_id] = pool
         return pool

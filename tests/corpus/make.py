@@ -33,6 +33,7 @@ from allocator.persistence.catalogue import PostgresCatalogue
 from allocator.persistence.connections import Pool as ConnectionPool
 from allocator.persistence.connections import open_pool
 from allocator.persistence.embedded import EmbeddedPostgres
+from allocator.persistence.pools import PostgresPools
 from allocator.persistence.reader import JournalReader
 from allocator.persistence.webhooks import PostgresWebhooks
 from tests.corpus.reading import CORPUS, FinalEntry, FinalState, final_pool, row_of
@@ -98,7 +99,7 @@ class CodeOfToday:
         assert await self._webhooks.delete(name, principal=principal)
 
     async def pool(self, sku: str, *, warehouse: str = "main") -> int:
-        found = await self._catalogue.open_pool(warehouse, sku)
+        found = await PostgresPools(self._connections).open_pool(warehouse, sku)
         assert found is not None
         return found.actor_id
 

@@ -1,0 +1,7 @@
+-- Find the pool of a place and a product that are known, if it was used before.
+-- A location that holds one product at a time has one pool, of whichever.
+-- $1 warehouse  $2 product
+SELECT actor_id, false AS single_product FROM pools WHERE warehouse = $1 AND product = $2
+UNION ALL
+SELECT actor_id, true FROM pools
+WHERE warehouse = $1 AND product IS NULL AND EXISTS (SELECT FROM products WHERE sku = $2)
