@@ -177,6 +177,11 @@ class Directory:
             return  # dropped meanwhile, its messages answered
         self.statistics.recoveries += 1
         self.statistics.recovery_seconds += perf_counter() - started
+        if origin.kind is None and not state.version:  # there is nothing of it yet
+            actor.is_new = True
+            if not actor.unanswered:
+                return  # who asked for it asks something else first; its first message is to come
+            state = actor.first_state()
         actor.activate(
             state, digest=digest, snapshot_seq=snapshot_seq, wake_at_ms=origin.wake_at_ms
         )
@@ -186,8 +191,6 @@ class Directory:
         below = SEQ_END
         while True:
             origin = await self._journal.origin(actor.actor_id, below=below)
-            if origin.kind is None and origin.snapshot is None:
-                return actor.first_state(), origin
             kind = kind_of(origin.kind)
             if origin.snapshot is None:
                 return blank(kind), origin

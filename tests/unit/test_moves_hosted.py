@@ -6,7 +6,7 @@ import pytest
 
 from allocator.actors.keys import KeyedRequest
 from allocator.actors.messages import Answer
-from allocator.domain.ids import SHARD_MASK, SHARDS
+from allocator.domain.ids import SHARD_BITS, SHARD_MASK, SHARDS
 from allocator.domain.kinds import Command
 from allocator.domain.messages import InsufficientStock, OpenTicketOption, PlaceOrder
 from allocator.domain.moves import Move, RequestMove, SamePlace
@@ -161,6 +161,18 @@ async def test_a_repeat_with_its_key_reaches_the_process_that_there_is() -> None
         assert outcome.actor_id == first
         assert (await decided(scene, first)).status == "done"
         assert await units(scene) == (STOCK - 3, 3)
+
+
+@virtual_time
+async def test_a_process_begins_under_a_key_at_a_worker_that_did_not_take_its_number() -> None:
+    async with serving() as scene:
+        await scene.stock(STOCK, actor_id=HERE)
+        stranger = (1 << 30) << SHARD_BITS | HERE & SHARD_MASK  # of a number that another one took
+
+        outcome = succeeded(await soon(scene.ask_once(once(stranger, request()))))
+
+        assert outcome.actor_id == stranger
+        assert (await decided(scene, stranger)).status == "done"
 
 
 def once(actor_id: int, command: Command) -> KeyedRequest:
