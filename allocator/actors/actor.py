@@ -102,6 +102,11 @@ class Actor:
         return self.errand is not None and self.errand.busy
 
     @property
+    def is_awake(self) -> bool:
+        """Whether it need not be woken: it waits for others, or a message for its recovery."""
+        return self.is_busy if self.state is not None else self.unanswered > 0
+
+    @property
     def has_ended(self) -> bool:
         """Whether nothing will happen to it any more."""
         return self.state is not None and has_ended(self.state)
@@ -205,6 +210,8 @@ class Actor:
             return
         if not decision:
             self._writer.confirm(self, envelope.reply, _NOTED)
+            if self.errand is not None and isinstance(ask, Wake):
+                self.errand.begin(state)  # of what an answer did not change
             return
         for event in decision[:-1]:
             self._accept()

@@ -1,9 +1,17 @@
 """What the actors need from outside. `persistence` satisfies it; a simulator may, too."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import Protocol, TypeAlias
 
-from allocator.domain.records import SEQ_END, Batch, KeyName, Origin, Record, StoredSnapshot
+from allocator.domain.records import (
+    SEQ_END,
+    Batch,
+    KeyName,
+    Origin,
+    Record,
+    StoredSnapshot,
+    WakeUp,
+)
 from allocator.domain.shares import Survey
 
 Clock: TypeAlias = Callable[[], int]
@@ -90,5 +98,14 @@ class Journal(Protocol):
     async def save_snapshot(self, actor_id: int, snapshot: StoredSnapshot) -> None:
         """Keep a snapshot of durable state; the newest few are retained."""
 
-    async def due_wakes(self, *, now_ms: int, limit: int) -> Sequence[int]:
-        """Return ids of actors whose wake-up time has come, earliest first."""
+    async def due_wakes(
+        self, *, now_ms: int, limit: int, shards: Collection[int], after: WakeUp | None = None
+    ) -> Sequence[WakeUp]:
+        """Return the actors of some shards whose wake-up time has come, ascending.
+
+        Args:
+            now_ms: Who is due by then.
+            limit: How many at most.
+            shards: Whose actors.
+            after: The one behind which to go on.
+        """

@@ -20,14 +20,13 @@ from allocator.actors.messages import Answer, Envelope, Read
 from allocator.actors.numbers import Numbers
 from allocator.actors.ports import Clock, Journal
 from allocator.actors.statistics import HandOverStatistics
+from allocator.actors.wakes import WakeUps
 from allocator.actors.writer import JournalWriter
 from allocator.domain.ids import SHARD_BITS, SHARD_MASK, SHARDS, shard_of
 from allocator.domain.kinds import Command, State
-from allocator.domain.messages import Wake
 from allocator.domain.pool import Pool
 from allocator.domain.queries import Query, View, look
 from allocator.errors import (
-    AllocatorError,
     JournalError,
     MovedError,
     OutcomeUnknownError,
@@ -41,8 +40,6 @@ T = TypeVar("T")
 
 _RETRY_MIN_MS: Final = 50
 _RETRY_MAX_MS: Final = 1_000
-_WAKES_MAX: Final = 1_000
-_WAKE_EVERY_MS: Final = 500
 _SWEEPS_PER_IDLE: Final = 10
 _SWEEP_MAX_MS: Final = 30_000
 _QUIETEN_MS: Final = 1_000
@@ -108,6 +105,12 @@ class Worker:
             asker=self, proven_ms=lambda: self.writer.proven_ms, is_hosted=self.directory.hosts
         )
         self.keys = Keys(self.writer, self._find)
+        self.wakes = WakeUps(
+            journal,
+            clock=clock,
+            shards=lambda: self.shards if self._closed is None else frozenset(),
+            find=self._find,
+        )
         self._journal = journal
         self._clock = clock
         self._limits = limits
@@ -149,7 +152,7 @@ class Worker:
         self.tasks = [
             asyncio.create_task(self.writer.run(), name="journal writer"),
             asyncio.create_task(self._beat(), name="heartbeat"),
-            asyncio.create_task(self._wake(), name="wake-ups"),
+            asyncio.create_task(self.wakes.run(), name="wake-ups"),
             asyncio.create_task(self._sweep(), name="passivation"),
         ]
 
@@ -435,26 +438,6 @@ class Worker:
                 doubt = error
             if doubt is not None and lives == self.lives:  # or it is of a former incarnation
                 self.writer.doubt(doubt)
-
-    async def _wake(self) -> None:
-        while True:
-            await asyncio.sleep(_WAKE_EVERY_MS / 1000)
-            if self._closed is not None:
-                continue
-            try:
-                due = await self._journal.due_wakes(now_ms=self._clock(), limit=_WAKES_MAX)
-            except JournalError as error:
-                log.warning("worker.wake_failed", error=str(error))
-                continue
-            for actor_id in due:
-                if actor_id & SHARD_MASK in self.shards and self._closed is None:
-                    self._wake_up(actor_id)
-
-    def _wake_up(self, actor_id: int) -> None:
-        try:
-            self._find(actor_id).tell(Envelope(Wake()))
-        except AllocatorError as error:  # full or quarantined: the others are woken all the same
-            log.debug("worker.wake_refused", actor=actor_id, error=str(error))
 
     async def _sweep(self) -> None:
         every_ms = min(self._limits.idle_ms // _SWEEPS_PER_IDLE + 1, _SWEEP_MAX_MS)

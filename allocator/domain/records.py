@@ -5,7 +5,7 @@ edited, missing or reordered row shows. The first row of an actor follows `GENES
 """
 
 from hashlib import blake2b
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -56,6 +56,13 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True):
     snapshot: StoredSnapshot | None
     head: bytes
     wake_at_ms: int | None
+
+
+class WakeUp(NamedTuple):
+    """Who is to be woken, and since when; they are ordered like this."""
+
+    at_ms: int
+    actor_id: int
 
 
 class Batch:

@@ -1,7 +1,7 @@
 """Reading the journal and its snapshots: what needs no right to write."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from allocator.domain.pool import Pool as State
-from allocator.domain.records import GENESIS, SEQ_END, Origin, Record, StoredSnapshot
+from allocator.domain.records import GENESIS, SEQ_END, Origin, Record, StoredSnapshot, WakeUp
 from allocator.domain.snapshots import READABLE, SCHEMA_VERSION, load_pool
 from allocator.errors import AllocatorError, JournalError
 from allocator.persistence.connections import Pool, borrowed
@@ -25,6 +25,7 @@ second's work."""
 _CHUNK: Final = 2_000
 """Rows that are replayed in one go; the loop serves others in between."""
 _STATE_DIGEST_BYTES: Final = 16
+_BEFORE_ALL: Final = WakeUp(at_ms=0, actor_id=0)
 
 
 class DamagedFloorError(AllocatorError):
@@ -157,11 +158,14 @@ class JournalReader:
             rows = await connection.fetch(statement("take_numbers"), count)
         return [row["number"] for row in rows]
 
-    async def due_wakes(self, *, now_ms: int, limit: int) -> Sequence[int]:
-        """Return ids of actors whose wake-up time has come, earliest first."""
+    async def due_wakes(
+        self, *, now_ms: int, limit: int, shards: Collection[int], after: WakeUp | None = None
+    ) -> Sequence[WakeUp]:
+        """Return the actors of some shards whose wake-up time has come, ascending."""
+        args = (now_ms, list(shards), limit, *(after or _BEFORE_ALL))
         async with borrowed(self._pool) as connection:
-            rows = await connection.fetch(statement("due_wakes"), now_ms, limit)
-        return [row["id"] for row in rows]
+            rows = await connection.fetch(statement("due_wakes"), *args)
+        return [WakeUp(at_ms=row["wake_at"], actor_id=row["id"]) for row in rows]
 
 
 def digest_of(state: bytes) -> bytes:

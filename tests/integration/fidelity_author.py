@@ -4,7 +4,8 @@ from collections import defaultdict
 from random import Random
 from typing import Final
 
-from allocator.domain.records import KeyName
+from allocator.domain.ids import SHARD_MASK
+from allocator.domain.records import KeyName, WakeUp
 from tests.builders import NOW_MS
 from tests.integration.fidelity_steps import (
     ACTORS,
@@ -29,6 +30,7 @@ from tests.integration.fidelity_steps import (
 _PRINCIPALS: Final = ("", "", "ada", "bob")
 _KEYS: Final = ("k", "l", "m", " ~", "")
 _STEPS_MIN, _STEPS_MAX = 6, 22
+_TIMES: Final = 6
 
 
 def sequence_of(seed: int) -> Sequence:
@@ -47,7 +49,6 @@ class _Author:
         self._dice = dice
         self._workers = dice.choice((2, 2, WORKERS_MAX))
         self._heads: defaultdict[int, int] = defaultdict(int)
-        self._wakes = 0
 
     def write(self) -> Sequence:
         dice = self._dice
@@ -91,12 +92,18 @@ class _Author:
         dice, actor_id = self._dice, self._actor()
         match dice.randrange(4):
             case 0:
-                return DueWakes(worker, NOW_MS + dice.randrange(60), dice.randint(1, 4))
+                return self._due(worker)
             case 1:
                 seq = dice.randint(0, self._heads[actor_id] + 1)
                 return Snapshot(worker, actor_id, seq, b"%d" % dice.randrange(99))
             case _:
                 return Look(worker, actor_id, dice.randint(0, self._heads[actor_id]))
+
+    def _due(self, worker: int) -> DueWakes:
+        dice = self._dice
+        shards = frozenset(each & SHARD_MASK for each in ACTORS if dice.random() < 0.8)
+        after = WakeUp(self._time(), self._actor()) if dice.random() < 0.5 else None
+        return DueWakes(worker, self._time(), dice.randint(1, 4), shards, after)
 
     def _claim(self, worker: int) -> Claim:
         dice = self._dice
@@ -154,9 +161,11 @@ class _Author:
         return tuple((dice.choice(_PRINCIPALS), dice.choice(_KEYS)) for _ in range(many))
 
     def _wake(self) -> int | None:
-        """Return a time that no other wake-up has: which of two came first would be open."""
-        self._wakes += 1
-        return None if self._dice.random() < 0.2 else NOW_MS + self._wakes
+        return None if self._dice.random() < 0.2 else self._time()
+
+    def _time(self) -> int:
+        """Return one of few times, so that several actors are due at once."""
+        return NOW_MS + self._dice.randrange(_TIMES)
 
     def _worker(self) -> int:
         return self._dice.randrange(self._workers)

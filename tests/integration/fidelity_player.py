@@ -167,8 +167,10 @@ class Player:
                 return await journal.origin(actor_id), [row for chunk in chunks for row in chunk]
             case Snapshot(_, actor_id, seq, state):
                 await journal.save_snapshot(actor_id, StoredSnapshot(seq=seq, state=state))
-            case DueWakes(_, now_ms, limit):
-                return await journal.due_wakes(now_ms=now_ms, limit=limit)
+            case DueWakes():
+                return await journal.due_wakes(
+                    now_ms=step.now_ms, limit=step.limit, shards=step.shards, after=step.after
+                )
         return None
 
     async def _simple(self, journal: Journal, worker: int, operation: str) -> Outcome:

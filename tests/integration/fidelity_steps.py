@@ -3,7 +3,7 @@
 from typing import Final, NamedTuple, TypeAlias
 
 from allocator.domain.ids import SHARDS
-from allocator.domain.records import KeyName
+from allocator.domain.records import KeyName, WakeUp
 from tests.builders import ACTOR
 
 ACTORS: Final = (ACTOR, ACTOR + 256, ACTOR + 513)
@@ -99,6 +99,8 @@ class DueWakes(NamedTuple):
     worker: int
     now_ms: int
     limit: int
+    shards: frozenset[int]
+    after: WakeUp | None
 
 
 class Silence(NamedTuple):

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from allocator.actors.ports import Journal
-from allocator.domain.ids import SHARDS
+from allocator.domain.ids import SHARD_MASK, SHARDS
 from allocator.domain.messages import Event, OrderPlaced, StockReceived
 from allocator.domain.records import GENESIS, Batch, Record, StoredSnapshot
 from allocator.errors import JournalError
@@ -71,6 +71,11 @@ def keyed_row(record: Record, *, principal: str, key: str) -> Record:
     )
 
 
+async def due(journal: Journal, now_ms: int) -> list[tuple[int, int]]:
+    """Who is to be woken by then."""
+    return list(await journal.due_wakes(now_ms=now_ms, limit=9, shards=range(SHARDS)))
+
+
 async def stored(journal: Journal, *, actor_id: int = ACTOR, after_seq: int = 0) -> list[Record]:
     chunks = [chunk async for chunk in journal.records(actor_id, after_seq=after_seq)]
     assert all(chunks), "no chunk is empty"
@@ -108,7 +113,7 @@ async def test_an_append_is_stored_whole_or_not_at_all(journals: Journals) -> No
 
     assert await stored(journal) == records[:1]
     assert await stored(journal, actor_id=OTHER) == []
-    assert await journal.due_wakes(now_ms=NOW_MS, limit=9) == []
+    assert await due(journal, NOW_MS) == []
 
 
 async def test_the_key_alone_accepts_a_gap(journals: Journals) -> None:
@@ -135,7 +140,7 @@ async def test_a_fenced_incarnation_can_neither_append_nor_confirm(
     with pytest.raises(JournalError):
         await deposed.append(batch_of(records_of(EVENTS), wakes={ACTOR: NOW_MS}))
     assert await stored(heir) == []
-    assert await heir.due_wakes(now_ms=NOW_MS, limit=9) == []
+    assert await due(heir, NOW_MS) == []
     assert await deposed.claim() == frozenset()
 
 
@@ -204,16 +209,38 @@ async def test_wake_ups_are_stored_with_the_rows(journals: Journals) -> None:
     wakes: dict[int, int | None] = {ACTOR: NOW_MS + 2, OTHER: NOW_MS + 1}
     await journal.append(batch_of([mine[0], others[0]], wakes=wakes))
 
-    assert await journal.due_wakes(now_ms=NOW_MS, limit=9) == []
-    assert await journal.due_wakes(now_ms=NOW_MS + 1, limit=9) == [OTHER]
-    assert await journal.due_wakes(now_ms=NOW_MS + 2, limit=9) == [OTHER, ACTOR]
-    assert await journal.due_wakes(now_ms=NOW_MS + 2, limit=1) == [OTHER]
+    assert await due(journal, NOW_MS) == []
+    assert await due(journal, NOW_MS + 1) == [(NOW_MS + 1, OTHER)]
+    assert await due(journal, NOW_MS + 2) == [(NOW_MS + 1, OTHER), (NOW_MS + 2, ACTOR)]
     assert (await journal.origin(ACTOR)).wake_at_ms == NOW_MS + 2
 
     await journal.append(batch_of([mine[1], others[1]], wakes={OTHER: None, ACTOR: NOW_MS}))
 
-    assert await journal.due_wakes(now_ms=NOW_MS + 2, limit=9) == [ACTOR]
+    assert await due(journal, NOW_MS + 2) == [(NOW_MS, ACTOR)]
     assert (await journal.origin(OTHER)).wake_at_ms is None
+
+
+async def test_wake_ups_are_read_page_by_page_in_an_order_that_leaves_none_out(
+    journals: Journals,
+) -> None:
+    journal = await journals.open()
+    rows = [*records_of(EVENTS[:1]), *records_of(EVENTS[:1], actor_id=OTHER)]
+    await journal.append(batch_of(rows, wakes={OTHER: NOW_MS, ACTOR: NOW_MS}))
+    shards = {ACTOR & SHARD_MASK}
+    [first] = await journal.due_wakes(now_ms=NOW_MS, limit=1, shards=shards)
+    [second] = await journal.due_wakes(now_ms=NOW_MS, limit=1, shards=shards, after=first)
+
+    assert [first, second] == [(NOW_MS, ACTOR), (NOW_MS, OTHER)]
+    assert not await journal.due_wakes(now_ms=NOW_MS, limit=1, shards=shards, after=second)
+
+
+async def test_wake_ups_are_those_of_the_shards_that_are_asked_for(journals: Journals) -> None:
+    journal = await journals.open()
+    others = set(range(SHARDS)) - {ACTOR & SHARD_MASK}
+    await journal.append(batch_of(records_of(EVENTS[:1]), wakes={ACTOR: NOW_MS}))
+
+    assert await journal.due_wakes(now_ms=NOW_MS, limit=9, shards=others) == []
+    assert await journal.due_wakes(now_ms=NOW_MS, limit=9, shards=()) == []
 
 
 async def test_a_recovery_starts_from_the_newest_snapshot(journals: Journals) -> None:

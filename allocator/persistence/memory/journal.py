@@ -1,11 +1,19 @@
 """The journal in memory. Satisfies `actors.ports.Journal`."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Generator, Sequence
 from functools import partial
 from types import coroutine
 from typing import Final, TypeVar
 
-from allocator.domain.records import SEQ_END, Batch, KeyName, Origin, Record, StoredSnapshot
+from allocator.domain.records import (
+    SEQ_END,
+    Batch,
+    KeyName,
+    Origin,
+    Record,
+    StoredSnapshot,
+    WakeUp,
+)
 from allocator.domain.shares import Survey
 from allocator.errors import FencedError, JournalError
 from allocator.persistence.memory.database import MemoryDatabase
@@ -177,9 +185,13 @@ class MemoryJournal:
 
         await self._call("save_snapshot", save)
 
-    async def due_wakes(self, *, now_ms: int, limit: int) -> Sequence[int]:
-        """Return ids of actors whose wake-up time has come, earliest first."""
-        find = partial(self.database.due_wakes, now_ms=now_ms, limit=limit)
+    async def due_wakes(
+        self, *, now_ms: int, limit: int, shards: Collection[int], after: WakeUp | None = None
+    ) -> Sequence[WakeUp]:
+        """Return the actors of some shards whose wake-up time has come, ascending."""
+        find = partial(
+            self.database.due_wakes, now_ms=now_ms, limit=limit, shards=shards, after=after
+        )
         return await self._read("due_wakes", find)
 
     async def _state(

@@ -1,12 +1,13 @@
 """The tables: what is committed, and nothing else."""
 
+from bisect import bisect
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
-from allocator.domain.ids import SHARDS
+from allocator.domain.ids import SHARD_MASK, SHARDS
 from allocator.domain.records import (
     GENESIS,
     SEQ_END,
@@ -15,6 +16,7 @@ from allocator.domain.records import (
     Origin,
     Record,
     StoredSnapshot,
+    WakeUp,
 )
 from allocator.domain.shares import Peer, Survey
 from allocator.persistence.memory.locks import Lock, Waiting
@@ -139,10 +141,16 @@ class Tables:
         self._numbers += count
         return list(range(first, self._numbers + 1))
 
-    def due_wakes(self, *, now_ms: int, limit: int) -> list[int]:
-        """Return ids of actors whose wake-up time has come, earliest first."""
-        due = sorted((at, actor_id) for actor_id, at in self.wakes.items() if at <= now_ms)
-        return [actor_id for _, actor_id in due[:limit]]
+    def due_wakes(
+        self, *, now_ms: int, limit: int, shards: Collection[int], after: WakeUp | None = None
+    ) -> list[WakeUp]:
+        """Return the actors of some shards whose wake-up time has come, ascending."""
+        due = sorted(
+            WakeUp(at_ms, actor_id)
+            for actor_id, at_ms in self.wakes.items()
+            if at_ms <= now_ms and actor_id & SHARD_MASK in shards
+        )
+        return due[bisect(due, after) if after else 0 :][:limit]
 
     def save_snapshot(self, actor_id: int, snapshot: StoredSnapshot) -> None:
         """Keep a snapshot beside the newest two others, however old it is itself."""
