@@ -1,119 +1,43 @@
-"""Lists from the read models, and single things from the journal, which is never stale."""
+"""Single things from the journal, which is never stale, beside the lists from the read models."""
 
 from collections.abc import Sequence
 from typing import Final
 
-import asyncpg
-import msgspec
-
 from allocator.domain.catalogue import PoolRef
-from allocator.domain.codec import KINDS, decode_event
+from allocator.domain.codec import KINDS, UnknownEventError, decode_event
 from allocator.domain.kinds import Event
 from allocator.domain.messages import (
     OrderCancelled,
     OrderDispatched,
     OrderPlaced,
-    Picks,
     StockReceived,
 )
+from allocator.domain.moves import MoveRequested
 from allocator.domain.records import Record
-from allocator.domain.rows import (
-    BalanceRow,
-    Lag,
-    OrderEnd,
-    OrderFilter,
-    OrderRow,
-    OrderStatus,
-    Page,
-    StockRow,
-)
+from allocator.domain.rows import MoveRow, OrderEnd, OrderRow, OrderStatus, StockRow
+from allocator.domain.transfers import UnitsTaken
 from allocator.persistence.connections import Pool, borrowed
 from allocator.persistence.journal import PostgresJournal
+from allocator.persistence.lists import PostgresLists, move_of, origin_of, picks_in
 from allocator.persistence.statements import statement
 
+_FIRST_SEQ: Final = 1
 _ENDS: Final[dict[str, OrderStatus]] = {
     KINDS[OrderDispatched]: "dispatched",
     KINDS[OrderCancelled]: "cancelled",
 }
-_picks: Final = msgspec.json.Decoder(Picks)
 
 
-class PostgresReadings:
+class PostgresReadings(PostgresLists):
     """What can be asked of the database beside the actors."""
 
     def __init__(self, pool: Pool, journal: PostgresJournal, *, era: int) -> None:
-        self._pool = pool
+        super().__init__(pool, era=era)
         self._journal = journal
-        self._era = era
-
-    async def orders(self, wanted: OrderFilter, page: Page) -> Sequence[OrderRow]:
-        """List orders by address."""
-        rows = await self._list(
-            "list_orders",
-            page,
-            wanted.status,
-            wanted.warehouse,
-            wanted.product,
-            wanted.customer,
-        )
-        return [
-            OrderRow(
-                actor_id=row["actor_id"],
-                seq=row["seq"],
-                warehouse=row["warehouse"],
-                product=row["product"],
-                quantity=row["quantity"],
-                status=row["status"],
-                created_at_ms=row["created_at"],
-                customer=row["customer"],
-                picks=_picks.decode(row["picks"]),
-            )
-            for row in rows
-        ]
-
-    async def stocks(
-        self, *, warehouse: str | None, product: str | None, page: Page
-    ) -> Sequence[StockRow]:
-        """List stocks with units on hand, by address."""
-        rows = await self._list("list_stocks", page, warehouse, product)
-        return [
-            StockRow(
-                actor_id=row["actor_id"],
-                seq=row["seq"],
-                warehouse=row["warehouse"],
-                product=row["product"],
-                quantity=row["quantity"],
-                available=row["available"],
-                received_at_ms=row["received_at"],
-                expires_at_ms=row["expires_at"],
-                lot=row["lot"],
-                reference=row["reference"],
-            )
-            for row in rows
-        ]
-
-    async def balances(
-        self, *, warehouse: str | None, product: str | None, page: Page
-    ) -> Sequence[BalanceRow]:
-        """List balances by actor id."""
-        rows = await self._list("list_balances", page, warehouse, product)
-        return [
-            BalanceRow(
-                actor_id=row["actor_id"],
-                warehouse=row["warehouse"],
-                product=row["product"],
-                version=row["version"],
-                available=row["available"],
-                ordered=row["ordered"],
-                held=row["held"],
-                expired=row["expired"],
-            )
-            for row in rows
-        ]
 
     async def placed(self, pool: PoolRef, seq: int) -> OrderRow | None:
         """Return an order as it was when it was placed."""
-        record, event = await self._event(pool, seq)
+        record, event = await self._event(pool.actor_id, seq)
         if record is None:
             return await self._pruned_order(pool, seq)
         if not isinstance(event, OrderPlaced):
@@ -122,7 +46,7 @@ class PostgresReadings:
             actor_id=pool.actor_id,
             seq=seq,
             warehouse=pool.warehouse,
-            product=pool.product,
+            product=event.product or pool.product,
             quantity=event.quantity,
             status="new",
             created_at_ms=record.at_ms,
@@ -142,22 +66,29 @@ class PostgresReadings:
 
     async def received(self, pool: PoolRef, seq: int) -> StockRow | None:
         """Return a stock as it was when it was received, with nothing available."""
-        record, event = await self._event(pool, seq)
+        record, event = await self._event(pool.actor_id, seq)
         if record is None:
             return await self._pruned_stock(pool, seq)
-        if not isinstance(event, StockReceived):
-            return None
+        match event:
+            case StockReceived(quantity=quantity, lot=code, expires_at_ms=expires_at_ms):
+                received_at_ms, reference, origin = record.at_ms, event.reference, None
+            case UnitsTaken(lot=lot):
+                quantity, code, expires_at_ms = lot.quantity, lot.code, lot.expires_at_ms
+                received_at_ms, reference, origin = lot.received_at_ms, lot.reference, lot.origin
+            case _:
+                return None
         return StockRow(
             actor_id=pool.actor_id,
             seq=seq,
             warehouse=pool.warehouse,
-            product=pool.product,
-            quantity=event.quantity,
+            product=event.product or pool.product,
+            quantity=quantity,
             available=0,
-            received_at_ms=record.at_ms,
-            expires_at_ms=event.expires_at_ms,
-            lot=event.lot,
-            reference=event.reference,
+            received_at_ms=received_at_ms,
+            expires_at_ms=expires_at_ms,
+            lot=code,
+            reference=reference,
+            origin=origin,
         )
 
     async def events(self, pool: PoolRef, *, after: int, limit: int) -> Sequence[Record]:
@@ -168,15 +99,34 @@ class PostgresReadings:
         """Return up to which seq the pool's journal has been pruned, 0 if it is whole."""
         return await self._journal.floor(pool.actor_id)
 
-    async def lag(self) -> Lag:
-        """Say how far the read models are behind."""
-        async with borrowed(self._pool) as connection:
-            row = await connection.fetchrow(statement("projection_lag"), self._era)
-        assert row is not None
-        return Lag(events=row["events"], held_back=row["held_back"], quarantined=row["quarantined"])
+    async def requested(self, actor_id: int) -> MoveRow | None:
+        """Return a move as it was asked for; None if the actor is none.
 
-    async def _event(self, pool: PoolRef, seq: int) -> tuple[Record | None, Event | None]:
-        found = await self._journal.page(pool.actor_id, after_seq=seq - 1, limit=1)
+        One whose request has been pruned is returned as it ended.
+        """
+        try:
+            record, event = await self._event(actor_id, _FIRST_SEQ)
+        except UnknownEventError:  # of a table
+            return None
+        if record is None:
+            return await self._pruned_move(actor_id)
+        if not isinstance(event, MoveRequested):
+            return None
+        return MoveRow(
+            actor_id=actor_id,
+            product=event.product,
+            from_code=event.from_code,
+            to_code=event.to_code,
+            quantity=event.quantity,
+            status="in_transit",
+            requested_at_ms=record.at_ms,
+            decided_at_ms=None,
+            lots=(),
+            reason=None,
+        )
+
+    async def _event(self, actor_id: int, seq: int) -> tuple[Record | None, Event | None]:
+        found = await self._journal.page(actor_id, after_seq=seq - 1, limit=1)
         if not found or found[0].seq != seq:
             return None, None
         record = found[0]
@@ -192,12 +142,12 @@ class PostgresReadings:
             actor_id=pool.actor_id,
             seq=seq,
             warehouse=pool.warehouse,
-            product=pool.product,
+            product=row["product"] or pool.product,
             quantity=row["quantity"],
             status="new",
             created_at_ms=row["created_at"],
             customer=row["customer"],
-            picks=_picks.decode(row["picks"]),
+            picks=picks_in(row["picks"]),
         )
 
     async def _pruned_stock(self, pool: PoolRef, seq: int) -> StockRow | None:
@@ -209,17 +159,17 @@ class PostgresReadings:
             actor_id=pool.actor_id,
             seq=seq,
             warehouse=pool.warehouse,
-            product=pool.product,
+            product=row["product"] or pool.product,
             quantity=row["quantity"],
             available=0,
             received_at_ms=row["received_at"],
             expires_at_ms=row["expires_at"],
             lot=row["lot"],
             reference=row["reference"],
+            origin=origin_of(row),
         )
 
-    async def _list(self, name: str, page: Page, *filters: str | None) -> list[asyncpg.Record]:
+    async def _pruned_move(self, actor_id: int) -> MoveRow | None:
         async with borrowed(self._pool) as connection:
-            return await connection.fetch(
-                statement(name), page.after[0], page.after[1], page.limit, *filters
-            )
+            row = await connection.fetchrow(statement("pruned_move"), actor_id)
+        return None if row is None else move_of(row)

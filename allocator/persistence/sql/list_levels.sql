@@ -1,0 +1,16 @@
+-- List what there is at some places, by product: of a location that holds one product at a time only
+-- if anything is on hand, or the product may have left.
+-- $1 codes of places  $2 how many at most of each
+SELECT level.*
+FROM unnest($1::text[]) AS place (code)
+CROSS JOIN LATERAL (
+    SELECT actor_id, warehouse, coalesce(balances.product, pools.product) AS product, version,
+           available, ordered, held, expired
+    FROM pools JOIN balances USING (actor_id)
+    WHERE pools.warehouse = place.code
+      AND (pools.product IS NOT NULL
+           OR balances.product IS NOT NULL AND available + ordered + held + expired > 0)
+    ORDER BY pools.product
+    LIMIT $2
+) AS level
+ORDER BY level.warehouse, level.product
