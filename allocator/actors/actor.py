@@ -90,7 +90,7 @@ class Actor:
         self.errand: Errand | None = None
         self.is_new = False
         self._mailbox: deque[Envelope] = deque()
-        self._patient: list[Envelope] | None = None  # reads of what is not there yet
+        self._patient: dict[Reply, Envelope] | None = None  # reads of what is not there yet
         self._writer = writer
         self._office = office
         self._clock = clock
@@ -165,10 +165,15 @@ class Actor:
         while self._mailbox:
             self._fail(self._mailbox.popleft().reply, error)
 
+    def forget(self, reply: Reply) -> None:
+        """Give up a read of what is not there yet, for which nobody waits any more."""
+        if self._patient is not None and self._patient.pop(reply, None) is not None:
+            self._let_go()
+
     def lose_patience(self, error: Exception) -> None:
         """Give up every read of what is not there yet."""
-        patient, self._patient = self._patient or [], None
-        for envelope in patient:
+        patient, self._patient = self._patient or {}, None
+        for envelope in patient.values():
             self._fail(envelope.reply, error)
 
     def drain(self, state: State) -> None:
@@ -223,16 +228,17 @@ class Actor:
             self._look_again(state)
 
     def _look(self, state: State, envelope: Envelope, read: Read) -> None:
-        if read.view(state) is not False:
-            self._writer.confirm(self, envelope.reply, _NOTED)
+        reply = envelope.reply
+        if read.view(state) is not False or reply is None or reply.done():
+            self._writer.confirm(self, reply, _NOTED)
         elif self._patient is None:
-            self._patient = [envelope]
+            self._patient = {reply: envelope}
         else:
-            self._patient.append(envelope)
+            self._patient[reply] = envelope
 
     def _look_again(self, state: State) -> None:
-        patient, self._patient = self._patient or [], None
-        for envelope in patient:
+        patient, self._patient = self._patient or {}, None
+        for envelope in patient.values():
             self._decide(state, envelope, now_ms=state.last_at_ms)
 
     def _record(self, state: State, event: Event, envelope: Envelope, *, now_ms: int) -> None:
@@ -259,8 +265,11 @@ class Actor:
         self.unanswered += 1
         self._writer.unanswered += 1
 
-    def _fail(self, reply: Reply | None, error: Exception) -> None:
+    def _let_go(self) -> None:
         self.unanswered -= 1
         self._writer.unanswered -= 1
+
+    def _fail(self, reply: Reply | None, error: Exception) -> None:
+        self._let_go()
         if reply is not None and not reply.done():
             reply.set_exception(error)
