@@ -12,11 +12,12 @@ from typing import Final
 import msgspec
 
 from allocator.actors.cluster import Cluster
+from allocator.actors.limits import Limits
 from allocator.actors.peering import Peering
 from allocator.actors.ports import Clock, Journal
 from allocator.actors.statistics import ForwardStatistics
 from allocator.actors.wire import Request, Response
-from allocator.actors.worker import Limits, Worker
+from allocator.actors.worker import Worker
 from allocator.peers.door import Door
 from allocator.peers.frames import Hello, Numbered
 from allocator.peers.sockets import Sockets

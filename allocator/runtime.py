@@ -18,10 +18,10 @@ from typing import Final
 import msgspec
 import structlog
 
+from allocator.actors.limits import Limits
 from allocator.actors.lives import Lives
 from allocator.actors.router import Router
 from allocator.actors.statistics import Figures
-from allocator.actors.worker import Limits
 from allocator.config import Config
 from allocator.crew import Crew, Outside, crew_of
 from allocator.domain.ids import IdSeal

@@ -8,9 +8,10 @@ from typing import Final, TypeVar
 from structlog.testing import capture_logs
 
 from allocator.actors.keys import KeyedRequest
+from allocator.actors.limits import Limits
 from allocator.actors.messages import Answer, Envelope, Outcome
 from allocator.actors.ports import Clock
-from allocator.actors.worker import Limits, Worker
+from allocator.actors.worker import Worker
 from allocator.domain.kinds import Command, blank, kind_of
 from allocator.domain.pool import Balance, Pool
 from allocator.domain.replay import replay

@@ -6,37 +6,21 @@ on under a new one with the shards that are still ours, and let recovery read th
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from collections.abc import Sequence
+from typing import Final
 
-import msgspec
 import structlog
 
 from allocator.actors.actor import Actor
-from allocator.actors.directory import Directory
-from allocator.actors.errands import Office
-from allocator.actors.keys import KeyedRequest, Keys
-from allocator.actors.messages import Answer, Envelope, Read
-from allocator.actors.numbers import Numbers
+from allocator.actors.host import MOVING, Host
+from allocator.actors.limits import Limits
 from allocator.actors.ports import Clock, Journal
 from allocator.actors.statistics import HandOverStatistics
-from allocator.actors.wakes import WakeUps
 from allocator.actors.writer import JournalWriter
-from allocator.domain.ids import SHARD_BITS, SHARD_MASK, SHARDS, shard_of
-from allocator.domain.kinds import Command, State
-from allocator.domain.pool import Pool
-from allocator.domain.queries import Query, View, look
-from allocator.errors import (
-    JournalError,
-    MovedError,
-    OutcomeUnknownError,
-    OverloadedError,
-    UnavailableError,
-)
+from allocator.domain.ids import SHARDS
+from allocator.errors import JournalError, MovedError, OutcomeUnknownError
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 _RETRY_MIN_MS: Final = 50
 _RETRY_MAX_MS: Final = 1_000
@@ -45,39 +29,18 @@ _SWEEP_MAX_MS: Final = 30_000
 _QUIETEN_MS: Final = 1_000
 """So long may answers take when shards are given away; clients wait meanwhile."""
 _POLL_S: Final = 0.001
-_MOVING: Final = "another worker is taking this shard over"
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """What bounds a worker.
-
-    Attributes:
-        mailbox_max: Unanswered messages of one actor; more are refused.
-        worker_max: Unanswered messages of all actors.
-        batch_max: Rows of one append.
-        actors_max: Actors in memory, above which the longest unused are passivated.
-        idle_ms: An actor that got no message for so long is passivated.
-        snapshot_events: An actor that leaves memory after so many new ones leaves a snapshot.
-        heartbeat_ms: How often a worker says that it lives, and looks for free shards.
-    """
-
-    mailbox_max: int = 4096
-    worker_max: int = 65_536
-    batch_max: int = 1024
-    actors_max: int = 200_000
-    idle_ms: int = 600_000
-    snapshot_events: int = 100
-    heartbeat_ms: int = 500
-
-
-class Worker:
+class Worker(Host):
     """Serves the actors of the shards it owns.
 
     Args:
+        journal: Under whose incarnations it writes.
+        clock: Says what time it is.
+        limits: Of all that waits.
         has_peers: Whether somebody else sees to it that free shards are claimed.
 
     Attributes:
-        shards: Of which it accepts messages; empty while another worker has them all.
         lives: How many incarnations it has had.
         tasks: What runs beside the requests; none of them ends before `stop` unless by a bug.
     """
@@ -85,55 +48,19 @@ class Worker:
     def __init__(
         self, journal: Journal, *, clock: Clock, limits: Limits, has_peers: bool = False
     ) -> None:
-        self.shards: frozenset[int] = frozenset()
+        writer = JournalWriter(
+            journal, clock=clock, batch_max=limits.batch_max, repair=self._repair
+        )
+        super().__init__(journal, writer, clock=clock, limits=limits)
         self.repairs = 0
         self.hand_overs = HandOverStatistics()
         self.lives = 0
-        self._owned = self.shards  # those that it is giving away as well
-        self._listed = self.shards, list(range(SHARDS))
-        self.writer = JournalWriter(
-            journal, clock=clock, batch_max=limits.batch_max, repair=self._repair
-        )
-        self.numbers = Numbers(journal)
-        self.directory = Directory(
-            journal,
-            make=self._make,
-            is_new=self.numbers.use,
-            snapshot_events=limits.snapshot_events,
-        )
-        self.office = Office(
-            asker=self, proven_ms=lambda: self.writer.proven_ms, is_hosted=self.directory.hosts
-        )
-        self.keys = Keys(self.writer, self._find)
-        self.wakes = WakeUps(
-            journal,
-            clock=clock,
-            shards=lambda: self.shards if self._closed is None else frozenset(),
-            find=self._find,
-        )
         self._journal = journal
-        self._clock = clock
-        self._limits = limits
         self._has_peers = has_peers
-        # Not looked up again at every request: each time asks the kernel for the process id.
-        self._new_reply: Callable[[], asyncio.Future[Answer]] = (
-            asyncio.get_running_loop().create_future
-        )
-        self._closed: str | None = "the server is starting"
         self._stopping = False
         self._retired = False
         self._ownership = asyncio.Lock()  # a claim that overlaps a renewal would be of neither
         self.tasks: list[asyncio.Task[None]] = []
-
-    @property
-    def ready(self) -> bool:
-        """Whether every shard is served."""
-        return self._closed is None and len(self.shards) == SHARDS
-
-    @property
-    def open(self) -> bool:
-        """Whether messages are accepted, for the shards that are ours."""
-        return self._closed is None
 
     @property
     def retired(self) -> bool:
@@ -183,92 +110,6 @@ class Worker:
         except JournalError as error:
             log.warning("worker.resign_failed", error=str(error))
 
-    def ask(
-        self, actor_id: int, command: Command, *, principal: str = ""
-    ) -> asyncio.Future[Answer]:
-        """Have an actor decide; the answer comes when it is durable.
-
-        Args:
-            actor_id: Of a shard that is ours.
-            command: What it is to do.
-            principal: Who asks, for the journal; "" if that is not known.
-
-        Raises:
-            UnavailableError: Not accepted; nothing was done.
-            QuarantinedError: The actor cannot be recovered.
-        """
-        self._admit(actor_id)
-        reply = self._new_reply()
-        self._find(actor_id).tell(Envelope(command, reply, principal))
-        return reply
-
-    def ask_once(self, request: KeyedRequest) -> asyncio.Future[Answer]:
-        """Like `ask`, but a repeat of a request that succeeded gets the first answer again."""
-        self._admit(request.actor_id)
-        reply = self._new_reply()
-        self.keys.ask(request, reply)
-        return reply
-
-    async def read(self, actor_id: int, view: Callable[[Pool], T]) -> T:
-        """Look at a pool, which is durable and still ours when this returns.
-
-        Raises: as `ask`.
-        """
-        seen: list[T] = []
-
-        def see(state: State) -> None:
-            assert isinstance(state, Pool), "another kind of actor"
-            seen.append(view(state))
-
-        await self._watch(actor_id, see)
-        return seen[0]
-
-    async def begin(self, scope: str | None) -> int:
-        """Return the id of an actor that is about to come into being, with its first message.
-
-        Args:
-            scope: What is the same for the same request, so that a repeat of it goes the same
-                way; None if there is no telling: then it is one of our own, if possible.
-
-        Raises:
-            UnavailableError: The database does not answer.
-        """
-        number = await self.numbers.take()
-        shard = self._shard_for(number) if scope is None else shard_of(scope)
-        actor_id = number << SHARD_BITS | shard
-        if shard in self.shards:
-            self.numbers.note_unused(actor_id)
-        return actor_id
-
-    def _shard_for(self, number: int) -> int:
-        """Spread what comes into being over our shards; over all of them if we have none."""
-        if self._listed[0] is not self.shards:
-            self._listed = self.shards, sorted(self.shards) or list(range(SHARDS))
-        ours = self._listed[1]
-        return ours[number % len(ours)]
-
-    async def look(self, actor_id: int, query: Query) -> View:
-        """Answer a query about an actor's state, durable and still ours when this returns.
-
-        Raises: as `ask`.
-        """
-        seen: list[View] = []
-
-        def view(state: State) -> bool:
-            found = look(state, query)
-            if found is not None:
-                seen.append(found)
-            return found is not None
-
-        await self._watch(actor_id, view)
-        return seen[0]
-
-    async def _watch(self, actor_id: int, view: Callable[[State], object]) -> None:
-        self._admit(actor_id)
-        reply = self._new_reply()
-        self._find(actor_id).tell(Envelope(Read(view), reply))
-        await reply
-
     async def claim(self, *, dead: Sequence[str] = ()) -> None:
         """Take free shards up to the fair share.
 
@@ -309,7 +150,7 @@ class Worker:
                 return False
             if not await self._renew_for(keeping):
                 return False
-        moved = MovedError(reason=_MOVING)
+        moved = MovedError(reason=MOVING)
         self.directory.keep_only(self.shards, because=moved)
         self.hand_overs.given += len(giving)
         log.info("worker.gave", shards=len(giving), kept=len(self.shards))
@@ -357,7 +198,7 @@ class Worker:
         while True:
             busy = [each for each in busy or self.directory.of(shards) if each.unanswered]
             for each in busy:
-                each.lose_patience(MovedError(reason=_MOVING))
+                each.lose_patience(MovedError(reason=MOVING))
             if not busy and not self.keys.any_under_way(shards):
                 return True
             if self._closed is not None or self._clock() > until_ms:
@@ -368,28 +209,6 @@ class Worker:
         self.lives += 1
         self.numbers.forget_unused()
         self.shards = self._owned = frozenset() if self._retired else shards
-
-    def _admit(self, actor_id: int) -> None:
-        if actor_id & SHARD_MASK not in self.shards:
-            raise MovedError(reason=self._closed or _MOVING)
-        if self._closed is not None:
-            raise UnavailableError(reason=self._closed)
-        if self.writer.unanswered >= self._limits.worker_max:
-            raise OverloadedError(whose="server", limit=self._limits.worker_max)
-
-    def _find(self, actor_id: int) -> Actor:
-        if actor_id & SHARD_MASK not in self._owned:
-            raise MovedError(reason=_MOVING)
-        return self.directory.get(actor_id)
-
-    def _make(self, actor_id: int) -> Actor:
-        return Actor(
-            actor_id,
-            writer=self.writer,
-            office=self.office,
-            clock=self._clock,
-            mailbox_max=self._limits.mailbox_max,
-        )
 
     async def _repair(self, error: JournalError, unreleased: list[Actor]) -> None:
         log.warning("worker.repairing", error=str(error), actors=len(unreleased))

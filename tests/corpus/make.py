@@ -16,9 +16,10 @@ from pathlib import Path
 import msgspec
 
 from allocator.actors.keys import KeyedRequest
+from allocator.actors.limits import Limits
 from allocator.actors.messages import Answer, Envelope, Noted, Outcome
 from allocator.actors.ports import Journal
-from allocator.actors.worker import Limits, Worker
+from allocator.actors.worker import Worker
 from allocator.domain.api_keys import Role
 from allocator.domain.catalogue import Price, Product, Warehouse
 from allocator.domain.ids import ACTOR_BITS, SHARD_BITS

@@ -12,8 +12,8 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 from hypothesis import strategies as st
 
 from allocator.actors.keys import KeyedRequest
+from allocator.actors.limits import Limits
 from allocator.actors.messages import Answer, Outcome
-from allocator.actors.worker import Limits
 from allocator.domain.ids import SHARD_MASK
 from allocator.domain.messages import CancelOrder, Command, DispatchOrder, PlaceOrder
 from allocator.domain.pool import Balance, Pool

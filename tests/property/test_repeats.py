@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from allocator.actors.keys import KeyedRequest
+from allocator.actors.limits import Limits
 from allocator.actors.messages import KeyReused, Outcome
-from allocator.actors.worker import Limits
 from allocator.domain.messages import CancelOrder, Command, DispatchOrder
 from allocator.persistence.memory.database import DEAD_AFTER_MS, MemoryDatabase
 from tests.builders import ACTOR, keyed, place, receive

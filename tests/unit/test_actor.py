@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
+from allocator.actors.limits import Limits
 from allocator.actors.messages import Answer, Envelope, Noted, Outcome, Read
-from allocator.actors.worker import Limits
 from allocator.domain.kinds import State
 from allocator.domain.messages import (
     CancelOrder,

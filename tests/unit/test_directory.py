@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 import pytest
 
-from allocator.actors.worker import Limits
+from allocator.actors.limits import Limits
 from allocator.domain.messages import CancelOrder, InsufficientStock, OrderNotOpen
 from allocator.domain.snapshots import dump_pool
 from allocator.errors import QuarantinedError, UnavailableError

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from allocator.actors import keys
+from allocator.actors.limits import Limits
 from allocator.actors.messages import KeyReused, Outcome
-from allocator.actors.worker import Limits
 from allocator.domain.codec import UnknownEventError
 from allocator.domain.messages import InsufficientStock
 from allocator.errors import (

@@ -6,8 +6,8 @@ import pytest
 
 from allocator.actors import wakes
 from allocator.actors.errands import Asker
+from allocator.actors.limits import Limits
 from allocator.actors.messages import Answer
-from allocator.actors.worker import Limits
 from allocator.domain.kinds import Command
 from allocator.domain.messages import InsufficientStock
 from allocator.domain.moves import RequestMove

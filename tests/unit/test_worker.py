@@ -5,8 +5,8 @@ from collections.abc import Awaitable
 
 import pytest
 
+from allocator.actors.limits import Limits
 from allocator.actors.messages import Outcome
-from allocator.actors.worker import Limits
 from allocator.domain.ids import SHARDS
 from allocator.domain.messages import CancelOrder, Command, DispatchOrder, InsufficientStock
 from allocator.domain.pool import Pool
