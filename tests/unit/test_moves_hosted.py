@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from allocator.actors.host import PATIENCE_S
 from allocator.actors.keys import KeyedRequest
 from allocator.actors.messages import Answer
 from allocator.domain.ids import SHARD_BITS, SHARD_MASK, SHARDS
@@ -11,7 +12,12 @@ from allocator.domain.kinds import Command
 from allocator.domain.messages import InsufficientStock, OpenTicketOption, PlaceOrder
 from allocator.domain.moves import Move, RequestMove, SamePlace
 from allocator.domain.queries import BalanceQuery, MoveQuery
-from allocator.errors import AllocatorError, OutcomeUnknownError, UnavailableError
+from allocator.errors import (
+    AllocatorError,
+    OutcomeUnknownError,
+    QuarantinedError,
+    UnavailableError,
+)
 from allocator.persistence.memory.database import DEAD_AFTER_MS, MemoryDatabase
 from tests.builders import ACTOR
 from tests.memory_journal import Fault
@@ -334,3 +340,24 @@ class Deaf:
         self, actor_id: int, command: Command, *, principal: str = ""
     ) -> asyncio.Future[Answer]:
         raise UnavailableError(reason=f"{actor_id} {command} {principal}")
+
+
+@virtual_time
+async def test_a_crowd_that_waits_for_a_stuck_move_gives_up_and_leaves_nothing_behind() -> None:
+    async with serving() as scene:
+        await scene.stock(STOCK, actor_id=HERE)
+        nowhere = HERE + 1_024
+        scene.worker.directory.quarantined[nowhere] = QuarantinedError(actor_id=nowhere, why="test")
+        actor_id = await scene.worker.begin(None)
+        succeeded(await soon(scene.ask(request(destination=nowhere), actor_id=actor_id)))
+        query = MoveQuery(decided=True)
+        crowd = [asyncio.ensure_future(scene.worker.look(actor_id, query)) for _ in range(50)]
+        await asyncio.sleep(PATIENCE_S / 2)
+        assert scene.worker.writer.unanswered >= len(crowd)
+        crowd[0].cancel()
+
+        told = await asyncio.gather(*crowd, return_exceptions=True)
+
+        assert {type(each) for each in told[1:]} == {UnavailableError}
+        await asyncio.sleep(1)
+        assert scene.worker.writer.unanswered == 0
