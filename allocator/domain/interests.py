@@ -8,7 +8,8 @@ import msgspec
 class Site(msgspec.Struct, frozen=True, gc=False):
     """Where something happened: a product at a warehouse, one of the two alone, or neither.
 
-    Neither is where tickets are.
+    Neither is where tickets and moves are. Of a location that holds one product at a time, and of a
+    move, it is the row that says which product; see `occurrences.site_of`.
     """
 
     warehouse: str | None
@@ -21,7 +22,9 @@ class Site(msgspec.Struct, frozen=True, gc=False):
         match kind:
             case "pool":
                 warehouse, slash, product = name.partition("/")
-                return cls(warehouse, product) if slash else NOWHERE
+                return cls(warehouse, product or None) if slash else NOWHERE
+            case "move":
+                return NOWHERE
             case "warehouse":
                 return cls(name, None)
             case "product":
@@ -31,7 +34,7 @@ class Site(msgspec.Struct, frozen=True, gc=False):
 
 
 NOWHERE: Final = Site(None, None)
-"""The site of a ticket option: a pool that came into being with its first event."""
+"""The site of what came into being with its first event: a ticket option, or a move."""
 
 
 class Interest(msgspec.Struct, frozen=True, kw_only=True):

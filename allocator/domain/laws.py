@@ -16,7 +16,13 @@ from allocator.domain.messages import (
 )
 from allocator.domain.pool import Pool
 from allocator.domain.rules import units_of
-from allocator.domain.transfers import ProcessLetGo, ProductExpected, UnitsSent, UnitsTaken
+from allocator.domain.transfers import (
+    ProcessLetGo,
+    ProductExpected,
+    SendRefused,
+    UnitsSent,
+    UnitsTaken,
+)
 
 
 def unlawful(pool: Pool, event: Event) -> str:
@@ -43,7 +49,7 @@ def _unlawful_otherwise(pool: Pool, event: Event) -> str:
             return _unlawful_departure(pool, event)
         case UnitsTaken(lot=lot):
             return _unlawful_stock(lot.quantity)
-        case ProductExpected() | ProcessLetGo():
+        case ProductExpected() | SendRefused() | ProcessLetGo():
             return ""
         case _:
             return f"{type(event).__name__} does not happen to a pool"

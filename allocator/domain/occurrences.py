@@ -4,32 +4,69 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from allocator.domain.catalogue import PRODUCT_PUT, WAREHOUSE_PUT
-from allocator.domain.codec import KINDS, STOCK_KINDS, UnknownEventError, decode_event
+from allocator.domain.catalogue import LOCATION_PUT, PRODUCT_PUT, WAREHOUSE_PUT
+from allocator.domain.codec import KINDS, UnknownEventError, decode_event
 from allocator.domain.interests import NOWHERE, Site
+from allocator.domain.kinds import Event
 from allocator.domain.messages import (
     LotExpired,
     OrderCancelled,
     OrderDispatched,
     OrderPlaced,
     StockReceived,
-    TicketOptionOpened,
+)
+from allocator.domain.moves import (
+    MoveDone,
+    MoveEnded,
+    MoveExpected,
+    MoveRefused,
+    MoveRequested,
+    MoveSent,
 )
 from allocator.domain.positions import Position
 from allocator.domain.records import Record
+from allocator.domain.rows import Address
+from allocator.domain.transfers import (
+    ProcessLetGo,
+    ProductExpected,
+    SendRefused,
+    UnitsSent,
+    UnitsTaken,
+)
 
-TOLD_EVENTS: Final = (*STOCK_KINDS, TicketOptionOpened)
-"""What is told of what happens to stock, tickets included."""
+TOLD_EVENTS: Final = tuple(KINDS)
+"""What is told of what happens to stock, tickets and moves included."""
 
-TOLD_KINDS: Final = (*(KINDS[event] for event in TOLD_EVENTS), WAREHOUSE_PUT, PRODUCT_PUT)
+TOLD_KINDS: Final = (*KINDS.values(), WAREHOUSE_PUT, LOCATION_PUT, PRODUCT_PUT)
 """What is told: what happens to stock, and to the names of things. Not what operators set up."""
 
-Thing: TypeAlias = Literal["order", "stock", "ticket_option", "warehouse", "product"]
+Thing: TypeAlias = Literal[
+    "order", "stock", "move", "ticket_option", "warehouse", "location", "product"
+]
 
 OPTION_SEQ: Final = 1
 """Of the row that opened a ticket option: the option's id is its address."""
 
-_NAMED: Final[dict[str, Thing]] = {WAREHOUSE_PUT: "warehouse", PRODUCT_PUT: "product"}
+MOVE_SEQ: Final = 1
+"""Likewise of the row that requested a move."""
+
+THINGS_PUT: Final[dict[str, Thing]] = {
+    WAREHOUSE_PUT: "warehouse",
+    LOCATION_PUT: "location",
+    PRODUCT_PUT: "product",
+}
+"""What has a name, by the kind of the events that say it."""
+
+_NAMES_PRODUCT: Final = frozenset(
+    name for event, name in KINDS.items() if "product" in event.__struct_fields__
+)
+
+
+class _Named(msgspec.Struct, frozen=True):
+    product: str | None = None
+
+
+_decode_named: Final = msgspec.json.Decoder(_Named).decode
 
 
 class Occurrence(msgspec.Struct, gc=False):
@@ -49,31 +86,71 @@ class UnknownPositionError(ValueError):
     """A position from which this journal cannot go on; the message says why."""
 
 
-def thing_of(occurrence: Occurrence) -> tuple[Thing | None, int | None]:
-    """Return what it happened to, and the seq of the row that made it, if it is a pool's.
+def product_named_by(record: Record) -> str | None:
+    """Return the product that a row itself says, as rows of actors do that may be of several."""
+    if record.kind not in _NAMES_PRODUCT:
+        return None
+    try:
+        return _decode_named(record.body).product
+    except msgspec.DecodeError:
+        return None
+
+
+def site_of(site: Site, record: Record) -> Site:
+    """Return where a row happened, at the site of its actor: with the product that it names."""
+    product = None if site.product is not None else product_named_by(record)
+    return site if product is None else Site(site.warehouse, product)
+
+
+def thing_of(occurrence: Occurrence) -> tuple[Thing | None, Address | None]:
+    """Return what it happened to, and where that thing's id leads, if it has one.
 
     (None, None) for a kind that this release does not know, or a damaged row: others still want
-    to be told of it. What happens to tickets, purchases included, happens to their option.
+    to be told of it.
     """
     record = occurrence.record
-    if occurrence.site == NOWHERE:
-        return "ticket_option", OPTION_SEQ
-    if record.kind in _NAMED:
-        return _NAMED[record.kind], None
+    if record.kind in THINGS_PUT:
+        return THINGS_PUT[record.kind], None
     try:
         event = decode_event(kind=record.kind, version=record.version, body=record.body)
     except (UnknownEventError, msgspec.DecodeError):
         return None, None
+    return thing_of_event(event, record, of_tickets=occurrence.site == NOWHERE)
+
+
+def thing_of_event(
+    event: Event, record: Record, *, of_tickets: bool
+) -> tuple[Thing | None, Address | None]:
+    """Return what an event happened to, and the address of the row that made it.
+
+    What happens to tickets, purchases included, happens to their option; what a process asks of a
+    pool, to the move that the process is.
+
+    Args:
+        event: What the row says.
+        record: The row.
+        of_tickets: Whether its actor, if it is a pool, is a ticket option.
+    """
+    actor_id, seq = record.actor_id, record.seq
+    thing: Thing | None = None
+    address: Address | None = None
     match event:
+        case (
+            MoveRequested() | MoveExpected() | MoveSent() | MoveDone() | MoveRefused() | MoveEnded()
+        ):
+            thing, address = "move", (actor_id, MOVE_SEQ)
+        case _ if of_tickets:
+            thing, address = "ticket_option", (actor_id, OPTION_SEQ)
         case OrderPlaced():
-            thing: Thing | None = "order"
-            seq: int | None = record.seq
+            thing, address = "order", (actor_id, seq)
         case OrderDispatched(order=order) | OrderCancelled(order=order):
-            thing, seq = "order", order
+            thing, address = "order", (actor_id, order)
         case StockReceived():
-            thing, seq = "stock", record.seq
+            thing, address = "stock", (actor_id, seq)
         case LotExpired(lot=lot):
-            thing, seq = "stock", lot
+            thing, address = "stock", (actor_id, lot)
+        case UnitsSent() | UnitsTaken() | ProductExpected() | SendRefused() | ProcessLetGo():
+            thing, address = "move", (event.process, MOVE_SEQ)
         case _:
-            thing, seq = None, None
-    return thing, seq
+            pass
+    return thing, address

@@ -70,7 +70,8 @@ def look(state: State, query: Query) -> View | None:
     """
     match query:
         case BalanceQuery(product=product) if isinstance(state, Pool):
-            return _balance(state, product)
+            there = state.product if state.occupied else None
+            return View(balance=balance_of(state, product), product=there)
         case LotQuery(seq=seq) if isinstance(state, Pool):
             lot = state.lots.get(seq)
             if lot is None:
@@ -86,9 +87,13 @@ def look(state: State, query: Query) -> View | None:
             raise TypeError(f"a {type(query).__name__} is not for a {type(state).__name__}")
 
 
-def _balance(pool: Pool, product: str | None) -> View:
-    there = pool.product if pool.occupied else None
+def balance_of(pool: Pool, product: str | None) -> Balance:
+    """Return a pool's numbers, if they are of this product; zeros if they are of another.
+
+    Args:
+        pool: As it stands.
+        product: None for whichever it is of.
+    """
     if product is None or pool.product is None or product == pool.product:
-        return View(balance=pool.balance(), product=there)
-    nothing = Balance(version=pool.version, available=0, ordered=0, held=0, expired=0)
-    return View(balance=nothing, product=there)
+        return pool.balance()
+    return Balance(version=pool.version, available=0, ordered=0, held=0, expired=0)

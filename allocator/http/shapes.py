@@ -66,7 +66,9 @@ UserId = Annotated[
 
 # What is only shown, or checked by looking it up, is described and has no bounds to check here.
 Sku = Annotated[str, Meta(description="sku of a product", examples=["tea-01"])]
-Place = Annotated[str, Meta(description="code of a warehouse", examples=["main"])]
+Place = Annotated[
+    str, Meta(description="code of a warehouse, or of a location in one", examples=["main"])
+]
 KnownSku = Annotated[Sku, Meta(extra_json_schema={"pattern": _CODE})]
 KnownPlace = Annotated[Place, Meta(extra_json_schema={"pattern": _CODE})]
 Units = Annotated[int, Meta(description="units")]
@@ -205,6 +207,7 @@ class Stock(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: Expiry | None
     received_at: Time
     reference: Reference | None
+    origin: Annotated[Sealed, Meta(description="the stock that it was part of, if it moved")] | None
 
 
 class Unallocatable(msgspec.Struct, frozen=True, kw_only=True):
@@ -258,7 +261,7 @@ class JournalEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Happening(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that happened, wherever it did: to stock and orders, or to the names of things."""
+    """One thing that happened, wherever it did: to stock, orders or moves, or to names."""
 
     position: Annotated[
         str,
@@ -270,17 +273,17 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     at: Time
     warehouse: Place | None
     product: Sku | None
-    seq: Annotated[int, Meta(description="counts the events of this product and warehouse from 1")]
+    seq: Annotated[int, Meta(description="counts the events of where it happened from 1")]
     kind: Annotated[str, Meta(description="what happened; it says what `body` looks like")]
     version: Annotated[int, Meta(description="which format of this kind `body` has")]
     thing: (
         Annotated[
-            Literal["order", "stock", "ticket_option", "warehouse", "product"],
+            Literal["order", "stock", "move", "ticket_option", "warehouse", "location", "product"],
             Meta(description="what it happened to; null for a kind of the future"),
         ]
         | None
     )
-    id: Annotated[Sealed, Meta(description="id of the order, stock or ticket option")] | None
+    id: Annotated[Sealed, Meta(description="id of the order, stock, move or ticket option")] | None
     principal: Annotated[str, Meta(description="who asked; empty if that is unknown")]
     idempotency_key: Annotated[str, Meta(description="the key it was asked with")] | None
     body: msgspec.Raw

@@ -69,6 +69,7 @@ def stock_of(ids: IdSeal, row: StockRow) -> Stock:
         expires_at=None if row.expires_at_ms is None else time_of(row.expires_at_ms),
         received_at=time_of(row.received_at_ms),
         reference=row.reference,
+        origin=None if row.origin is None else ids.seal(*row.origin),
     )
 
 
@@ -114,7 +115,7 @@ def event_of(record: Record) -> JournalEvent:
 def happening_of(occurrence: Occurrence, ids: IdSeal) -> Happening:
     """Show a row of the journal to somebody who is told of all sorts of things."""
     record, site = occurrence.record, occurrence.site
-    thing, seq = thing_of(occurrence)
+    thing, address = thing_of(occurrence)
     return Happening(
         position=str(occurrence.position),
         at=time_of(record.at_ms),
@@ -124,7 +125,7 @@ def happening_of(occurrence: Occurrence, ids: IdSeal) -> Happening:
         kind=record.kind,
         version=record.version,
         thing=thing,
-        id=None if seq is None else ids.seal_often(record.actor_id, seq),
+        id=None if address is None else ids.seal_often(*address),
         principal=record.principal,
         idempotency_key=record.idempotency_key,
         body=msgspec.Raw(record.body.encode()),

@@ -16,6 +16,7 @@ _NAMED_MAX: Final = 10
 OUTSIDE: Final = {
     "order_dispatched": "goods have left the warehouse",
     "stock_received": "goods have arrived: receive them again",
+    "move_done": "goods have been carried to another place: move them again",
 }
 """Kinds of events that something outside of the database stands for, and what."""
 

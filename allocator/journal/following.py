@@ -10,7 +10,7 @@ from allocator.domain.catalogue import product_key, warehouse_key
 from allocator.domain.ids import IdSeal
 from allocator.domain.positions import Position
 from allocator.errors import JournalError, UsageError
-from allocator.journal.happenings import Happening, Place, meaning_of
+from allocator.journal.happenings import Happening, Place, meaning_of, place_of
 from allocator.journal.output import Output
 from allocator.persistence.tail import Entry, HeldBack, Tail, Wanted, open_tail
 
@@ -137,7 +137,7 @@ class Follower:
                 self._places[actor_id] = Place.of(key)
         return [
             Happening(
-                place=self._places[entry.record.actor_id],
+                place=place_of(self._places[entry.record.actor_id], entry.record),
                 record=entry.record,
                 meaning=meaning_of(entry.record),
                 position=str(entry.position),

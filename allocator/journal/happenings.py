@@ -5,58 +5,63 @@ from typing import Final, TypeAlias
 import msgspec
 
 from allocator.domain.api_keys import API_KEY_CREATED, API_KEY_REVOKED
-from allocator.domain.catalogue import PRODUCT_PUT, WAREHOUSE_PUT, Price
+from allocator.domain.catalogue import LOCATION_PUT, PRODUCT_PUT, WAREHOUSE_PUT, Price
 from allocator.domain.codec import VERSIONS, UnknownEventError, decode_event
 from allocator.domain.kinds import Event
-from allocator.domain.messages import (
-    LotExpired,
-    OrderCancelled,
-    OrderDispatched,
-    OrderPlaced,
-    StockReceived,
+from allocator.domain.moves import MoveStatus
+from allocator.domain.occurrences import (
+    MOVE_SEQ,
+    OPTION_SEQ,
+    THINGS_PUT,
+    product_named_by,
+    thing_of_event,
 )
-from allocator.domain.occurrences import OPTION_SEQ
 from allocator.domain.pool import Balance
 from allocator.domain.records import Record
-from allocator.domain.rows import OrderStatus
+from allocator.domain.rows import Address, OrderStatus
 from allocator.domain.webhooks import WEBHOOK_DELETED, WEBHOOK_PUT, WEBHOOK_ROTATED
 
 KNOWN_KINDS: Final = tuple(VERSIONS)
 
-
 TICKET_OPTION: Final = "ticket option"
+MOVE: Final = "move"
 
 
 class Place(msgspec.Struct, frozen=True):
     """What an actor is: a product at a warehouse, one of the two alone, or neither.
 
     Attributes:
-        other: Kind and name of what is neither, such as an API key; of a ticket option its number.
+        warehouse: Or the location, which is called like one.
+        other: Kind and name of what is neither, such as an API key; of a ticket option or a move
+            its number.
+        is_location: Whether it is known to be one: it holds one product at a time, which its rows
+            say, or is about to get a name.
     """
 
     warehouse: str | None
     product: str | None
     other: tuple[str, str] | None = None
+    is_location: bool = False
 
     @classmethod
     def of(cls, key: str) -> "Place":
         """Read the key of an actor."""
         kind, _, name = key.partition(":")
-        warehouse, _, product = name.partition("/")
+        warehouse, slash, product = name.partition("/")
         match kind:
             case "product":
                 return cls(None, name)
-            case "pool" if not product:
+            case "pool" if not slash:
                 return cls(None, None, (TICKET_OPTION, name))
             case "pool" | "warehouse":
-                return cls(warehouse, product or None)
+                return cls(warehouse, product or None, None, bool(slash and not product))
             case _:
                 return cls(None, None, (kind, name))
 
     @property
-    def is_tickets(self) -> bool:
-        """Whether it is a ticket option."""
-        return self.other is not None and self.other[0] == TICKET_OPTION
+    def numbered(self) -> str | None:
+        """What it is, if it has no name: a ticket option or a move."""
+        return self.other[0] if self.other and self.other[0] in {TICKET_OPTION, MOVE} else None
 
     def __str__(self) -> str:
         if self.other is not None:
@@ -64,7 +69,7 @@ class Place(msgspec.Struct, frozen=True):
         if self.warehouse is None:
             return f"product {self.product}"
         if self.product is None:
-            return f"warehouse {self.warehouse}"
+            return f"{'location' if self.is_location else 'warehouse'} {self.warehouse}"
         return f"{self.product}@{self.warehouse}"
 
 
@@ -73,6 +78,14 @@ class Named(msgspec.Struct, frozen=True):
 
     name: str
     price: Price | None = None
+
+
+class Located(msgspec.Struct, frozen=True):
+    """What a location is from now on."""
+
+    name: str
+    warehouse: str
+    single_product: bool
 
 
 class KeyCreated(msgspec.Struct, frozen=True):
@@ -115,17 +128,21 @@ class HookDeleted(msgspec.Struct, frozen=True):
     """A webhook is told nothing any more."""
 
 
-OfTable: TypeAlias = Named | KeyCreated | KeyRevoked | HookPut | HookRotated | HookDeleted
+OfSetup: TypeAlias = KeyCreated | KeyRevoked | HookPut | HookRotated | HookDeleted
+"""What operators set up."""
+
+OfTable: TypeAlias = Named | Located | OfSetup
 """What ordinary tables journal."""
 
 Meaning: TypeAlias = Event | OfTable | None
 """None: of a kind that this release does not know, or damaged."""
 
-State: TypeAlias = OrderStatus | LotState | Balance
-"""Of an order, a lot or a pool."""
+State: TypeAlias = OrderStatus | MoveStatus | LotState | Balance
+"""Of an order, a move, a lot or a pool."""
 
 _OF_TABLES: Final[dict[str, type[OfTable]]] = {
     WAREHOUSE_PUT: Named,
+    LOCATION_PUT: Located,
     PRODUCT_PUT: Named,
     API_KEY_CREATED: KeyCreated,
     API_KEY_REVOKED: KeyRevoked,
@@ -160,27 +177,32 @@ def meaning_of(record: Record) -> Meaning:
         return None
 
 
-def thing_of(happening: Happening) -> tuple[str | None, int | None]:
-    """Return what it happened to, `order` or `stock` and its seq, or the word for it alone."""
+def place_of(place: Place, record: Record) -> Place:
+    """Return where a row happened, at the place that its actor is: with the product it names."""
+    if record.kind == LOCATION_PUT:
+        return msgspec.structs.replace(place, is_location=True)
+    product = None if place.product is not None else product_named_by(record)
+    return place if product is None else msgspec.structs.replace(place, product=product)
+
+
+def thing_of(happening: Happening) -> tuple[str | None, Address | None]:
+    """Return what it happened to, and the address of that; None if it has a name, or is unknown."""
+    meaning, record, place = happening.meaning, happening.record, happening.place
     thing: str | None = None
-    seq: int | None = None
-    match happening.meaning:
-        case event if happening.place.is_tickets and not isinstance(event, OfTable):
-            thing, seq = "ticket_option", OPTION_SEQ
-        case OrderPlaced():
-            thing, seq = "order", happening.record.seq
-        case OrderDispatched(order=order) | OrderCancelled(order=order):
-            thing, seq = "order", order
-        case StockReceived():
-            thing, seq = "stock", happening.record.seq
-        case LotExpired(lot=lot):
-            thing, seq = "stock", lot
-        case Named():
-            thing = "product" if happening.place.warehouse is None else "warehouse"
+    address: Address | None = None
+    match meaning:
+        case Named() | Located():
+            thing = THINGS_PUT[record.kind]
         case KeyCreated() | KeyRevoked():
             thing = "api_key"
         case HookPut() | HookRotated() | HookDeleted():
             thing = "webhook"
-        case _:
+        case _ if place.numbered == TICKET_OPTION:
+            thing, address = "ticket_option", (record.actor_id, OPTION_SEQ)
+        case _ if place.numbered == MOVE:
+            thing, address = "move", (record.actor_id, MOVE_SEQ)
+        case None:
             pass
-    return thing, seq
+        case _:
+            thing, address = thing_of_event(meaning, record, of_tickets=False)
+    return thing, address

@@ -19,17 +19,17 @@ from allocator.domain.messages import (
 from allocator.domain.pool import Balance
 from allocator.domain.records import Record
 from allocator.journal.happenings import (
-    TICKET_OPTION,
     Happening,
     HookDeleted,
     HookPut,
     HookRotated,
     KeyCreated,
     KeyRevoked,
+    Located,
     LotState,
     Meaning,
     Named,
-    OfTable,
+    OfSetup,
     State,
     thing_of,
 )
@@ -40,7 +40,7 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class _After(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The state of what was asked for: `status` of an order, units of a lot or a pool."""
+    """The state of what was asked for: `status` of an order or a move, units of a lot or a pool."""
 
     status: str | None = None
     available: int | None = None
@@ -54,10 +54,10 @@ class _Object(msgspec.Struct, frozen=True, kw_only=True):
     """A line of `--json`; its fields are the members, in this order.
 
     Attributes:
-        thing: `order`, `stock`, `ticket_option`, `warehouse`, `product`, `api_key` or `webhook`;
-            None where a newer release knows more.
-        id: Of the order, the stock or the ticket option, as the API gives it; the name of a key or
-            a webhook.
+        thing: `order`, `stock`, `move`, `ticket_option`, `warehouse`, `location`, `product`,
+            `api_key` or `webhook`; None where a newer release knows more.
+        id: Of the order, the stock, the move or the ticket option, as the API gives it; the name of
+            a key or a webhook.
         body: As it is stored: lots and orders are named by their seq in this pool.
     """
 
@@ -104,7 +104,9 @@ def in_words(happening: Happening, *, ids: IdSeal) -> str:
     thing, thing_id = _sealed(happening, ids)
     parts = [
         text_of(record.at_ms),
-        f"{TICKET_OPTION} {thing_id}" if happening.place.is_tickets else str(happening.place),
+        f"{happening.place.numbered} {thing_id}"
+        if happening.place.numbered
+        else str(happening.place),
         f"#{record.seq}",
         _said(happening.meaning, record),
     ]
@@ -120,7 +122,7 @@ def in_words(happening: Happening, *, ids: IdSeal) -> str:
 
 
 def state_in_words(state: State) -> str:
-    """Return what has become of an order, a lot or a pool."""
+    """Return what has become of an order, a move, a lot or a pool."""
     match state:
         case str():
             return state
@@ -155,9 +157,9 @@ def _after(state: State) -> _After:
 
 
 def _sealed(happening: Happening, ids: IdSeal) -> tuple[str | None, str | None]:
-    thing, seq = thing_of(happening)
-    if seq is not None:
-        return thing, ids.seal(happening.record.actor_id, seq)
+    thing, address = thing_of(happening)
+    if address is not None:
+        return thing, ids.seal(*address)
     return thing, None if happening.place.other is None else happening.place.other[1]
 
 
@@ -176,7 +178,9 @@ def _said(meaning: Meaning, record: Record) -> str:
             said = f"opened {_quoted(name)}: {allocation}"
         case LotExpired():
             said = f"expired {meaning.quantity} of #{meaning.lot}"
-        case Named() | KeyCreated() | KeyRevoked() | HookPut() | HookRotated() | HookDeleted():
+        case Named() | Located():
+            said = _named(meaning)
+        case KeyCreated() | KeyRevoked() | HookPut() | HookRotated() | HookDeleted():
             said = _said_of_table(meaning)
         case None:
             said = _as_stored(record)
@@ -185,11 +189,16 @@ def _said(meaning: Meaning, record: Record) -> str:
     return said
 
 
-def _said_of_table(meaning: OfTable) -> str:
+def _named(put: Named | Located) -> str:
+    said = f"named {_quoted(put.name)}"
+    if isinstance(put, Located):
+        said += f", in {_plain(put.warehouse)}"
+        return f"{said}, one product at a time" if put.single_product else said
+    return said if put.price is None else f"{said}, price {put.price.amount} {put.price.currency}"
+
+
+def _said_of_table(meaning: OfSetup) -> str:
     match meaning:
-        case Named(name=name, price=price):
-            cost = "" if price is None else f", price {price.amount} {price.currency}"
-            said = f"named {_quoted(name)}{cost}"
         case KeyCreated(role=role):
             said = f"let in as {_plain(role)}"
         case KeyRevoked():

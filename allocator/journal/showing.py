@@ -1,4 +1,7 @@
-"""Everything that ever happened to an order, a stock, a pool or tickets, and what became of it."""
+"""Everything that ever happened to an order, a stock, a move, a pool or tickets.
+
+And what became of it.
+"""
 
 import re
 from collections.abc import AsyncIterator, Sequence
@@ -6,7 +9,8 @@ from typing import Final, Protocol
 
 import msgspec
 
-from allocator.domain.catalogue import is_code, pool_key
+from allocator.domain import kinds
+from allocator.domain.catalogue import is_code, location_key, pool_key
 from allocator.domain.ids import IdSeal
 from allocator.domain.kinds import evolve
 from allocator.domain.messages import (
@@ -18,9 +22,11 @@ from allocator.domain.messages import (
     StockReceived,
     TicketOptionOpened,
 )
+from allocator.domain.moves import Move, MoveRequested
 from allocator.domain.pool import Lot, Pool
 from allocator.domain.records import Record
 from allocator.domain.rows import OrderStatus
+from allocator.domain.transfers import Transfer, UnitsSent, UnitsTaken
 from allocator.errors import AllocatorError, UsageError
 from allocator.journal.happenings import (
     Happening,
@@ -30,12 +36,14 @@ from allocator.journal.happenings import (
     Place,
     State,
     meaning_of,
+    place_of,
 )
+from allocator.journal.showing_moves import errands_of
 from allocator.persistence.history import History
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
-_THINGS: Final = ("order", "stock", "ticket option")
+_THINGS: Final = ("order", "stock", "ticket option", "move")
 
 
 class NotFoundError(AllocatorError):
@@ -43,16 +51,16 @@ class NotFoundError(AllocatorError):
 
 
 class Subject(msgspec.Struct, frozen=True):
-    """An actor, and which thing of it: an `order`, a `stock`, or the whole `pool` or ticket option.
+    """An actor, and which thing of it: an `order`, a `stock`, or all of a `pool` or whatever it is.
 
     Attributes:
-        beginning: What the pool was before the first row that is kept of it.
+        beginning: What the actor was before the first row that is kept of it.
     """
 
     actor_id: int
     place: Place
     thing: str
-    beginning: Pool
+    beginning: kinds.State
     seq: int | None = None
 
     @property
@@ -63,10 +71,10 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 async def find_subject(history: History, asked: str) -> Subject:
-    """Return what is meant by an id or by WAREHOUSE/PRODUCT.
+    """Return what is meant by an id, by WAREHOUSE/PRODUCT, or by the code of a location.
 
     Raises:
-        UsageError: It is neither.
+        UsageError: It is none of them.
         NotFoundError: There is no such thing in this database.
     """
     if _UUID.match(asked):
@@ -74,9 +82,12 @@ async def find_subject(history: History, asked: str) -> Subject:
     warehouse, slash, product = asked.partition("/")
     if slash and is_code(warehouse) and is_code(product):
         return await _by_name(history, warehouse, product)
+    if not slash and is_code(asked):
+        return await _by_code(history, asked)
     raise UsageError(
-        f"{asked!r} is neither the id of an order, a stock or a ticket option, like "
-        "6eced5c5-1bc1-8158-8237-bcf084e55943, nor WAREHOUSE/PRODUCT, like main/tea"
+        f"{asked!r} is neither the id of an order, a stock, a move or a ticket option, like "
+        "6eced5c5-1bc1-8158-8237-bcf084e55943, nor WAREHOUSE/PRODUCT, like main/tea, nor the code "
+        "of a location that holds one product at a time"
     )
 
 
@@ -93,9 +104,9 @@ async def _by_id(history: History, asked: str) -> Subject:
             "it an older copy?"
         )
     if thing not in _THINGS:
-        raise NotFoundError(f"{asked} is the id of no order, stock or ticket option")
+        raise NotFoundError(f"{asked} is the id of no order, stock, move or ticket option")
     beginning = await history.beginning(actor_id)
-    if thing == "ticket option":
+    if thing in {"ticket option", "move"}:
         return Subject(actor_id, Place.of(key), thing, beginning)
     return Subject(actor_id, Place.of(key), thing, beginning, seq)
 
@@ -108,49 +119,76 @@ async def _thing(history: History, actor_id: int, seq: int) -> str | None:
     match meaning_of(record):
         case OrderPlaced():
             return "order"
-        case StockReceived():
+        case StockReceived() | UnitsTaken():
             return "stock"
         case TicketOptionOpened():
             return "ticket option"
+        case MoveRequested():
+            return "move"
         case _:
             return ""
 
 
 async def _by_name(history: History, warehouse: str, product: str) -> Subject:
-    actor_id = await history.actor_of(pool_key(warehouse, product))
+    for key in (pool_key(warehouse, product), location_key(warehouse)):
+        actor_id = await history.actor_of(key)
+        if actor_id is not None:
+            return await _pool(history, actor_id, key)
+    raise NotFoundError(f"nothing has ever happened to product {product} at {warehouse}")
+
+
+async def _by_code(history: History, code: str) -> Subject:
+    key = location_key(code)
+    actor_id = await history.actor_of(key)
     if actor_id is None:
-        raise NotFoundError(f"nothing has ever happened to product {product} at {warehouse}")
-    beginning = await history.beginning(actor_id)
-    return Subject(actor_id, Place(warehouse, product), "pool", beginning)
+        raise NotFoundError(
+            f"nothing has ever happened at a location {code} that holds one product at a time; of "
+            f"any other place name the product as well, like {code}/tea"
+        )
+    return await _pool(history, actor_id, key)
+
+
+async def _pool(history: History, actor_id: int, key: str) -> Subject:
+    return Subject(actor_id, Place.of(key), "pool", await history.beginning(actor_id))
 
 
 async def happenings(history: History, subject: Subject) -> AsyncIterator[Sequence[Happening]]:
     """Yield what happened to a subject, in order, each with the state after it.
 
     The state of a pool is missing from where the rows stop making sense, or are a newer release's.
+    To a move also belongs what it asked of the two places.
     """
-    beginning = subject.beginning
-    after = beginning.version
+    after = subject.beginning.version
     if subject.seq is None:
         rows = history.records(subject.actor_id, after=after)
-        fold: _Fold = _PoolFold(beginning)
     else:
         rows = history.mentions(subject.actor_id, subject.seq, after=after)
-        if subject.thing == "order":
-            fold = _OrderFold(subject.seq)
-        else:
-            fold = _LotFold(subject.seq, beginning.lots.get(subject.seq))
+    fold = _fold_of(subject)
+    own: list[Happening] = []
     async for records in rows:
         told = []
         for record in records:
             meaning = meaning_of(record)
             if fold.apply(record, meaning):
+                place = place_of(subject.place, record)
                 told.append(
-                    Happening(
-                        place=subject.place, record=record, meaning=meaning, after=fold.state()
-                    )
+                    Happening(place=place, record=record, meaning=meaning, after=fold.state())
                 )
-        yield told
+        if isinstance(subject.beginning, Move):
+            own += told  # a handful
+        else:
+            yield told
+    if isinstance(subject.beginning, Move):  # which is as its rows have left it by now
+        yield await errands_of(history, subject.actor_id, subject.beginning, own)
+
+
+def _fold_of(subject: Subject) -> "_Fold":
+    seq, beginning = subject.seq, subject.beginning
+    if seq is None:
+        return _ActorFold(beginning)
+    if subject.thing == "order":
+        return _OrderFold(seq)
+    return _LotFold(seq, beginning.lots.get(seq) if isinstance(beginning, Pool) else None)
 
 
 class _Fold(Protocol):
@@ -163,26 +201,29 @@ class _Fold(Protocol):
         """Say what has become of it, or None if nobody can."""
 
 
-class _PoolFold:
-    """A pool, by the rules by which the server itself recovers it."""
+class _ActorFold:
+    """A pool or a move, by the rules by which the server itself recovers it."""
 
-    def __init__(self, beginning: Pool) -> None:
-        self._pool: Pool | None = beginning
+    def __init__(self, beginning: kinds.State) -> None:
+        self._state: kinds.State | None = beginning
 
     def apply(self, record: Record, meaning: Meaning) -> bool:
-        if self._pool is None:
+        state = self._state
+        if state is None:
             return True
-        if meaning is None or isinstance(meaning, OfTable) or record.seq != self._pool.version + 1:
-            self._pool = None
+        if meaning is None or isinstance(meaning, OfTable) or record.seq != state.version + 1:
+            self._state = None
             return True
         try:
-            evolve(self._pool, meaning, at_ms=record.at_ms)
+            evolve(state, meaning, at_ms=record.at_ms)
         except (LookupError, TypeError):  # of a lot that there is not, or of another actor
-            self._pool = None
+            self._state = None
         return True
 
     def state(self) -> State | None:
-        return None if self._pool is None else self._pool.balance()
+        if self._state is None:
+            return None
+        return self._state.status if isinstance(self._state, Move) else self._state.balance()
 
 
 class _OrderFold:
@@ -221,6 +262,10 @@ class _LotFold:
         match meaning:
             case StockReceived(quantity=units) if record.seq == self._seq:
                 self._available = units
+            case UnitsTaken(lot=lot) if record.seq == self._seq:
+                self._available = lot.quantity
+            case UnitsSent(lots=lots) if units := self._units(_picks_of(lots)):
+                self._available -= units
             case OrderPlaced(picks=picks) if units := self._units(picks):
                 self._available -= units
                 self._ordered += units
@@ -229,7 +274,7 @@ class _LotFold:
             case OrderCancelled(picks=picks) if units := self._units(picks):
                 self._ordered -= units
                 self._available += units
-            case LotExpired(lot=lot, quantity=units) if lot == self._seq:
+            case LotExpired(lot=expired, quantity=units) if expired == self._seq:
                 self._available -= units
                 self._expired += units
             case _:
@@ -241,3 +286,7 @@ class _LotFold:
 
     def _units(self, picks: Picks) -> int:
         return sum(units for lot, units in picks if lot == self._seq)
+
+
+def _picks_of(lots: Sequence[Transfer]) -> Picks:
+    return tuple((lot.origin[1], lot.quantity) for lot in lots)

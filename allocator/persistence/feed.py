@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from allocator.domain.interests import Interest, Site
-from allocator.domain.occurrences import Occurrence, UnknownPositionError
+from allocator.domain.occurrences import Occurrence, UnknownPositionError, site_of
 from allocator.domain.positions import Position
 from allocator.errors import JournalError, UsageError
 from allocator.persistence.late_readers import LateReaders
@@ -201,7 +201,8 @@ class Feed:
         for entry in entries:
             site = self._sites.get(entry.record.actor_id)
             if site is not None:
-                found.append(Occurrence(entry.position, site, entry.record))
+                at = site_of(site, entry.record)
+                found.append(Occurrence(entry.position, at, entry.record))
         return found
 
     async def _learn_sites(self, tail: Tail, actor_ids: Collection[int]) -> None:

@@ -30,7 +30,8 @@ async def restore_floors(connection: Executor) -> None:
     while row := await connection.fetchrow(statement("floors_after"), after):
         after = row["actor_id"]
         require_sound(after, row)
-        await _restore(connection, after, load_pool(row["state"]))
+        if row["kind"] == "pool":  # a move's row is whole, and changes no more
+            await _restore(connection, after, load_pool(row["state"]))
 
 
 async def _restore(connection: Executor, actor_id: int, state: State) -> None:

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
-from allocator.domain.pool import Pool as State
+from allocator.domain.kinds import State
 from allocator.domain.records import Record
-from allocator.persistence.connections import Pool, borrowed, open_pool
+from allocator.persistence.connections import Borrowed, Pool, borrowed, open_pool
 from allocator.persistence.installation import Installation, find_installation
 from allocator.persistence.reader import JournalReader, record_of
 from allocator.persistence.statements import statement
@@ -14,6 +14,8 @@ from allocator.persistence.statements import statement
 _PAGE_ROWS: Final = 2_000
 _LOOKED_AT_ROWS: Final = 50_000
 """Rows that PostgreSQL searches in one go: a tenth of a second's work."""
+_CLOCKS_APART_MS: Final = 60_000
+"""By how much the times of rows of several workers may disagree with what came first."""
 
 
 class History:
@@ -45,12 +47,12 @@ class History:
         return found[0] if found and found[0].seq == seq else None
 
     async def beginning(self, actor_id: int) -> State:
-        """Return the state of a pool before the first row that is kept of it."""
+        """Return the state of an actor before the first row that is kept of it."""
         floor = await self._reader.floor(actor_id)
-        return await self._reader.base(actor_id, below=floor + 1)
+        return await self._reader.state(actor_id, below=floor + 1)
 
     async def pruned_thing(self, actor_id: int, seq: int) -> str | None:
-        """Say what a row that was pruned had made: "order", "stock", or None if neither."""
+        """Say what a row that was pruned had made: "order", "stock", "move", or None if nothing."""
         async with borrowed(self._pool) as connection:
             thing = await connection.fetchval(statement("pruned_thing"), actor_id, seq)
         return None if thing is None else str(thing)
@@ -76,6 +78,32 @@ class History:
                 rows = await connection.fetch(statement("mentions"), actor_id, seq, low, high)
             yield [record_of(row) for row in rows]
 
+    async def asked_by(
+        self, process: int, actor_id: int, *, from_ms: int, to_ms: int | None
+    ) -> list[Record]:
+        """Return what an actor did for a process between two times, in order: a few hundred rows.
+
+        Args:
+            process: Its actor.
+            actor_id: Of whom it asked something.
+            from_ms: Nothing of it happened before.
+            to_ms: Likewise after; None if it is not over.
+        """
+        async with borrowed(self._pool) as connection:
+            low = await _version_at(connection, actor_id, from_ms - _CLOCKS_APART_MS)
+            high = await connection.fetchval(statement("last_seq"), actor_id)
+            if to_ms is not None:
+                high = await _version_at(connection, actor_id, to_ms + _CLOCKS_APART_MS) or high
+        found: list[Record] = []
+        for after in range(low, high, _LOOKED_AT_ROWS):
+            up_to = min(after + _LOOKED_AT_ROWS, high)
+            async with borrowed(self._pool) as connection:
+                rows = await connection.fetch(
+                    statement("asked_by"), actor_id, str(process), after, up_to
+                )
+            found += [record_of(row) for row in rows]
+        return found
+
 
 @asynccontextmanager
 async def open_history(url: str) -> AsyncIterator[History]:
@@ -92,3 +120,9 @@ async def open_history(url: str) -> AsyncIterator[History]:
         yield History(pool, installation)
     finally:
         pool.terminate()
+
+
+async def _version_at(connection: Borrowed, actor_id: int, at_ms: int) -> int:
+    """Return the last seq of an actor by a time; 0 if rows are missing where one would look."""
+    row = await connection.fetchrow(statement("version_at"), actor_id, at_ms)
+    return 0 if row is None or row["version"] is None else int(row["version"])

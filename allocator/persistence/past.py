@@ -13,6 +13,7 @@ from typing import Final
 from allocator.domain.past import Pruned, TooFarBack
 from allocator.domain.pool import Balance
 from allocator.domain.pool import Pool as State
+from allocator.domain.queries import balance_of
 from allocator.domain.replay import GapError, replay
 from allocator.errors import JournalError, OverloadedError
 from allocator.persistence.connections import Pool, borrowed
@@ -68,8 +69,16 @@ class PostgresPast:
                 return oldest if at_ms < oldest.at_ms else floor
         return int(version)
 
-    async def balance(self, actor_id: int, *, version: int) -> Balance | Pruned | TooFarBack:
+    async def balance(
+        self, actor_id: int, *, version: int, product: str | None
+    ) -> Balance | Pruned | TooFarBack:
         """Return the numbers that a pool had at a version, which must be committed.
+
+        Args:
+            actor_id: The pool.
+            version: Not above the present one.
+            product: Of which; zeros if the pool is a location that held another one. None for
+                whichever was there.
 
         Raises:
             JournalError: The database does not answer, or rows were pruned just now.
@@ -85,7 +94,7 @@ class PostgresPast:
             if events > self._events_max:
                 return TooFarBack(events=events, limit=self._events_max)
             await self._replay(actor_id, state, version=version)
-        return state.balance()
+        return balance_of(state, product)
 
     async def _replay(self, actor_id: int, state: State, *, version: int) -> None:
         if state.version == version:

@@ -9,11 +9,13 @@ import asyncpg
 import msgspec
 import structlog
 
-from allocator.domain.pool import Pool as State
+from allocator.domain.kinds import State, blank, kind_of, load
+from allocator.domain.pool import Pool
 from allocator.domain.records import GENESIS, SEQ_END, Origin, Record, StoredSnapshot, WakeUp
-from allocator.domain.snapshots import READABLE, SCHEMA_VERSION, load_pool
+from allocator.domain.snapshots import READABLE, SCHEMA_VERSION
 from allocator.errors import AllocatorError, JournalError
-from allocator.persistence.connections import Pool, borrowed
+from allocator.persistence.connections import Pool as Connections
+from allocator.persistence.connections import borrowed
 from allocator.persistence.statements import statement
 
 log = structlog.get_logger()
@@ -40,7 +42,7 @@ class DamagedFloorError(AllocatorError):
 class JournalReader:
     """Rows and snapshots of any actor."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Connections) -> None:
         self._pool = pool
 
     async def origin(self, actor_id: int, *, below: int = SEQ_END) -> Origin:
@@ -69,7 +71,19 @@ class JournalReader:
             snapshot = StoredSnapshot(seq=below, state=row["state"])
             return Origin(kind=kind, snapshot=snapshot, head=row["head"], wake_at_ms=wake_at_ms)
 
-    async def base(self, actor_id: int, *, below: int = SEQ_END) -> State:
+    async def base(self, actor_id: int, *, below: int = SEQ_END) -> Pool:
+        """Return the newest state of a pool below a seq that replay can go on from.
+
+        Raises:
+            DamagedFloorError: There is none but at a floor, and that is damaged.
+            TypeError: The actor is no pool.
+        """
+        state = await self.state(actor_id, below=below)
+        if not isinstance(state, Pool):
+            raise TypeError(f"actor {actor_id} is no pool")
+        return state
+
+    async def state(self, actor_id: int, *, below: int = SEQ_END) -> State:
         """Return the newest state below a seq, above the actor's floor, that replay can go on from.
 
         Raises:
@@ -77,10 +91,11 @@ class JournalReader:
         """
         while True:
             origin = await self.origin(actor_id, below=below)
+            kind = kind_of(origin.kind)
             if origin.snapshot is None:
-                return State()
+                return blank(kind)
             try:
-                return load_pool(origin.snapshot.state)
+                return load(kind, origin.snapshot.state)
             except msgspec.DecodeError as error:
                 log.error("snapshot.unreadable", actor=actor_id, error=str(error))  # noqa: TRY400
             below = origin.snapshot.seq
@@ -176,6 +191,10 @@ def digest_of(state: bytes) -> bytes:
 def require_sound(actor_id: int, floor: asyncpg.Record) -> None:
     """Insist that a floor can be read: unlike a snapshot, nothing could take its place.
 
+    Args:
+        actor_id: Whose it is.
+        floor: With the actor's kind.
+
     Raises:
         DamagedFloorError: It cannot.
     """
@@ -184,8 +203,8 @@ def require_sound(actor_id: int, floor: asyncpg.Record) -> None:
     if not known or digest_of(floor["state"]) != floor["state_digest"]:
         raise damaged
     try:
-        load_pool(floor["state"])
-    except msgspec.DecodeError as error:
+        load(kind_of(floor["kind"]), floor["state"])
+    except (ValueError, msgspec.DecodeError) as error:
         raise damaged from error
 
 

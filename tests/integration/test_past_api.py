@@ -159,12 +159,12 @@ async def test_what_would_take_too_long_is_refused_and_others_are_turned_away_at
     pool = await open_pool(module_database_url, size=1)
     try:
         past = PostgresPast(pool, events_max=10)
-        assert await past.balance(actor_id, version=11) == TooFarBack(events=11, limit=10)
+        assert await past.balance(actor_id, version=11, product=None) == TooFarBack(events=11, limit=10)
 
         past = PostgresPast(pool, at_once=1, waiting_max=1)
-        asked = [asyncio.ensure_future(past.balance(actor_id, version=11)) for _ in range(3)]
+        asked = [asyncio.ensure_future(past.balance(actor_id, version=11, product=None)) for _ in range(3)]
         told = await asyncio.gather(*asked, return_exceptions=True)
         assert [isinstance(each, OverloadedError) for each in told] == [False, False, True]
-        assert told[0] == told[1] == await past.balance(actor_id, version=11)
+        assert told[0] == told[1] == await past.balance(actor_id, version=11, product=None)
     finally:
         await pool.close()

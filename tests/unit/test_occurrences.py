@@ -18,15 +18,15 @@ def test_what_happens_to_tickets_happens_to_their_option(event: Event) -> None:
     assert site == NOWHERE
 
     for record in records_of([(NOW_MS, OPENED), (NOW_MS, event)]):
-        assert thing_of(Occurrence(START, site, record)) == ("ticket_option", 1)
+        assert thing_of(Occurrence(START, site, record)) == ("ticket_option", (ACTOR, 1))
 
 
 def test_what_happens_to_stock_happens_to_what_its_own_row_made() -> None:
     site = Site("main", "tea")
     received, placed = records_of([(NOW_MS, StockReceived(quantity=5)), (NOW_MS, PLACED)])
 
-    assert thing_of(Occurrence(START, site, received)) == ("stock", 1)
-    assert thing_of(Occurrence(START, site, placed)) == ("order", 2)
+    assert thing_of(Occurrence(START, site, received)) == ("stock", (ACTOR, 1))
+    assert thing_of(Occurrence(START, site, placed)) == ("order", (ACTOR, 2))
 
 
 def test_who_asks_for_a_place_is_not_told_of_tickets() -> None:

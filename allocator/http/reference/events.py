@@ -52,9 +52,11 @@ EVENT_OPERATIONS: Final = (
         role="any",
         summary="Be told what happens, as it happens",
         meaning="Server-sent events, which browsers read with `EventSource` and people with "
-        "`curl -N`. All that happens to stock, orders and tickets, and to warehouses and "
-        "products themselves, in the order of the commits, usually within a tenth of a second. "
-        "`event` is the kind, `data` what `/journal` shows, and where.\n\n"
+        "`curl -N`. All that happens to stock, orders, tickets and moves, and to warehouses, "
+        "locations and products themselves, in the order of the commits, usually within a tenth "
+        "of a second. `event` is the kind, `data` what `/journal` shows, and where. A move is "
+        "told where it happens, at both places, and as such, at neither; asked for a product, "
+        "that it was requested.\n\n"
         f"Begins with what happens from now on, or goes on behind the id in `{LAST_EVENT_ID}`, "
         "which browsers send by themselves when they come back; `after` is the same for whoever "
         "cannot set a header, and gives way to it. Nothing is left out and nothing told twice, "

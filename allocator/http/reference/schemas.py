@@ -6,7 +6,7 @@ from typing import Final, TypeAlias, cast
 
 import msgspec
 
-from allocator.domain.codec import POOL_KINDS
+from allocator.domain.codec import KINDS, POOL_KINDS
 from allocator.domain.occurrences import TOLD_EVENTS, TOLD_KINDS
 from allocator.http.reference.operation import Operation
 from allocator.http.shapes import Happening
@@ -36,7 +36,7 @@ def schema_of(shape: object) -> JsonObject:
 
 def named_schemas(operations: Iterable[Operation]) -> dict[str, JsonObject]:
     """Return the schemas of all types that operations name, and of those that these name."""
-    shapes: list[object] = [ProblemBody, Happening, *POOL_KINDS]
+    shapes: list[object] = [ProblemBody, Happening, *KINDS]
     for operation in operations:
         bodies = (operation.body, *operation.answers)
         shapes += [body.shape for body in bodies if body is not None and body.shape is not None]

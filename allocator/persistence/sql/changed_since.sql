@@ -1,6 +1,8 @@
--- List the pools that have changed since a cut, each with its version at the cut.
+-- List the pools that have changed since a cut, each with its version at the cut, and the moves that
+-- were under way then. No others want to be woken.
 -- $1 era and $2 xid of the cut
 SELECT journal.actor_id, min(journal.seq) - 1 AS version
-FROM journal JOIN pools USING (actor_id)
+FROM journal JOIN actors ON actors.id = journal.actor_id AND actors.kind IN ('pool', 'move')
 WHERE (journal.era, journal.xid) >= ($1::int, $2::text::xid8)
-GROUP BY journal.actor_id
+GROUP BY journal.actor_id, actors.kind
+HAVING actors.kind = 'pool' OR min(journal.seq) > 1

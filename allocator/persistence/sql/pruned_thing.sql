@@ -1,7 +1,10 @@
--- Say what was made by an actor's row that has been pruned: an order, a stock, or no row.
+-- Say what was made by an actor's row that has been pruned: an order, a stock, a move, or no row.
 -- $1 actor id  $2 seq
 SELECT 'order' AS thing FROM orders JOIN floors USING (actor_id)
 WHERE actor_id = $1 AND orders.seq = $2 AND orders.seq <= floors.seq
 UNION ALL
 SELECT 'stock' AS thing FROM stocks JOIN floors USING (actor_id)
 WHERE actor_id = $1 AND stocks.seq = $2 AND stocks.seq <= floors.seq
+UNION ALL
+SELECT 'move' AS thing FROM moves JOIN floors USING (actor_id)
+WHERE actor_id = $1 AND $2::bigint = 1

@@ -17,9 +17,9 @@ from typing import Final
 
 import msgspec
 
+from allocator.domain.kinds import wake_at
 from allocator.domain.positions import START, Position
 from allocator.domain.replay import replay
-from allocator.domain.rules import wake_at
 from allocator.errors import JournalError, UsageError
 from allocator.persistence.connections import FAILURES, Connection, connect, open_pool
 from allocator.persistence.cuts import Cut, settled, settled_soon
@@ -131,7 +131,7 @@ class Departure:
                     yield Piece(content=content, table=table)
 
     async def _woken(self) -> dict[int, int | None]:
-        """Say when the pools that have changed since the cut wanted to be woken at the cut."""
+        """Say when those that have changed since the cut wanted to be woken at the cut."""
         changed = await self._connection.fetch(statement("changed_since"), *self._moment)
         if not changed:
             return {}
@@ -258,8 +258,8 @@ async def _refuse_pruned(connection: Connection, cut: Cut) -> None:
 
 
 async def _wake_of(reader: JournalReader, actor_id: int, *, version: int) -> int | None:
-    """Return when a pool wanted to be woken at a version."""
-    state = await reader.base(actor_id, below=version + 1)
+    """Return when an actor wanted to be woken at a version."""
+    state = await reader.state(actor_id, below=version + 1)
     if state.version < version:
         async for records in reader.records(actor_id, after_seq=state.version):
             replay(state, records[: version - state.version])

@@ -1,0 +1,60 @@
+"""Places between which units move, in a shop's server."""
+
+import msgspec
+
+from tests.integration.shop import Shop, until
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """What a test wants of a move."""
+
+    id: str
+    status: str
+    lots: list[dict[str, object]]
+
+
+async def placed_in(shop: Shop, code: str, *, single_product: bool = True) -> Shop:
+    """A location inside the shop's warehouse, and the shop's product there."""
+    body = {"warehouse": shop.warehouse, "single_product": single_product}
+    answer = await shop.put(f"/locations/{code}", body)
+    assert answer.status == 201, answer.body
+    location = Shop(shop.server, shop.client)
+    location.warehouse, location.product = code, shop.product
+    return location
+
+
+def request(source: Shop, destination: Shop, quantity: int) -> dict[str, object]:
+    """The body of a request to move units of the source's product."""
+    return {
+        "product": source.product,
+        "from": source.warehouse,
+        "to": destination.warehouse,
+        "quantity": quantity,
+    }
+
+
+async def moved(
+    source: Shop, destination: Shop, quantity: int = 1, *, key: str | None = None
+) -> Moved:
+    """Move units, which succeeds."""
+    answer = await source.post("/moves", request(source, destination, quantity), key=key)
+    return answer.read(Moved, status=201)
+
+
+async def not_moved(source: Shop, destination: Shop, quantity: int) -> str:
+    """Try to move units, in vain; return the id of the move."""
+    answer = await source.post("/moves", request(source, destination, quantity))
+    return str(msgspec.json.decode(answer.body)["move"])
+
+
+async def all_ended(shop: Shop) -> None:
+    """Wait until the read models know that every move has ended."""
+
+    async def have_ended() -> bool:
+        await shop.projected()
+        return all(
+            move.status != "in_transit"
+            for move in await shop.all_of(Moved, "/moves")
+        )
+
+    await until(have_ended)
