@@ -15,21 +15,24 @@ from typing import Final, TypeAlias, assert_never
 import msgspec
 
 from allocator.actors.messages import Outcome
+from allocator.domain.kinds import Command
 from allocator.domain.messages import (
     CancelOrder,
-    Command,
     DispatchOrder,
     OrderPlaced,
     PlaceOrder,
     ReceiveStock,
     StockReceived,
 )
+from allocator.domain.moves import RequestMove
 from allocator.domain.queries import BalanceQuery, LotQuery, OpenOrderQuery, Query
 from allocator.errors import AllocatorError
-from allocator.simulation.history import Attempt, Heard, Operation
-from allocator.simulation.steps import Close, Look, Place, Receive, Steal, Wish
+from allocator.simulation.history import NEWBORN, Attempt, Heard, Moved, Operation
+from allocator.simulation.steps import Close, Look, Move, Place, Receive, Steal, Wish
 
 PRINCIPAL: Final = "shop"
+PRODUCTS: Final = ("tea", "pot", "cup")
+"""Pools of one product are of the first."""
 _LAST_ATTEMPTS_MAX: Final = 40
 _PATIENCE_S: Final = (0.3, 2.0, 9.0, 9.0)
 _BACK_OFF_S: Final = (0.01, 0.1, 0.6)
@@ -95,7 +98,9 @@ class Clients:
             key = self._successes.get(wish.client)
             if key is None:
                 return
-        operation = self._begin(client=wish.client, pool=wish.pool, ask=self._ask_of(wish), key=key)
+        ask = self._ask_of(wish)
+        pool = NEWBORN if isinstance(ask, RequestMove) else wish.pool
+        operation = self._begin(client=wish.client, pool=pool, ask=ask, key=key)
         heard = await self._insist(operation, copies=wish.copies, attempts=wish.attempts)
         self._learn(operation, heard)
 
@@ -117,23 +122,43 @@ class Clients:
         match wish.want:
             case Receive(quantity=quantity, ttl_ms=ttl_ms):
                 expires_at_ms = None if ttl_ms is None else self._now_ms() + ttl_ms
-                return ReceiveStock(quantity=quantity, expires_at_ms=expires_at_ms)
-            case Place(quantity=quantity) | Steal(quantity=quantity):
-                return PlaceOrder(quantity=quantity, customer=f"client {wish.client}")
+                return ReceiveStock(
+                    quantity=quantity, expires_at_ms=expires_at_ms, product=wish.want.product
+                )
+            case (
+                Place(quantity=quantity, product=product)
+                | Steal(quantity=quantity, product=product)
+            ):
+                customer = f"client {wish.client}"
+                return PlaceOrder(quantity=quantity, customer=customer, product=product)
             case Close(which=which, dispatch=dispatch):
                 order = _nth(self._orders[wish.pool], which)
                 return DispatchOrder(order=order) if dispatch else CancelOrder(order=order)
-            case Look(what=what, which=which):
-                return self._query_of(wish.pool, what, which)
+            case Look():
+                return self._query_of(wish.pool, wish.want)
+            case Move():
+                return self._request_of(wish.pool, wish.want)
             case _:
                 assert_never(wish.want)
 
-    def _query_of(self, pool: int, what: str, which: int) -> Query:
-        if what == "order":
-            return OpenOrderQuery(seq=_nth(self._orders[pool], which))
-        if what == "lot":
-            return LotQuery(seq=_nth(self._lots[pool], which))
-        return BalanceQuery()
+    def _query_of(self, pool: int, look: Look) -> Query:
+        if look.what == "order":
+            return OpenOrderQuery(seq=_nth(self._orders[pool], look.which))
+        if look.what == "lot":
+            return LotQuery(seq=_nth(self._lots[pool], look.which))
+        return BalanceQuery(product=look.product)
+
+    def _request_of(self, source: int, move: Move) -> RequestMove:
+        """Return a request that no other operation makes: the places are called after it."""
+        return RequestMove(
+            product=move.product or PRODUCTS[0],
+            source=source,
+            destination=move.to,
+            from_code=f"from {len(self.operations)}",
+            to_code=f"to {len(self.operations)}",
+            quantity=move.quantity,
+            expects=move.expects,
+        )
 
     async def _insist(self, operation: Operation, *, copies: int, attempts: int) -> Heard | None:
         """Ask until there is an answer, or, without a key, once; a read may be asked again."""
@@ -164,10 +189,12 @@ class Clients:
         return heard
 
     def _learn(self, operation: Operation, heard: Heard | None) -> None:
-        if not isinstance(heard, Outcome):
+        if not isinstance(heard, Outcome | Moved):
             return
         if operation.key is not None:
             self._successes[operation.client] = operation.key
+        if isinstance(heard, Moved):
+            return
         if isinstance(heard.event, OrderPlaced):
             self._orders[heard.actor_id].append(heard.seq)
         elif isinstance(heard.event, StockReceived):

@@ -4,10 +4,13 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from allocator.actors.messages import Answer, KeyReused, Noted
-from allocator.domain.messages import AlreadyExpired, Command, InsufficientStock, OrderNotOpen
+from allocator.actors.messages import Answer, KeyReused, Noted, Outcome
+from allocator.domain.kinds import Command
+from allocator.domain.messages import AlreadyExpired, InsufficientStock, OrderNotOpen
+from allocator.domain.moves import Move, SamePlace
 from allocator.domain.queries import Query, View
 from allocator.domain.records import Record
+from allocator.domain.transfers import Occupied
 from allocator.errors import (
     AllocatorError,
     BrokenRuleError,
@@ -15,10 +18,21 @@ from allocator.errors import (
     UnavailableError,
 )
 
-Heard: TypeAlias = Answer | View | AllocatorError
+
+class Moved(msgspec.Struct, frozen=True, kw_only=True):
+    """A move was begun, and came to be done or refused."""
+
+    outcome: Outcome
+    move: Move
+
+
+Heard: TypeAlias = Answer | Moved | View | AllocatorError
+
+NEWBORN: Final = 0
+"""Stands for the actor that comes into being with what is asked: who asks does not choose it."""
 
 _NOTHING_WAS_DONE: Final = frozenset(
-    {InsufficientStock, OrderNotOpen, AlreadyExpired, KeyReused, Noted, View}
+    {InsufficientStock, OrderNotOpen, AlreadyExpired, Occupied, SamePlace, KeyReused, Noted, View}
 )
 
 
@@ -46,10 +60,11 @@ class Attempt(msgspec.Struct):
 
 
 class Operation(msgspec.Struct):
-    """What one client wants of one pool.
+    """What one client wants of one pool, or of a new move.
 
     Attributes:
         number: Of the run, to name it by.
+        actor_id: `NEWBORN` for a move.
         key: Under which it is repeated until it is answered; without one, a change is asked once.
     """
 
@@ -63,12 +78,22 @@ class Operation(msgspec.Struct):
     attempts: list[Attempt] = []
 
 
+def success_of(attempt: Attempt) -> Outcome | None:
+    """Return what an attempt was told to have led to; None if nothing."""
+    answer = attempt.answer
+    if isinstance(answer, Moved):
+        return answer.outcome
+    return answer if isinstance(answer, Outcome) else None
+
+
 class Evidence(msgspec.Struct):
     """Everything that a run is judged by.
 
     Attributes:
         rows: Of each actor, by seq.
         wakes: When actors want to be woken, as stored; those that do not are missing.
+        kinds: Of the actors that came into being with their first row.
+        commits: All rows with their transactions, in the order of the tail.
         hanging: Who still waits at the end, and for what.
         violations: What the parts themselves found to be against their contracts.
     """
@@ -76,6 +101,8 @@ class Evidence(msgspec.Struct):
     operations: list[Operation]
     rows: dict[int, list[Record]]
     wakes: dict[int, int]
+    kinds: dict[int, str] = {}
+    commits: list[tuple[int, Record]] = []
     hanging: list[str] = []
     violations: list[str] = []
 

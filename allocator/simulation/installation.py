@@ -11,6 +11,8 @@ from typing import Final
 
 import msgspec
 
+from allocator.domain.codec import KINDS
+from allocator.domain.moves import MoveEnded
 from allocator.orphans import retires
 from allocator.persistence.memory.database import MemoryDatabase
 from allocator.simulation.history import Attempt, Heard, Operation
@@ -30,6 +32,7 @@ _START_S: Final = (0.02, 0.05, 0.3)
 _WAY_S: Final = (0.0, 0.0002, 0.0005, 0.002, 0.03)
 """What a client's bytes take."""
 _POLL_S: Final = 0.02
+_ENDS: Final = frozenset({KINDS[MoveEnded]})
 _BACKOFF: Final = Backoff(shortest_ms=50, longest_ms=400, crashes_max=1_000)
 _PATIENCE: Final = Patience(ready_ms=20_000, drain_ms=round(DRAIN_S * 1000), grace_ms=4_000)
 
@@ -117,6 +120,14 @@ class Installation:
             running
             and len(self.workers) == len(serving) == WORKERS
             and all(w.crew is not None and w.crew.asker.ready for w in serving)
+        )
+
+    def all_have_ended(self) -> bool:
+        """Say whether no process that ever began has anything outstanding, as far as is stored."""
+        database = self.database
+        return all(
+            database.rows[actor_id][max(database.rows[actor_id])].kind in _ENDS
+            for actor_id in database.kinds
         )
 
     @property

@@ -5,7 +5,7 @@ It knows what every version looked like, and so at which versions an answer woul
 """
 
 from bisect import bisect_left, bisect_right
-from typing import Final, NamedTuple
+from typing import assert_never
 
 from allocator.domain.kinds import Event
 from allocator.domain.messages import (
@@ -18,17 +18,15 @@ from allocator.domain.messages import (
 )
 from allocator.domain.pool import Balance, Lot
 from allocator.domain.rules import units_of
-
-
-class Numbers(NamedTuple):
-    """Units for sale, promised, and past their date; of a pool or of one lot."""
-
-    available: int
-    ordered: int
-    expired: int
-
-
-_NOTHING: Final = Numbers(0, 0, 0)
+from allocator.domain.transfers import (
+    ProcessLetGo,
+    ProductExpected,
+    SendRefused,
+    Transit,
+    UnitsSent,
+    UnitsTaken,
+)
+from allocator.simulation.model_lots import NOTHING, LotModel, Numbers, Occupancy
 
 
 class _Order:
@@ -42,40 +40,6 @@ class _Order:
         self.closed: int | None = None
 
 
-class _Lot:
-    """A lot since it came; `numbers[i]` holds from `versions[i]` on."""
-
-    __slots__ = ("arrival", "dispatched", "numbers", "received_at_ms", "versions")
-
-    def __init__(self, arrival: StockReceived, *, seq: int, at_ms: int) -> None:
-        self.arrival = arrival
-        self.received_at_ms = at_ms
-        self.dispatched = 0
-        self.versions = [seq]
-        self.numbers = [Numbers(arrival.quantity, 0, 0)]
-
-    @property
-    def seq(self) -> int:
-        return self.versions[0]
-
-    def shows(self, index: int) -> Lot | None:
-        """Return what was to be seen of it after its `index`th change; None: not on hand."""
-        numbers, arrival = self.numbers[index], self.arrival
-        if numbers == _NOTHING:
-            return None
-        return Lot(
-            seq=self.seq,
-            quantity=arrival.quantity,
-            available=numbers.available,
-            ordered=numbers.ordered,
-            expired=numbers.expired,
-            code=arrival.lot,
-            expires_at_ms=arrival.expires_at_ms,
-            received_at_ms=self.received_at_ms,
-            reference=arrival.reference,
-        )
-
-
 class PoolModel:
     """All versions of a pool, 0 being empty.
 
@@ -83,16 +47,18 @@ class PoolModel:
         numbers: By version, as the quantities of events add up.
         at_ms: The time of each version's event.
         impossible: What the events cannot have been, each in a sentence.
+        occupancy: By version, the product of a location that holds one at a time.
     """
 
     def __init__(self) -> None:
-        self.numbers = [_NOTHING]
+        self.numbers = [NOTHING]
         self.at_ms = [0]
         self.impossible: list[str] = []
         self._versions_with: dict[int, list[int]] = {0: [0]}
         self._orders: dict[int, _Order] = {}
-        self._lots: dict[int, _Lot] = {}
-        self._received = self._dispatched = 0
+        self._lots: dict[int, LotModel] = {}
+        self._received = self._gone = 0
+        self.occupancy = Occupancy()
 
     @property
     def version(self) -> int:
@@ -102,9 +68,7 @@ class PoolModel:
     @property
     def next_expiry_ms(self) -> int | None:
         """When the first lot with units for sale expires, as things stand; None if none does."""
-        dates = (
-            lot.arrival.expires_at_ms for lot in self._lots.values() if lot.numbers[-1].available
-        )
+        dates = (lot.expires_at_ms for lot in self._lots.values() if lot.numbers[-1].available)
         return min((date for date in dates if date is not None), default=None)
 
     def add(self, event: Event, *, at_ms: int) -> None:
@@ -115,13 +79,12 @@ class PoolModel:
             case OrderPlaced(quantity=quantity, picks=picks):
                 self._place(seq, picks, quantity)
                 available, ordered = available - quantity, ordered + quantity
-            case StockReceived(quantity=quantity):
-                self._lots[seq] = _Lot(event, seq=seq, at_ms=at_ms)
-                self._received += quantity
+            case StockReceived(quantity=quantity, product=product):
+                self._take_in(LotModel(event, seq=seq, at_ms=at_ms), product)
                 available += quantity
             case OrderDispatched(order=order, quantity=quantity, picks=picks):
                 self._close(seq, order, picks, quantity)
-                self._dispatch(seq, picks)
+                self._let_leave(seq, picks, ordered=-1)
                 ordered -= quantity
             case OrderCancelled(order=order, quantity=quantity, picks=picks):
                 self._close(seq, order, picks, quantity)
@@ -130,42 +93,65 @@ class PoolModel:
             case LotExpired(lot=lot, quantity=quantity):
                 self._book(seq, ((lot, quantity),), available=-1, expired=1)
                 available, expired = available - quantity, expired + quantity
+            case UnitsSent() | UnitsTaken() | SendRefused() | ProductExpected() | ProcessLetGo():
+                available += self._serve(seq, event, at_ms=at_ms)
             case _:
                 raise TypeError(f"no client of the simulator asks for {event}")
         self.at_ms.append(at_ms)
         self.numbers.append(Numbers(available, ordered, expired))
+        self.occupancy.note()
         self._versions_with.setdefault(available, []).append(seq)
-        if self._received != available + ordered + expired + self._dispatched:
+        if self._received != available + ordered + expired + self._gone:
             self.impossible.append(f"at seq {seq} units are lost, or made")
 
     def unbalanced(self) -> list[str]:
         """Return where the lots do not add up to what came and to the pool's numbers."""
         lots = self._lots.values()
         wrong = [
-            f"lot {lot.seq} is not whole: {lot.numbers[-1]} and {lot.dispatched} dispatched"
+            f"lot {lot.seq} is not whole: {lot.numbers[-1]} and {lot.gone} gone"
             for lot in lots
-            if sum(lot.numbers[-1]) + lot.dispatched != lot.arrival.quantity
+            if sum(lot.numbers[-1]) + lot.gone != lot.quantity
         ]
         sums = tuple(sum(column) for column in zip(*(lot.numbers[-1] for lot in lots), strict=True))
-        if (sums or _NOTHING) != self.numbers[-1]:
+        if (sums or NOTHING) != self.numbers[-1]:
             wrong.append(f"the lots hold {sums}, the pool {tuple(self.numbers[-1])}")
         return wrong
 
     # From which version on is it true? Each returns the first from `first` on, or None.
 
-    def with_balance(self, balance: Balance, first: int) -> int | None:
-        """Look for a balance; a balance names its own version."""
+    def with_balance(
+        self, balance: Balance, first: int, *, product: str | None, there: str | None
+    ) -> int | None:
+        """Look for a balance of a product, and by which one the place is occupied.
+
+        A balance names its own version.
+        """
         version = balance.version
         if not first <= version < len(self.numbers) or balance.held:
             return None
+        holds = product is None or self._is_of(product, version)
+        numbers = self.numbers[version] if holds else NOTHING
         seen = (balance.available, balance.ordered, balance.expired)
-        return version if seen == self.numbers[version] else None
+        return version if (seen, there) == (numbers, self.occupancy.there[version]) else None
 
-    def with_available(self, units: int, first: int) -> int | None:
-        """Look for so many units for sale."""
+    def with_available(self, units: int, first: int, *, product: str | None) -> int | None:
+        """Look for so many units of a product for sale."""
+        if self.occupancy.is_single:
+            fitting = (
+                version
+                for version in range(first, len(self.numbers))
+                if units
+                == (self.numbers[version].available if self._is_of(product, version) else 0)
+            )
+            return next(fitting, None)
         versions = self._versions_with.get(units, [])
         index = bisect_left(versions, first)
         return versions[index] if index < len(versions) else None
+
+    def occupied_by(self, product: str, first: int) -> int | None:
+        """Look for a product's being there, or expected."""
+        there = self.occupancy.there
+        return next((v for v in range(first, len(there)) if there[v] == product), None)
 
     def without_open_order(self, seq: int, first: int) -> int | None:
         """Look for an order's not being open: closed, or not placed yet."""
@@ -194,7 +180,7 @@ class PoolModel:
                 return None
         start = max(bisect_right(lot.versions, first) - 1, 0)
         for index in range(start, len(lot.versions)):
-            if lot.shows(index) == seen:
+            if lot.looks_like(seen, index):
                 return max(first, lot.versions[index])
         return None
 
@@ -217,12 +203,49 @@ class PoolModel:
         if (order.picks, order.quantity) != (picks, quantity):
             self.impossible.append(f"seq {seq} closes order {number} with units it did not have")
 
-    def _dispatch(self, seq: int, picks: Picks) -> None:
-        self._book(seq, picks, ordered=-1)
-        self._dispatched += units_of(picks)
+    def _is_of(self, product: str | None, version: int) -> bool:
+        """Say whether what a version has is of a product; a pool that is not told has no other."""
+        told = self.occupancy.told[version]
+        return told is None or told == product
+
+    def _serve(self, seq: int, event: Transit, *, at_ms: int) -> int:
+        """Enter what was done for a process; return how many more units are for sale."""
+        occupancy = self.occupancy
+        match event:
+            case UnitsSent(quantity=quantity, lots=lots):
+                picks = tuple((lot.origin[1], lot.quantity) for lot in lots)
+                if units_of(picks) != quantity:
+                    self.impossible.append(f"seq {seq} sends {quantity} units and picks {picks}")
+                self._let_leave(seq, picks, available=-1)
+                return -quantity
+            case UnitsTaken(process=process, lot=lot, product=product):
+                if event.last:
+                    occupancy.forget(process)
+                self._take_in(LotModel(event, seq=seq, at_ms=at_ms), product)
+                return lot.quantity
+            case ProductExpected(process=process, product=product):
+                occupancy.expect(seq, process, product)
+            case ProcessLetGo(process=process):
+                occupancy.forget(process)
+            case SendRefused():
+                pass
+            case _:
+                assert_never(event)
+        return 0
+
+    def _take_in(self, lot: LotModel, product: str | None) -> None:
+        self._lots[lot.seq] = lot
+        self._received += lot.quantity
+        self.occupancy.come(lot.seq, product)
+
+    def _let_leave(self, seq: int, picks: Picks, *, available: int = 0, ordered: int = 0) -> None:
+        self._book(seq, picks, available=available, ordered=ordered)
+        self._gone += units_of(picks)
         for number, units in picks:
             if number in self._lots:
-                self._lots[number].dispatched += units
+                self._lots[number].gone += units
+                if not any(self._lots[number].numbers[-1]):
+                    self.occupancy.go(number)
 
     def _book(
         self, seq: int, picks: Picks, *, available: int = 0, ordered: int = 0, expired: int = 0

@@ -6,10 +6,11 @@ they were told and when, and every law is arithmetic on the two.
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
-from allocator.simulation.history import Evidence, Operation
+from allocator.simulation.history import NEWBORN, Evidence, Operation
 from allocator.simulation.oracle_answers import (
+    Answers,
     Keys,
     a_key_has_one_effect,
     a_key_is_called_reused_only_if_it_is,
@@ -21,13 +22,16 @@ from allocator.simulation.oracle_answers import (
     nothing_denied_was_done,
 )
 from allocator.simulation.oracle_journal import (
+    Rows,
     digests_chain,
     every_row_is_what_the_rules_decide,
+    every_row_of_a_move_is_what_the_rules_decide,
     no_unit_is_sold_twice_or_lost,
     rows_have_no_gap_and_can_be_read,
     the_stored_wake_up_is_the_wanted_one,
     times_never_go_back,
 )
+from allocator.simulation.oracle_moves import Moves
 from allocator.simulation.oracle_order import (
     a_search_finds_a_sequential_order,
     effects_keep_the_order_of_their_asking,
@@ -35,23 +39,49 @@ from allocator.simulation.oracle_order import (
     first_come_first_served,
 )
 from allocator.simulation.oracle_pool import PoolEvidence
+from allocator.simulation.oracle_transit import (
+    Transits,
+    a_move_brings_what_it_has_taken,
+    a_move_is_begun_once,
+    every_move_ends,
+    no_place_holds_two_products,
+    nothing_is_asked_before_it_is_stored,
+    nothing_is_done_for_who_has_let_go,
+    units_are_on_hand_or_on_their_way,
+)
 
-POOL_LAWS: Final[tuple[Callable[[PoolEvidence], list[str]], ...]] = (
+JOURNAL_LAWS: Final[tuple[Callable[[Rows], list[str]], ...]] = (
     times_never_go_back,
     digests_chain,
-    no_unit_is_sold_twice_or_lost,
-    every_row_is_what_the_rules_decide,
     the_stored_wake_up_is_the_wanted_one,
+)
+"""Laws of any journal that can be read; each returns what contradicts it."""
+
+ANSWER_LAWS: Final[tuple[Callable[[Answers], list[str]], ...]] = (
     no_answer_is_outside_the_contract,
     no_error_is_a_bug,
     every_acknowledged_change_is_in_the_journal_as_it_was_told,
     every_row_is_somebodys,
     nothing_denied_was_done,
+)
+
+POOL_LAWS: Final[tuple[Callable[[PoolEvidence], list[str]], ...]] = (
+    no_unit_is_sold_twice_or_lost,
+    every_row_is_what_the_rules_decide,
+    no_place_holds_two_products,
     first_come_first_served,
     effects_keep_the_order_of_their_asking,
     every_answer_was_true_when_it_was_given,
 )
-"""Laws of a pool whose journal can be read; each returns what contradicts it."""
+
+MOVE_LAWS: Final[tuple[Callable[[Transits], list[str]], ...]] = (
+    a_move_is_begun_once,
+    every_move_ends,
+    nothing_is_done_for_who_has_let_go,
+    a_move_brings_what_it_has_taken,
+    nothing_is_asked_before_it_is_stored,
+    units_are_on_hand_or_on_their_way,
+)
 
 KEY_LAWS: Final[tuple[Callable[[Keys], list[str]], ...]] = (
     a_key_has_one_effect,
@@ -62,6 +92,14 @@ KEY_LAWS: Final[tuple[Callable[[Keys], list[str]], ...]] = (
 _SHOWN_MAX: Final = 3
 
 
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+T = TypeVar("T", bound=_Named)
+
+
 def judge(evidence: Evidence, *, searched: int = 0) -> list[str]:
     """Return which laws were broken, each in words after its name; nothing if none was.
 
@@ -70,13 +108,22 @@ def judge(evidence: Evidence, *, searched: int = 0) -> list[str]:
         searched: For so many pools, the busiest first, a second opinion is asked of a search
             that takes much longer.
     """
-    pools = _pools(evidence)
+    moves = Moves(evidence)
+    pools = _pools(evidence, moves)
     sound = [pool for pool in pools if not pool.unreadable]
     busiest = sorted(sound, key=lambda pool: len(pool.seen), reverse=True)[:searched]
-    keys = Keys(sound, evidence.operations)
+    begun = list(moves.by_actor.values())
+    journals: list[Rows] = [*sound, *begun]
+    told: list[Answers] = [*sound, moves]
+    keys = Keys([*sound, *begun], evidence.operations)
+    transits = Transits(moves, sound, evidence.commits)
     return [
-        *_broken(rows_have_no_gap_and_can_be_read, pools),
+        *_broken(rows_have_no_gap_and_can_be_read, [*pools, *journals[len(sound) :]]),
+        *(failure for law in JOURNAL_LAWS for failure in _broken(law, journals)),
+        *(failure for law in ANSWER_LAWS for failure in _broken(law, told)),
         *(failure for law in POOL_LAWS for failure in _broken(law, sound)),
+        *_broken(every_row_of_a_move_is_what_the_rules_decide, begun),
+        *(failure for law in MOVE_LAWS for failure in _failure(law.__name__, law(transits))),
         *_broken(a_search_finds_a_sequential_order, busiest),
         *(failure for law in KEY_LAWS for failure in _failure(law.__name__, law(keys))),
         *_failure(every_question_is_answered.__name__, every_question_is_answered(evidence)),
@@ -99,24 +146,26 @@ def law_of(failure: str) -> str:
     return failure.partition(":")[0]
 
 
-def _pools(evidence: Evidence) -> list[PoolEvidence]:
+def _pools(evidence: Evidence, moves: Moves) -> list[PoolEvidence]:
     by_actor: defaultdict[int, list[Operation]] = defaultdict(list)
     for operation in evidence.operations:
-        by_actor[operation.actor_id].append(operation)
+        if operation.actor_id != NEWBORN:
+            by_actor[operation.actor_id].append(operation)
     return [
         PoolEvidence(
             actor_id,
             rows=evidence.rows.get(actor_id, []),
             operations=by_actor[actor_id],
+            moves=moves,
             wake_at_ms=evidence.wakes.get(actor_id),
         )
-        for actor_id in sorted({*evidence.rows, *by_actor})
+        for actor_id in sorted({*evidence.rows, *by_actor} - moves.by_actor.keys())
     ]
 
 
-def _broken(law: Callable[[PoolEvidence], list[str]], pools: Sequence[PoolEvidence]) -> list[str]:
-    """Hold a law against pools; return one failure at most."""
-    details = [f"actor {pool.actor_id}: {each}" for pool in pools for each in law(pool)]
+def _broken(law: Callable[[T], list[str]], those: Sequence[T]) -> list[str]:
+    """Hold a law against some; return one failure at most."""
+    details = [f"{that.name}: {each}" for that in those for each in law(that)]
     return _failure(law.__name__, details)
 
 

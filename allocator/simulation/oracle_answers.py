@@ -1,44 +1,71 @@
-"""Laws of what clients were told of one pool, and of keys. Each returns what contradicts it."""
+"""Laws of what clients were told of a pool or of moves, and of keys.
+
+Each returns what contradicts it.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Protocol
 
-from allocator.actors.messages import KeyReused, Outcome
-from allocator.domain.records import KeyName
+from allocator.actors.messages import KeyReused
+from allocator.domain.records import KeyName, Record
 from allocator.errors import OutcomeUnknownError, UnavailableError
-from allocator.simulation.history import Operation
+from allocator.simulation.history import Operation, success_of
 from allocator.simulation.oracle_asks import Told, describe
-from allocator.simulation.oracle_pool import PoolEvidence
+from allocator.simulation.oracle_places import Span
 
 
-def no_answer_is_outside_the_contract(pool: PoolEvidence) -> list[str]:
+class Answers(Protocol):
+    """What clients were told; all but `errors` in sentences, about what is wrong."""
+
+    @property
+    def name(self) -> str:
+        """What it was about."""
+
+    unfitting: list[str]
+    mistold: list[str]
+    nobodys: list[str]
+    denied: list[str]
+    errors: list[Told]
+
+
+def no_answer_is_outside_the_contract(told: Answers) -> list[str]:
     """Everybody is told what belongs to the question, and no bug of ours."""
-    return pool.unfitting
+    return told.unfitting
 
 
-def every_acknowledged_change_is_in_the_journal_as_it_was_told(pool: PoolEvidence) -> list[str]:
+def every_acknowledged_change_is_in_the_journal_as_it_was_told(told: Answers) -> list[str]:
     """Who was told of a success finds the very row, and nobody else was told that it was theirs."""
-    return pool.mistold
+    return told.mistold
 
 
-def every_row_is_somebodys(pool: PoolEvidence) -> list[str]:
+def every_row_is_somebodys(told: Answers) -> list[str]:
     """Nothing is done that was not asked for, and nothing without a key more than once."""
-    return pool.nobodys
+    return told.nobodys
 
 
-def nothing_denied_was_done(pool: PoolEvidence) -> list[str]:
+def nothing_denied_was_done(told: Answers) -> list[str]:
     """Who was told at every attempt that nothing was done has no row."""
-    return pool.denied
+    return told.denied
 
 
-def no_error_is_a_bug(pool: PoolEvidence) -> list[str]:
+def no_error_is_a_bug(told: Answers) -> list[str]:
     """Errors say that nothing was done or that nobody knows; a sound pool is not quarantined."""
     return [
-        f"{describe(told)} heard {told.attempt.answer!r}"
-        for told in pool.errors
-        if not isinstance(told.attempt.answer, UnavailableError | OutcomeUnknownError)
+        f"{describe(each)} heard {each.attempt.answer!r}"
+        for each in told.errors
+        if not isinstance(each.attempt.answer, UnavailableError | OutcomeUnknownError)
     ]
+
+
+class KeyedRows(Protocol):
+    """The journal of an actor: which rows are under which key, and when each was asked for."""
+
+    actor_id: int
+    keyed: defaultdict[KeyName, list[int]]
+    rows: list[Record]
+    spans: list[Span]
 
 
 class Keys:
@@ -48,7 +75,7 @@ class Keys:
         rows: (actor, seq) of every row under a key.
     """
 
-    def __init__(self, pools: Sequence[PoolEvidence], operations: Sequence[Operation]) -> None:
+    def __init__(self, pools: Sequence[KeyedRows], operations: Sequence[Operation]) -> None:
         self.rows: defaultdict[KeyName, list[tuple[int, int]]] = defaultdict(list)
         self._pools = {pool.actor_id: pool for pool in pools}
         for pool in pools:
@@ -81,7 +108,7 @@ class Keys:
         """Return answers that know nothing of a success that was told before they were asked."""
         wrong = []
         for attempts in self._told.values():
-            successes = [each for each in attempts if isinstance(each.attempt.answer, Outcome)]
+            successes = [each for each in attempts if success_of(each.attempt) is not None]
             if not successes:
                 continue
             first = min(successes, key=lambda told: told.attempt.answered_at or 0)
@@ -133,7 +160,7 @@ def _forgets(told: Told, first: Told) -> bool:
     answer, success = told.attempt.answer, first.attempt
     if answer is None or isinstance(answer, Exception | KeyReused):
         return False
-    if isinstance(answer, Outcome):
+    if (outcome := success_of(told.attempt)) is not None:
         same = told.operation.request_digest == first.operation.request_digest
-        return same and answer != success.answer
+        return same and outcome != success_of(success)
     return told.attempt.asked_at > (success.answered_at or 0)

@@ -3,6 +3,7 @@
 from typing import NamedTuple, TypeAlias
 
 from allocator.actors.messages import KeyReused, Noted
+from allocator.domain import kinds
 from allocator.domain.kinds import Event, Refusal
 from allocator.domain.messages import (
     AlreadyExpired,
@@ -21,6 +22,7 @@ from allocator.domain.messages import (
     Wake,
 )
 from allocator.domain.queries import BalanceQuery, LotQuery, OpenOrderQuery, Query, View
+from allocator.domain.transfers import Occupied
 from allocator.simulation.history import Attempt, Operation
 from allocator.simulation.model import PoolModel
 
@@ -38,14 +40,15 @@ class Told(NamedTuple):
 def command_of(event: Event) -> Command:
     """Return what has to be asked for an event to happen."""
     match event:
-        case OrderPlaced(quantity=quantity, customer=customer):
-            return PlaceOrder(quantity=quantity, customer=customer)
+        case OrderPlaced(quantity=quantity, customer=customer, product=product):
+            return PlaceOrder(quantity=quantity, customer=customer, product=product)
         case StockReceived():
             return ReceiveStock(
                 quantity=event.quantity,
                 lot=event.lot,
                 expires_at_ms=event.expires_at_ms,
                 reference=event.reference,
+                product=event.product,
             )
         case OrderDispatched(order=order):
             return DispatchOrder(order=order)
@@ -67,6 +70,8 @@ def fits(operation: Operation, answer: Seen) -> bool:
             fit = isinstance(ask, DispatchOrder | CancelOrder) and ask.order == order
         case AlreadyExpired(expires_at_ms=expires_at_ms, now_ms=now_ms):
             fit = isinstance(ask, ReceiveStock) and ask.expires_at_ms == expires_at_ms <= now_ms
+        case Occupied(product=product):
+            fit = isinstance(ask, ReceiveStock) and ask.product != product
         case KeyReused(key=key):
             fit = operation.key == key
         case Noted():
@@ -82,11 +87,16 @@ def fits(operation: Operation, answer: Seen) -> bool:
     return fit
 
 
-def first_true(model: PoolModel, ask: Command | Query, answer: Seen, *, first: int) -> int | None:
+def first_true(
+    model: PoolModel, ask: kinds.Command | Query, answer: Seen, *, first: int
+) -> int | None:
     """Return the first version from `first` on at which a fitting answer is true, or None."""
     match answer:
         case InsufficientStock(available=available):
-            version = model.with_available(available, first)
+            product = ask.product if isinstance(ask, PlaceOrder) else None
+            version = model.with_available(available, first, product=product)
+        case Occupied(product=product):
+            version = model.occupied_by(product, first)
         case OrderNotOpen(order=order):
             version = model.without_open_order(order, first)
         case AlreadyExpired(now_ms=now_ms):
@@ -98,12 +108,14 @@ def first_true(model: PoolModel, ask: Command | Query, answer: Seen, *, first: i
     return version
 
 
-def _first_seen(model: PoolModel, ask: Command | Query, view: View, first: int) -> int | None:
+def _first_seen(model: PoolModel, ask: kinds.Command | Query, view: View, first: int) -> int | None:
     if isinstance(ask, LotQuery):
         return model.with_lot(ask.seq, view.lot, first)
     if isinstance(ask, OpenOrderQuery):
         return model.with_picks(ask.seq, view.picks, first)
-    return None if view.balance is None else model.with_balance(view.balance, first)
+    if view.balance is None or not isinstance(ask, BalanceQuery):
+        return None
+    return model.with_balance(view.balance, first, product=ask.product, there=view.product)
 
 
 def describe(told: Told) -> str:

@@ -1,21 +1,51 @@
-"""Laws of one pool's journal, whoever was told what. Each returns what contradicts it."""
+"""Laws of the journal of one actor, whoever was told what. Each returns what contradicts it."""
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Protocol
 
+from allocator.domain import move_rules
 from allocator.domain.kinds import Event, evolve
 from allocator.domain.messages import Command, Wake
+from allocator.domain.moves import Move
 from allocator.domain.pool import Pool
 from allocator.domain.records import GENESIS, Record, chain
 from allocator.domain.rules import decide, wake_at
+from allocator.domain.transfers import UnitsTaken
+from allocator.simulation.oracle_moves import MoveEvidence
 from allocator.simulation.oracle_pool import PoolEvidence
 
 
-def rows_have_no_gap_and_can_be_read(pool: PoolEvidence) -> list[str]:
+class Rows(Protocol):
+    """The journal of an actor.
+
+    Attributes:
+        unreadable: Why no more of it can be read, or "".
+        wake_at_ms: When the actor is to be woken, as stored.
+    """
+
+    unreadable: str
+    wake_at_ms: int | None
+
+    @property
+    def name(self) -> str:
+        """Of the actor."""
+
+    @property
+    def rows(self) -> Sequence[Record]:
+        """As far as it can be read."""
+
+    @property
+    def wanted_wake_ms(self) -> int | None:
+        """When the actor should be woken, as things stand."""
+
+
+def rows_have_no_gap_and_can_be_read(pool: Rows) -> list[str]:
     """Events are numbered 1, 2, 3 … and say what this release understands."""
     return [pool.unreadable] if pool.unreadable else []
 
 
-def times_never_go_back(pool: PoolEvidence) -> list[str]:
+def times_never_go_back(pool: Rows) -> list[str]:
     """No row is older than the one before it, whatever clocks did."""
     return [
         f"seq {after.seq} is older than {before.seq}"
@@ -24,7 +54,7 @@ def times_never_go_back(pool: PoolEvidence) -> list[str]:
     ]
 
 
-def digests_chain(pool: PoolEvidence) -> list[str]:
+def digests_chain(pool: Rows) -> list[str]:
     """Every row's digest is that of its content and of the row before."""
     wrong = []
     previous = GENESIS
@@ -47,19 +77,34 @@ def every_row_is_what_the_rules_decide(pool: PoolEvidence) -> list[str]:
     the journal's.
     """
     state = Pool()
+    before: Event | None = None
     rows = zip(pool.rows, pool.events, pool.commands, pool.model.numbers[1:], strict=True)
     for row, event, command, numbers in rows:
-        if wrong := _objection(state, event, command, at_ms=row.at_ms):
+        if wrong := _objection(
+            state, event, command, at_ms=row.at_ms, goes_on=_goes_on(event, before)
+        ):
             return [f"seq {row.seq} is {event}, but {wrong}"]
+        before = event
         evolve(state, event, at_ms=row.at_ms)
         if (state.available, state.ordered, state.expired) != numbers:
             return [f"at seq {row.seq} the pool shows {state.balance()}, and should {numbers}"]
     return []
 
 
-def the_stored_wake_up_is_the_wanted_one(pool: PoolEvidence) -> list[str]:
-    """An idle pool is woken when its first lot expires, and not for nothing."""
-    stored_ms, wanted_ms = pool.wake_at_ms, pool.model.next_expiry_ms
+def every_row_of_a_move_is_what_the_rules_decide(move: MoveEvidence) -> list[str]:
+    """Every prefix replays, and on it the rules decide the next row, whatever was answered."""
+    state = Move()
+    for row, event in zip(move.rows, move.events, strict=True):
+        expected = move_rules.decide(state, move.command_of(event))
+        if expected != (event,):
+            return [f"seq {row.seq} is {event}, but the rules decide {expected}"]
+        move_rules.evolve(state, event, at_ms=row.at_ms)
+    return []
+
+
+def the_stored_wake_up_is_the_wanted_one(pool: Rows) -> list[str]:
+    """An idle pool is woken when its first lot expires, a move if it is not over, no other is."""
+    stored_ms, wanted_ms = pool.wake_at_ms, pool.wanted_wake_ms
     return [] if stored_ms == wanted_ms else [f"{wanted_ms} is wanted, {stored_ms} is stored"]
 
 
@@ -78,10 +123,17 @@ def _digest_after(previous: bytes, row: Record) -> bytes:
     )
 
 
-def _objection(state: Pool, event: Event, command: Command, *, at_ms: int) -> str:
+def _goes_on(event: Event, before: Event | None) -> bool:
+    """Say whether an event was decided with the one before: lots that arrive have a row each."""
+    if not isinstance(event, UnitsTaken) or not isinstance(before, UnitsTaken) or before.last:
+        return False
+    return event.process == before.process
+
+
+def _objection(state: Pool, event: Event, command: Command, *, at_ms: int, goes_on: bool) -> str:
     """Say why the rules would not have decided so, or nothing."""
     due_ms = wake_at(state)
-    is_due = due_ms is not None and due_ms <= at_ms
+    is_due = due_ms is not None and due_ms <= at_ms and not goes_on
     expected = decide(state, Wake() if is_due else command, now_ms=at_ms)
     if isinstance(expected, tuple) and expected[:1] == (event,):
         return ""

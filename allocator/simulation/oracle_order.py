@@ -3,11 +3,10 @@
 from typing import TypeAlias
 
 from allocator.actors.messages import KeyReused, Noted, Outcome
-from allocator.domain.kinds import evolve
-from allocator.domain.messages import AlreadyExpired, Command
+from allocator.domain.kinds import Command, decide, evolve
+from allocator.domain.messages import AlreadyExpired
 from allocator.domain.pool import Pool
 from allocator.domain.queries import Query, look
-from allocator.domain.rules import decide
 from allocator.simulation.linearizability import Call, Verdict, search
 from allocator.simulation.oracle_asks import Seen, Told, describe
 from allocator.simulation.oracle_journal import every_row_is_what_the_rules_decide

@@ -7,14 +7,17 @@ from typing import TypeAlias
 from msgspec import DecodeError
 
 from allocator.actors.messages import KeyReused, Outcome
+from allocator.domain import kinds
 from allocator.domain.codec import UnknownEventError, decode_event
 from allocator.domain.kinds import Event
-from allocator.domain.messages import Command, LotExpired
+from allocator.domain.messages import Command, LotExpired, Wake
 from allocator.domain.queries import Query
 from allocator.domain.records import KeyName, Record
-from allocator.simulation.history import Operation
+from allocator.domain.transfers import ProcessLetGo, Transit
+from allocator.simulation.history import Moved, Operation
 from allocator.simulation.model import PoolModel
 from allocator.simulation.oracle_asks import Seen, Told, command_of, describe, first_true, fits
+from allocator.simulation.oracle_moves import NO_MOVES, Moves
 from allocator.simulation.oracle_places import ALWAYS, NEVER, Sighting, Span, Windows
 
 RequestName: TypeAlias = tuple[str, str, bytes]
@@ -30,6 +33,7 @@ class PoolEvidence:
         wake_at_ms: When it is to be woken, as stored.
         rows, events: Of the journal, as far as it can be read.
         commands: What has to be asked for each of the events.
+        deeds: Seqs and events of what was done for processes.
         unreadable: Why no more of it can be, or "".
         model: Its versions.
         told: Attempts that heard of a success.
@@ -50,6 +54,7 @@ class PoolEvidence:
         *,
         rows: Sequence[Record],
         operations: Sequence[Operation],
+        moves: Moves = NO_MOVES,
         wake_at_ms: int | None = None,
     ) -> None:
         self.actor_id = actor_id
@@ -59,6 +64,7 @@ class PoolEvidence:
         self.events: list[Event] = []
         self.commands: list[Command] = []
         self.unreadable = ""
+        self.deeds: list[tuple[int, Transit]] = []
         self.model = PoolModel()
         self.told: list[Told] = []
         self.mistold: list[str] = []
@@ -68,16 +74,29 @@ class PoolEvidence:
         self.keyed: defaultdict[KeyName, list[int]] = defaultdict(list)
         self.seen: list[tuple[Told, Seen]] = []
         self.errors: list[Told] = []
+        self._moves = moves
         self._known: dict[int, Span] = {}  # of rows without a key that somebody was told of
-        self._open: defaultdict[Command, list[int]] = defaultdict(list)  # asked, without a key
+        self._open: defaultdict[kinds.Command, list[int]] = defaultdict(
+            list
+        )  # asked, without a key
         self._asked: dict[RequestName, int] = {}  # when a key's row may have come at the earliest
         self._heard: dict[RequestName, int] = {}  # when somebody heard of it first
-        self._names: dict[RequestName, Command | Query] = {}
+        self._names: dict[RequestName, kinds.Command | Query] = {}
         self._read(rows)
         for operation in operations:
             self._hear(operation)
         self.spans = self._spans()
         self.windows = Windows(self.spans)
+
+    @property
+    def name(self) -> str:
+        """What it is called in a sentence."""
+        return f"actor {self.actor_id}"
+
+    @property
+    def wanted_wake_ms(self) -> int | None:
+        """When it should be woken, as things stand."""
+        return self.model.next_expiry_ms
 
     def sighting(self, told: Told, answer: Seen) -> Sighting:
         """Return what has to be true of the state in which `answer` was given."""
@@ -118,10 +137,19 @@ class PoolEvidence:
                 return
             self.rows.append(row)
             self.events.append(event)
-            self.commands.append(command_of(event))
+            self.commands.append(self._command_of(event, number))
             self.model.add(event, at_ms=row.at_ms)
             if row.idempotency_key is not None:
                 self.keyed[row.principal, row.idempotency_key].append(number)
+
+    def _command_of(self, event: Event, seq: int) -> Command:
+        if not isinstance(event, Transit):
+            return command_of(event)
+        self.deeds.append((seq, event))
+        asked = self._moves.asked_for(event)
+        if asked is None:
+            self.nobodys.append(f"seq {seq}, {event}, of a process that there is not")
+        return asked or Wake()
 
     def _hear(self, operation: Operation) -> None:
         key = operation.key
@@ -135,7 +163,7 @@ class PoolEvidence:
                 self._hear_success(told, answer, name)
             elif isinstance(answer, Exception):
                 self.errors.append(told)
-            elif answer is not None and fits(operation, answer):
+            elif answer is not None and not isinstance(answer, Moved) and fits(operation, answer):
                 self.seen.append((told, answer))
             elif answer is not None:
                 self.unfitting.append(f"{describe(told)} heard {answer}")
@@ -193,13 +221,17 @@ class PoolEvidence:
             for row, event in zip(self.rows, self.events, strict=True)
         ]
 
-    def _span_of(self, row: Record, event: Event, waiting: dict[Command, deque[int]]) -> Span:
+    def _span_of(self, row: Record, event: Event, waiting: dict[kinds.Command, deque[int]]) -> Span:
         if row.idempotency_key is not None:
             return self._span_of_keyed(row, row.idempotency_key, event)
         if (known := self._known.get(row.seq)) is not None:
             return known
         if isinstance(event, LotExpired):
             return Span(ALWAYS, NEVER)  # nobody asks for it
+        if isinstance(event, Transit):
+            span = self._moves.span_of(event.process)
+            # To let go is not waited for.
+            return Span(span.asked, NEVER) if isinstance(event, ProcessLetGo) else span
         moments = waiting.get(self.commands[row.seq - 1])
         if moments:
             return Span(moments.popleft(), NEVER)

@@ -7,12 +7,13 @@ the rest is still a plan, which is what makes a failing one short.
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
 from allocator.domain.ids import SHARDS
 from allocator.persistence.memory.trouble import End, Operation
+from allocator.simulation.clients import PRODUCTS
 from allocator.simulation.steps import (
     Break,
     Close,
@@ -25,6 +26,7 @@ from allocator.simulation.steps import (
     Lag,
     Leave,
     Look,
+    Move,
     Orphan,
     Part,
     Pause,
@@ -47,6 +49,11 @@ _CLIENTS: Final = 10
 _IDLE_MS: Final = (2_500, 2_500, 2_500, 2_500, 2_500, 2_500, 2_500, 250)
 """To look for who is idle takes most of a run if it is done often."""
 _POOLS_MAX: Final = 6
+_SINGLES: Final = (0, 1, 1, 2)
+"""So many of them hold one product at a time."""
+_MOVES: Final = (0, 4, 8, 16)
+_COST: Final = 4
+"""A move takes the time of so many other things."""
 _LOAD_MS: Final = (4_000, 4_000, 10_000)
 """Days are short or long: long enough for every patience to come to its end."""
 _STOCKED_MS: Final = 300
@@ -73,17 +80,21 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
     """Return the plan of a seed, the same for ever."""
     dice = Random(f"plan {seed}")
     load_ms = dice.choice(_LOAD_MS)
-    pools = _pools(dice)
-    asked = [pools[0], *pools]  # one of them is the hot one
-    wishes = [_wish(dice, asked, number, load_ms) for number in range(operations)]
+    places = _places(dice)
+    asked = [places[0], *places]  # one of them is the hot one
+    moves = dice.choice(_MOVES)
+    wishes = [_wish(dice, asked, number, load_ms) for number in range(operations - _COST * moves)]
+    wishes += [
+        _move(dice, asked, number, load_ms) for number in range(operations, operations + moves)
+    ]
     opening = [
         Wish(
             at_ms=0,
             client=number % _CLIENTS,
-            pool=pool,
-            want=Receive(quantity=dice.randint(5, 25)),
+            pool=place.pool,
+            want=Receive(quantity=dice.randint(5, 25), product=_product(dice, place)),
         )
-        for number, pool in enumerate(pools)
+        for number, place in enumerate(places)
     ]
     steps = [*opening, *wishes, *_troubles(dice, load_ms)]
     ordered = sorted(steps, key=lambda step: step.at_ms)
@@ -91,45 +102,84 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
     return Plan(seed=seed, load_ms=load_ms, idle_ms=idle_ms, steps=tuple(ordered))
 
 
-def _pools(dice: Random) -> list[int]:
-    """Return ids of actors; two of a shard now and then, as neighbours share their fate."""
+class _Place(NamedTuple):
+    """Where something can be wanted.
+
+    Attributes:
+        pool: Its actor; two are of a shard now and then, as neighbours share their fate.
+        single: Whether it is a location that holds one product at a time.
+    """
+
+    pool: int
+    single: bool
+
+
+def _places(dice: Random) -> list[_Place]:
     shards = dice.choices(range(SHARDS), k=dice.randint(3, _POOLS_MAX - 1))
-    return [number << 8 | shard for number, shard in enumerate([*shards, shards[0]], start=1)]
+    singles = len(shards) - dice.choice(_SINGLES)
+    return [
+        _Place(pool=(number + 1) << 8 | shard, single=number > singles)
+        for number, shard in enumerate([*shards, shards[0]])
+    ]
 
 
-def _wish(dice: Random, pools: list[int], number: int, load_ms: int) -> Wish:
+def _product(dice: Random, place: _Place) -> str | None:
+    """Return of which product a place is asked; others than locations are not told."""
+    return _one_of(dice, PRODUCTS) if place.single else None
+
+
+def _wish(dice: Random, places: list[_Place], number: int, load_ms: int) -> Wish:
     draw = _one_of(dice, _WANTS)
+    place = _one_of(dice, places)
+    return _wish_for(dice, place, number, load_ms, draw(dice, _product(dice, place)))
+
+
+def _move(dice: Random, places: list[_Place], number: int, load_ms: int) -> Wish:
+    source, destination = _one_of(dice, places), _one_of(dice, places)
+    if source.pool == destination.pool:  # seldom wanted
+        destination = _one_of(dice, places)
+    both = source.single and destination.single
+    want = Move(
+        to=destination.pool,
+        product=_one_of(dice, PRODUCTS) if both else PRODUCTS[0],
+        quantity=1 + _below(dice, 6),
+        expects=destination.single,
+    )
+    return _wish_for(dice, source, number, load_ms, want)
+
+
+def _wish_for(dice: Random, place: _Place, number: int, load_ms: int, want: Want) -> Wish:
     keyed = dice.random() < 2 / 3
     return Wish(
         at_ms=_below(dice, load_ms - _STOCKED_MS) + _STOCKED_MS,
         client=_below(dice, _CLIENTS),
-        pool=_one_of(dice, pools),
+        pool=place.pool,
         key=f"key {number}" if keyed else None,
         copies=2 if keyed and dice.random() < 1 / 10 else 1,
         attempts=_one_of(dice, _ATTEMPTS),
-        want=draw(dice),
+        want=want,
     )
 
 
-def _receive(dice: Random) -> Want:
+def _receive(dice: Random, product: str | None) -> Want:
     ttl_ms = _below(dice, 1_800) + 200 if _below(dice, 3) == 0 else None
-    return Receive(quantity=1 + _below(dice, 6), ttl_ms=ttl_ms)
+    return Receive(quantity=1 + _below(dice, 6), ttl_ms=ttl_ms, product=product)
 
 
-def _order(dice: Random) -> Want:
-    return Place(quantity=1 + _below(dice, 3))
+def _order(dice: Random, product: str | None) -> Want:
+    return Place(quantity=1 + _below(dice, 3), product=product)
 
 
-def _close(dice: Random) -> Want:
+def _close(dice: Random, _: str | None) -> Want:
     return Close(which=_below(dice, 64), dispatch=dice.random() < 1 / 2)
 
 
-def _look(dice: Random) -> Want:
-    return Look(what=_one_of(dice, _LOOKS), which=_below(dice, 64))
+def _look(dice: Random, product: str | None) -> Want:
+    return Look(what=_one_of(dice, _LOOKS), which=_below(dice, 64), product=product)
 
 
-def _steal(dice: Random) -> Want:
-    return Steal(quantity=1 + _below(dice, 3))
+def _steal(dice: Random, product: str | None) -> Want:
+    return Steal(quantity=1 + _below(dice, 3), product=product)
 
 
 # Wishes are many: these two take a third of the time of what `Random` has for it.
@@ -237,7 +287,7 @@ def _foreign(dice: Random, at_ms: int) -> Trouble:
 
 _Draw: TypeAlias = Callable[[Random, int], Trouble]
 
-_WANTS: Final[list[Callable[[Random], Want]]] = [
+_WANTS: Final[list[Callable[[Random, str | None], Want]]] = [
     *[_order] * 10,
     *[_close] * 4,
     *[_look] * 3,
@@ -260,6 +310,7 @@ _SELDOM: Final[tuple[Operation, ...]] = (
     "origin",
     "records",
     "due_wakes",
+    "numbers",
     "save_snapshot",
     "resign",
 )

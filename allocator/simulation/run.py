@@ -19,7 +19,7 @@ from allocator.simulation.mutants import mutated
 from allocator.simulation.oracle import judge
 from allocator.simulation.plan import Plan
 from allocator.simulation.process import current_process
-from allocator.simulation.steps import Step, Wish
+from allocator.simulation.steps import Move, Step, Wish
 from allocator.simulation.troubles import Troubles
 
 _START_S: Final = 20.0
@@ -30,6 +30,8 @@ _STOP_S: Final = 30.0
 _POLL_S: Final = 0.05
 _STOPPED_ONE_IN: Final = 4
 _DIGEST_BYTES: Final = 8
+_NEVER: Final = 1 << 62
+"""Above every transaction."""
 
 Note: TypeAlias = Callable[[str], None]
 """Told what happens, a line at a time."""
@@ -100,13 +102,14 @@ class _Run:
             if task.done():
                 task.result()
         await self._expect(lambda: installation.whole, "the server never recovered")
+        await self._expect(installation.all_have_ended, "a process never ended")
         await self._look_at_all()
         if plan.seed % _STOPPED_ONE_IN == 0:
             await self._stop()
 
     async def _look_at_all(self) -> None:
         """Read every pool in the end: whoever serves it has to answer now."""
-        for pool in sorted({step.pool for step in self._plan.steps if isinstance(step, Wish)}):
+        for pool in _pools_of(self._plan.steps):
             last = await self._clients.look(pool)
             if last.attempts[-1].answer is None:
                 self._hanging.append(f"nobody answers for pool {pool:#x}")
@@ -138,6 +141,8 @@ class _Run:
             operations=self._clients.operations,
             rows={actor_id: database.journal_of(actor_id) for actor_id in sorted(database.rows)},
             wakes=dict(database.wakes),
+            kinds=dict(database.kinds),
+            commits=database.tail(below=_NEVER),
             hanging=self._hanging,
             violations=[*self._loop.errors, *self._installation.failures],
         )
@@ -157,6 +162,12 @@ class _Run:
     def _say(self, what: str) -> None:
         if self._note is not None:
             self._note(f"{self._loop.time():9.4f} s  {what}")
+
+
+def _pools_of(steps: Sequence[Step]) -> list[int]:
+    wishes = [step for step in steps if isinstance(step, Wish)]
+    destinations = {wish.want.to for wish in wishes if isinstance(wish.want, Move)}
+    return sorted(destinations | {wish.pool for wish in wishes})
 
 
 def _by_client(steps: Sequence[Step]) -> dict[int, list[Wish]]:

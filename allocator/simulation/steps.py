@@ -8,7 +8,13 @@ from allocator.persistence.memory.trouble import End, Operation
 
 
 class _Want(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What a client wants of a pool."""
+    """What a client wants of a pool.
+
+    Attributes:
+        product: Of which, where a location holds one at a time, and of what is moved.
+    """
+
+    product: str | None = None
 
 
 class Receive(_Want, frozen=True):
@@ -44,7 +50,19 @@ class Steal(_Want, frozen=True):
     quantity: int
 
 
-Want: TypeAlias = Receive | Place | Close | Look | Steal
+class Move(_Want, frozen=True):
+    """Units go to another pool.
+
+    Attributes:
+        expects: Whether that is a location that holds one product at a time.
+    """
+
+    to: int
+    quantity: int
+    expects: bool = False
+
+
+Want: TypeAlias = Receive | Place | Close | Look | Steal | Move
 
 
 class _Step(msgspec.Struct, frozen=True, kw_only=True, tag=True):
