@@ -99,7 +99,7 @@ class Directory:
         """Forget actors whose memory may be wrong; their next message recovers them."""
         for actor in actors:
             if self._actors.get(actor.actor_id) is actor:
-                del self._actors[actor.actor_id]
+                self._remove(actor)
             actor.abandon(because)
 
     def drop_recovering(self, *, because: AllocatorError) -> None:
@@ -147,8 +147,13 @@ class Directory:
             self._forget(actor)
 
     def _forget(self, actor: Actor) -> None:
-        del self._actors[actor.actor_id]
+        self._remove(actor)
         self.statistics.passivations += 1
+
+    def _remove(self, actor: Actor) -> None:
+        del self._actors[actor.actor_id]
+        if actor.errand is not None:
+            actor.errand.end()
 
     async def _activate(self, actor: Actor) -> None:
         try:

@@ -8,7 +8,9 @@ in its intents; such a turn fails, and nothing leaves. What had left before is o
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+
+import structlog
 
 from allocator.actors.messages import Answer, Envelope, KeyReused, Noted, Outcome
 from allocator.domain import processes
@@ -20,8 +22,14 @@ from allocator.errors import AllocatorError
 if TYPE_CHECKING:
     from allocator.actors.actor import Actor
 
+log = structlog.get_logger()
+
+_Asked: TypeAlias = tuple["Errand", int, int]
+"""Of whom, in which step, of which actor."""
+
 _AGAIN_MIN_S: Final = 0.05
 _AGAIN_MAX_S: Final = 2.0
+_LONG_S: Final = 60.0
 _DOUBLINGS: Final = 10  # an outage may last for as many tries as no float can hold
 
 
@@ -46,7 +54,7 @@ class Office:
     Attributes:
         asker: Another, if there are several workers.
         sent: Asks that left; `repeated` counts those that had left before.
-        outstanding: Asks that have left and are not answered.
+        processes: How many are in memory.
     """
 
     def __init__(
@@ -59,14 +67,35 @@ class Office:
         self.asker = asker
         self.sent = 0
         self.repeated = 0
-        self.outstanding = 0
+        self.processes = 0
         self._proven_ms = proven_ms
         self._is_hosted = is_hosted
         self._loop = asyncio.get_running_loop()
+        self._since_s: dict[_Asked, float] = {}  # in this order
+        self._warned_s = self._loop.time()
+
+    @property
+    def outstanding(self) -> int:
+        """How many asks are not answered, whether they are under way or will be again."""
+        return len(self._since_s)
+
+    def oldest_ms(self) -> int:
+        """Return for how long the oldest of them has been so, in this life of its process."""
+        since_s = next(iter(self._since_s.values()), None)
+        return 0 if since_s is None else round((self._loop.time() - since_s) * 1000)
+
+    def note(self, errand: "Errand", ask: Ask) -> None:
+        """Take account of an ask that is about to leave for the first time."""
+        self._since_s.setdefault((errand, ask.number, ask.actor_id), self._loop.time())
+
+    def strike(self, errand: "Errand", ask: Ask) -> None:
+        """Take no more account of an ask: it is answered, or will not leave again."""
+        self._since_s.pop((errand, ask.number, ask.actor_id), None)
 
     def send(self, errand: "Errand", ask: Ask, *, tries: int, pool_ms: int) -> None:
         """Ask, and bring the answer back, or try again later."""
         if not self._is_hosted(errand.actor):
+            self.strike(errand, ask)
             return
         command = stamped(
             ask.command,
@@ -80,22 +109,23 @@ class Office:
         except AllocatorError:
             self._again(errand, ask, tries=tries, pool_ms=pool_ms)
         else:
-            self.outstanding += 1
             reply.add_done_callback(partial(self._heard, errand, ask, tries))
 
     def _heard(self, errand: "Errand", ask: Ask, tries: int, reply: asyncio.Future[Answer]) -> None:
-        self.outstanding -= 1
         if reply.cancelled() or reply.exception() is not None:
             self._again(errand, ask, tries=tries, pool_ms=0)
             return
         answer = reply.result()
         if isinstance(answer, Stale):
             self._again(errand, ask, tries=tries, pool_ms=answer.now_ms)
-        elif self._is_hosted(errand.actor):
+            return
+        self.strike(errand, ask)
+        if self._is_hosted(errand.actor):
             errand.hear(ask, _said(answer))
 
     def _again(self, errand: "Errand", ask: Ask, *, tries: int, pool_ms: int) -> None:
         """Leave once more with a later turn: by then another may be the writer."""
+        self._warn(errand, ask, tries=tries)
         delay_s = min(_AGAIN_MIN_S * 2 ** min(tries, _DOUBLINGS), _AGAIN_MAX_S)
         departure = _Departure(errand, ask, tries=tries + 1, pool_ms=pool_ms)
         self._loop.call_later(delay_s, self._depart, departure)
@@ -104,6 +134,24 @@ class Office:
         actor = departure.errand.actor
         if self._is_hosted(actor) and departure.errand.is_waiting(departure.ask):
             actor.depart(departure)
+        else:
+            self.strike(departure.errand, departure.ask)
+
+    def _warn(self, errand: "Errand", ask: Ask, *, tries: int) -> None:
+        """Name one of those that have waited for long, now and then."""
+        now_s = self._loop.time()
+        since_s = self._since_s.get((errand, ask.number, ask.actor_id), now_s)
+        if now_s - max(since_s, self._warned_s) < _LONG_S:
+            return
+        self._warned_s = now_s
+        log.warning(
+            "process.waits",
+            actor=errand.actor.actor_id,
+            asked=ask.actor_id,
+            seconds=round(now_s - since_s),
+            tries=tries + 1,
+            outstanding=self.outstanding,
+        )
 
 
 class Errand:
@@ -119,6 +167,7 @@ class Errand:
         self.actor = actor
         self._office = office
         self._asks = processes.Errands()
+        office.processes += 1
 
     @property
     def busy(self) -> bool:
@@ -132,11 +181,20 @@ class Errand:
     def begin(self, state: State) -> None:
         """Have everything leave, with the next turn, that is intended and has not left yet."""
         for ask in self._asks.renew(intents(state)):
+            self._office.note(self, ask)
             self.actor.depart(_Departure(self, ask, tries=0, pool_ms=0))
 
     def leave(self, ask: Ask, *, tries: int, pool_ms: int) -> None:
         """Send an ask whose turn has come."""
         self._office.send(self, ask, tries=tries, pool_ms=pool_ms)
+
+    def give_up(self, ask: Ask) -> None:
+        """Let an ask not leave: nobody can say whether what justifies it is stored."""
+        self._office.strike(self, ask)
+
+    def end(self) -> None:
+        """Be of no use any more: the process leaves memory."""
+        self._office.processes -= 1
 
     def hear(self, ask: Ask, answer: processes.Answer) -> None:
         """Tell the process what came of it, if that is all that it waits for."""
@@ -163,7 +221,8 @@ class _Departure:
         self.errand.leave(self.ask, tries=self._tries, pool_ms=self._pool_ms)
 
     def set_exception(self, _error: Exception, /) -> None:
-        """Do nothing: the process is dropped, and recovers its intents."""
+        """Ask nothing: the process is dropped, and recovers its intents."""
+        self.errand.give_up(self.ask)
 
 
 def _said(answer: Answer) -> processes.Answer:

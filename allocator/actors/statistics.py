@@ -238,11 +238,17 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     forwards_retried: int = 0
     shards_given: int = 0
     shards_taken: int = 0
+    asks_sent: int = 0
+    asks_repeated: int = 0
     shards: int = 0
     unanswered_messages: int = 0
     mailbox_messages_max: int = 0
     actors: int = 0
     quarantined_actors: int = 0
+    processes: int = 0
+    outstanding_asks: int = 0
+    oldest_ask_ms: int = 0
+    wake_up_lag_ms: int = 0
     connections: int = 0
     connections_refused: int = 0
     connections_cut_off: int = 0
@@ -257,7 +263,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 _Figure: TypeAlias = float | dict[str, int] | list[int]
 
-_MAXIMA: Final = frozenset({"append_rows_max", "mailbox_messages_max"})
+_MAXIMA: Final = frozenset(
+    {"append_rows_max", "mailbox_messages_max", "oldest_ask_ms", "wake_up_lag_ms"}
+)
 
 
 def merged(figures: Sequence[Figures]) -> Figures:

@@ -44,6 +44,8 @@ _COUNTERS: Final = {
     "forwards_received": "Requests that one worker had from another",
     "forwards_failed": "Requests to another worker that were not answered",
     "forwards_retried": "Times that such a request waited for a new owner of its shard",
+    "asks_sent": "What processes asked of other actors, each attempt",
+    "asks_repeated": "Of these, what had been asked before",
     "shards_given": "Shards that a worker gave away",
     "shards_taken": "Shards that a worker took",
     "connections_refused": "Connections turned away because there were too many",
@@ -61,6 +63,8 @@ _GAUGES: Final = {
     "mailbox_messages_max": "Of these, those of the fullest mailbox",
     "actors": "Actors in memory",
     "quarantined_actors": "Actors that cannot be replayed",
+    "processes": "Of these, moves",
+    "outstanding_asks": "What processes asked of other actors and have no answer to",
     "shards": "Shards that are served",
     "append_rows_max": "Rows of the largest append so far",
     "connections": "Connections of clients",
@@ -78,7 +82,13 @@ _STOCK_EVENTS: Final = {
     "expired": "lot_expired",
     "opened": "ticket_option_opened",
 }
-_STOCK_REFUSALS: Final = ("already_expired",)
+_STOCK_REFUSALS: Final = ("already_expired", "occupied")
+_MOVE_EVENTS: Final = {
+    "requested": "move_requested",
+    "done": "move_done",
+    "refused": "move_refused",
+    "ended": "move_ended",
+}
 
 
 def metrics_text(
@@ -132,6 +142,7 @@ def _all(
     for name, lag_ms in sorted(server.webhook_lags_ms.items()):
         lags.add_metric([name], lag_ms / 1000)
     yield lags
+    yield from _of_waiting(server)
     yield from _of_workers(figures_by_worker)
     if lag is not None:
         yield from _of_read_models(lag)
@@ -167,6 +178,10 @@ def _of_outcomes(server: Figures) -> Iterator[Metric]:
     )
     _add_outcomes(stocks, server, events=_STOCK_EVENTS, refusals=_STOCK_REFUSALS)
     yield stocks
+    moves = CounterMetricFamily("allocator_moves", "How far moves have come", labels=["outcome"])
+    for outcome, kind in _MOVE_EVENTS.items():
+        moves.add_metric([outcome], server.events.get(kind, 0))
+    yield moves
     yield CounterMetricFamily(
         "allocator_key_conflicts",
         "Requests refused because their key belongs to another",
@@ -199,6 +214,19 @@ def _of_commits(server: Figures) -> Iterator[Metric]:
         "Rows that one commit carries",
         buckets=_buckets(server.appends_by_rows, unit=1),
         sum_value=server.appended_rows,
+    )
+
+
+def _of_waiting(server: Figures) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "allocator_oldest_ask_seconds",
+        "How long a process has waited for the oldest answer that is outstanding",
+        value=server.oldest_ask_ms / 1000,
+    )
+    yield GaugeMetricFamily(
+        "allocator_wake_up_lag_seconds",
+        "How long the actor that has been due for longest has been so",
+        value=server.wake_up_lag_ms / 1000,
     )
 
 

@@ -111,6 +111,7 @@ def test_the_dashboard_is_one_that_grafana_10_loads(dashboard: Dashboard) -> Non
         "Journal",
         "Workers and shards",
         "Read models",
+        "Moves",
     ]
 
 

@@ -27,6 +27,10 @@ def test_the_dead_are_remembered_by_what_they_had_counted_and_not_by_how_they_we
             unanswered_messages=3,
             mailbox_messages_max=2,
             quarantined_actors=1,
+            processes=2,
+            outstanding_asks=3,
+            oldest_ask_ms=4,
+            wake_up_lag_ms=5,
         )
     )
     former = Lives(tmp_path, life="1-11").former([])

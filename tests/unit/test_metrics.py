@@ -19,6 +19,7 @@ from allocator.domain.messages import (
     Refusal,
 )
 from allocator.domain.rows import Lag
+from allocator.domain.transfers import Occupied
 from allocator.http.metrics import FORMER, metrics_text
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
@@ -55,6 +56,19 @@ def test_figures_of_all_workers_are_one_number() -> None:
     assert values(shown["allocator_shards"]) == {(): 256}
     assert values(shown["allocator_unowned_shards"]) == {(): 0}
     assert values(shown["allocator_append_rows_max"]) == {(): 9}
+
+
+def test_whoever_waits_longest_is_told_in_seconds() -> None:
+    shown = families(
+        {
+            "0": Figures(oldest_ask_ms=61_500, wake_up_lag_ms=2_000, outstanding_asks=3),
+            "1": Figures(oldest_ask_ms=500, wake_up_lag_ms=70_250, outstanding_asks=4),
+        }
+    )
+
+    assert values(shown["allocator_oldest_ask_seconds"]) == {(): 61.5}
+    assert values(shown["allocator_wake_up_lag_seconds"]) == {(): 70.25}
+    assert values(shown["allocator_outstanding_asks"]) == {(): 7}
 
 
 def test_what_tells_workers_apart_has_their_label() -> None:
@@ -100,7 +114,7 @@ def test_every_metric_is_there_before_anything_has_happened() -> None:
     assert empty == ["allocator_requests", "allocator_webhook_lag_seconds"]
 
 
-def test_what_became_of_orders_and_of_stocks_is_told_with_the_reason() -> None:
+def test_what_became_of_orders_stocks_and_moves_is_told_with_the_reason() -> None:
     shown = families(
         {
             "0": Figures(
@@ -110,11 +124,16 @@ def test_what_became_of_orders_and_of_stocks_is_told_with_the_reason() -> None:
                     "order_cancelled": 3,
                     "stock_received": 2,
                     "lot_expired": 1,
+                    "move_requested": 8,
+                    "move_done": 4,
+                    "move_refused": 2,
+                    "move_ended": 6,
                 },
                 refusals={
                     "insufficient_stock": 40,
                     "order_not_open": 30,
                     "already_expired": 20,
+                    "occupied": 50,
                     "key_reused": 10,
                 },
             )
@@ -133,6 +152,13 @@ def test_what_became_of_orders_and_of_stocks_is_told_with_the_reason() -> None:
         ("expired", ""): 1,
         ("opened", ""): 0,
         ("refused", "already_expired"): 20,
+        ("refused", "occupied"): 50,
+    }
+    assert values(shown["allocator_moves"]) == {
+        ("requested",): 8,
+        ("done",): 4,
+        ("refused",): 2,
+        ("ended",): 6,
     }
     assert values(shown["allocator_key_conflicts"]) == {(): 10}
 
@@ -142,7 +168,7 @@ def test_every_event_is_told(kind: str) -> None:
     assert families({"0": Figures(events={kind: 1})}) != families()
 
 
-@pytest.mark.parametrize("refusal", [InsufficientStock, OrderNotOpen, AlreadyExpired])
+@pytest.mark.parametrize("refusal", [InsufficientStock, OrderNotOpen, AlreadyExpired, Occupied])
 def test_every_refusal_is_told(refusal: type[Refusal]) -> None:
     assert families({"0": Figures(refusals={REASONS[refusal]: 1})}) != families()
 

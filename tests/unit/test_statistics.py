@@ -30,7 +30,7 @@ from tests.virtual_time import START_MS, settle, virtual_time
 
 OTHER = ACTOR + 256
 
-MAXIMA = {"append_rows_max", "mailbox_messages_max"}
+MAXIMA = {"append_rows_max", "mailbox_messages_max", "oldest_ask_ms", "wake_up_lag_ms"}
 
 
 def figures(scene: Scene) -> Figures:
