@@ -11,18 +11,16 @@ import hashlib
 import secrets
 import time
 from pathlib import Path
-from urllib.parse import urlsplit
 
-import aiohttp
 import msgspec
 from rich.console import Console
 
-from allocator.domain.api_keys import is_secret
+from allocator.client.calling import base_of, require_key, session
+from allocator.client.patience import ATTEMPT_S, PATIENCE_S, PatientClient
 from allocator.errors import AllocatorError, UsageError
 from allocator.replay.drive import Drive
 from allocator.replay.history import HistoryError, read_history
 from allocator.replay.ledger import differences
-from allocator.replay.patience import ATTEMPT_S, PATIENCE_S, PatientClient
 from allocator.replay.plan import Plan, plan_replay
 from allocator.replay.progress import Progress, progress_on
 from allocator.replay.report import Report, Times, render
@@ -86,8 +84,7 @@ def run_replay(  # noqa: PLR0913 (one argument a flag)
 def _prepare(*, file: Path, url: str, clients: int, patience_s: float, key: str | None) -> _Run:
     if clients < 1:
         raise UsageError(f"{clients} clients cannot send anything; it takes at least 1")
-    if key is not None and not is_secret(key):
-        raise UsageError("--key is not an API key, which looks like alk_ and 43 letters and digits")
+    require_key(key)
     content = _content_of(file)
     try:
         plan = plan_replay(read_history(content))
@@ -97,7 +94,7 @@ def _prepare(*, file: Path, url: str, clients: int, patience_s: float, key: str 
         file=file,
         digest=hashlib.sha256(content).hexdigest(),
         plan=plan,
-        url=_base_of(url),
+        url=base_of(url),
         key=key,
         warehouse=f"online-{secrets.token_hex(4)}",
         clients=clients,
@@ -112,28 +109,10 @@ def _content_of(file: Path) -> bytes:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
 
 
-def _base_of(url: str) -> str:
-    # Checked here, because a wrong address would look like a server that stays away.
-    reason = f"{url!r} is not the address of a server, like http://127.0.0.1:8080"
-    try:
-        parts = urlsplit(url)
-        # The port is only read, and found wrong, when it is asked for.
-        complete = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError as error:
-        raise UsageError(reason) from error
-    if not complete or parts.query or parts.fragment or len(url.split()) > 1:
-        raise UsageError(reason)
-    return url.rstrip("/")
-
-
 async def _replay(run: _Run, progress: Progress) -> Report:
-    async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=run.clients),
-        timeout=aiohttp.ClientTimeout(total=ATTEMPT_S),
-        headers=None if run.key is None else {"Authorization": f"Bearer {run.key}"},
-    ) as session:
+    async with session(clients=run.clients, key=run.key, attempt_s=ATTEMPT_S) as connections:
         client = PatientClient(
-            session, url=run.url, patience_s=run.patience_s, on_trouble=progress.trouble
+            connections, url=run.url, patience_s=run.patience_s, on_trouble=progress.trouble
         )
         shop = Shop(client, warehouse=run.warehouse, digest=run.digest)
         drive = Drive(run.plan, shop=shop, clients=run.clients, progress=progress)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from allocator.replay.lanes import work_lanes
+from allocator.client.lanes import work_lanes
 from allocator.replay.ledger import Balance
 from allocator.replay.plan import Cancelling, Lane, Opening, Placing, Plan, Receiving, Step
 from allocator.replay.progress import Progress

@@ -1,6 +1,5 @@
 """Shows how far a replay is: a bar on a terminal, a line now and then elsewhere."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
@@ -15,9 +14,9 @@ from rich.progress import (
 )
 from rich.progress import Progress as Bars
 
+from allocator.client.trouble import Troubled
+
 LINES_PER_PHASE = 10
-TROUBLE_EVERY_S = 5.0
-"""Sixty-four clients of a dead server would otherwise say so many times a second."""
 
 
 class Progress(Protocol):
@@ -49,26 +48,12 @@ def progress_on(console: Console) -> Iterator[Progress]:
         yield _Bar(bars, console)
 
 
-class _Trouble:
-    """Says that requests are repeated, but not for each of them."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._quiet_until = 0.0
-
-    def trouble(self, reason: str) -> None:
-        now = time.monotonic()
-        if now >= self._quiet_until:
-            self._quiet_until = now + TROUBLE_EVERY_S
-            text = f"no answer yet ({reason}); repeating"
-            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-class _Lines(_Trouble):
+class _Lines(Troubled):
     """A line whenever another tenth of a phase is done."""
 
     def __init__(self, console: Console) -> None:
-        super().__init__(console)
+        super().__init__(lambda line: _print(console, line))
+        self._console = console
         self._name = ""
         self._total = 0
         self._done = 0
@@ -80,15 +65,14 @@ class _Lines(_Trouble):
         tenths_before = self._done * LINES_PER_PHASE // self._total
         self._done += 1
         if self._done * LINES_PER_PHASE // self._total > tenths_before:
-            text = f"{self._name}: {self._done:,} of {self._total:,}"
-            self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+            _print(self._console, f"{self._name}: {self._done:,} of {self._total:,}")
 
 
-class _Bar(_Trouble):
+class _Bar(Troubled):
     """A bar for each phase."""
 
     def __init__(self, bars: Bars, console: Console) -> None:
-        super().__init__(console)
+        super().__init__(lambda line: _print(console, line))
         self._bars = bars
         self._task: TaskID | None = None
 
@@ -98,3 +82,7 @@ class _Bar(_Trouble):
     def advance(self) -> None:
         assert self._task is not None, "a phase begins before anything in it is done"
         self._bars.advance(self._task)
+
+
+def _print(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)

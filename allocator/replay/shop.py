@@ -6,9 +6,9 @@ from typing import TypeVar
 
 import msgspec
 
+from allocator.client.patience import Answer, PatientClient
 from allocator.errors import AllocatorError
 from allocator.replay.ledger import Balance
-from allocator.replay.patience import Answer, PatientClient
 from allocator.replay.plan import Cancelling, Opening, Placing, Receiving
 
 _DETAIL_MAX = 200

@@ -10,7 +10,7 @@ import pytest
 
 from allocator.cli import PREFIX, all_commands, commands
 from allocator.config import Config, flag
-from allocator.replay.patience import PATIENCE_S
+from allocator.client.patience import PATIENCE_S
 
 OK, FAILED, USAGE = 0, 1, 2
 

@@ -21,7 +21,7 @@ ATTEMPT_S = 10.0
 """How long one attempt may take before it is repeated."""
 
 PATIENCE_S = 60.0
-"""How long one request is repeated before the replay gives up."""
+"""How long one request is repeated before the client gives up."""
 
 PAUSE_FIRST_S = 0.05
 PAUSE_MAX_S = 1.0
@@ -38,7 +38,7 @@ LATER = frozenset(
 
 
 class NoAnswerError(AllocatorError):
-    """The server stayed away; start it and replay again."""
+    """The server stayed away; start it and run the same command again."""
 
     retryable = True
 

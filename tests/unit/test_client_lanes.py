@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from allocator.errors import AllocatorError, UsageError
-from allocator.replay.lanes import work_lanes
+from allocator.client.lanes import work_lanes
 from allocator.replay.plan import Receiving
 
 

@@ -1,0 +1,1 @@
+"""What a command needs that is a client of a running server like any other."""
