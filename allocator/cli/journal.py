@@ -45,7 +45,7 @@ def journal() -> None:
     metavar="CODE",
     envvar=f"{PREFIX}WAREHOUSE",
     show_envvar=True,
-    help="Only what happened at this warehouse.",
+    help="Only what happened at this warehouse or location.",
 )
 @click.option(
     "--kind",
@@ -114,10 +114,12 @@ def tail(  # noqa: PLR0913 (one argument a flag)
 @journal.command(cls=Command, params=[*SOURCE, JSON], epilog=_JOURNAL_EPILOG)
 @click.argument("what", metavar="ID")
 def show(*, what: str, data_dir: Path | None, database_url: str | None, json: bool) -> int:
-    """Show everything that ever happened to an order, a stock or a product at a warehouse.
+    """Show everything that ever happened to an order, a stock, a move or a product somewhere.
 
-    ID is the id of an order or a stock, as the API gives it, or WAREHOUSE/PRODUCT. Behind each
-    event stands what had become of it: the order's status, or the units of the stock or of all.
+    ID is the id of an order, a stock, a move or a ticket option, as the API gives it, or
+    WAREHOUSE/PRODUCT, or the code of a location that holds one product at a time. Behind each event
+    stands what had become of it: the order's or the move's status, or the units of the stock or of
+    all. A move is shown with what it asked of both places.
     """
     from allocator.journal.command import Source, run_show
 

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import msgspec
 
 from allocator.domain import kinds
-from allocator.domain.catalogue import is_code, location_key, pool_key
+from allocator.domain.catalogue import is_code, location_key, pool_key, warehouse_key
 from allocator.domain.ids import IdSeal
 from allocator.domain.kinds import evolve
 from allocator.domain.messages import (
@@ -82,8 +82,9 @@ async def find_subject(history: History, asked: str) -> Subject:
     warehouse, slash, product = asked.partition("/")
     if slash and is_code(warehouse) and is_code(product):
         return await _by_name(history, warehouse, product)
-    if not slash and is_code(asked):
-        return await _by_code(history, asked)
+    found = await _by_code(history, asked) if is_code(asked) else None
+    if found is not None:
+        return found
     raise UsageError(
         f"{asked!r} is neither the id of an order, a stock, a move or a ticket option, like "
         "6eced5c5-1bc1-8158-8237-bcf084e55943, nor WAREHOUSE/PRODUCT, like main/tea, nor the code "
@@ -137,15 +138,18 @@ async def _by_name(history: History, warehouse: str, product: str) -> Subject:
     raise NotFoundError(f"nothing has ever happened to product {product} at {warehouse}")
 
 
-async def _by_code(history: History, code: str) -> Subject:
+async def _by_code(history: History, code: str) -> Subject | None:
+    """Return what is meant by a code, None if there is no such place."""
     key = location_key(code)
     actor_id = await history.actor_of(key)
-    if actor_id is None:
-        raise NotFoundError(
-            f"nothing has ever happened at a location {code} that holds one product at a time; of "
-            f"any other place name the product as well, like {code}/tea"
-        )
-    return await _pool(history, actor_id, key)
+    if actor_id is not None:
+        return await _pool(history, actor_id, key)
+    if await history.actor_of(warehouse_key(code)) is None:
+        return None
+    raise NotFoundError(
+        f"nothing has ever happened at a location {code} that holds one product at a time; of "
+        f"any other place name the product as well, like {code}/tea"
+    )
 
 
 async def _pool(history: History, actor_id: int, key: str) -> Subject:

@@ -59,6 +59,7 @@ class Stock(Shape, frozen=True, kw_only=True):
     expires_at: Time | None
     received_at: Time
     reference: str | None
+    origin: str | None
 
 
 class Unallocatable(Shape, frozen=True, kw_only=True):

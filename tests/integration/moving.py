@@ -2,7 +2,12 @@
 
 import msgspec
 
-from tests.integration.shop import Shop, until
+from tests.integration.shop import Shop, database, until
+
+_UNDER_WAY = """
+SELECT count(*) FROM actors WHERE kind = 'move' AND NOT EXISTS (
+    SELECT FROM journal WHERE actor_id = actors.id AND kind = 'move_ended')
+"""
 
 
 class Moved(msgspec.Struct, frozen=True):
@@ -47,14 +52,12 @@ async def not_moved(source: Shop, destination: Shop, quantity: int) -> str:
     return str(msgspec.json.decode(answer.body)["move"])
 
 
-async def all_ended(shop: Shop) -> None:
-    """Wait until the read models know that every move has ended."""
+async def all_ended(shop: Shop, database_url: str) -> None:
+    """Wait until every move has come to its end, and the read models know."""
+    async with database(database_url) as connection:
 
-    async def have_ended() -> bool:
-        await shop.projected()
-        return all(
-            move.status != "in_transit"
-            for move in await shop.all_of(Moved, "/moves")
-        )
+        async def have_ended() -> bool:
+            return int(await connection.fetchval(_UNDER_WAY)) == 0
 
-    await until(have_ended)
+        await until(have_ended)
+    await shop.projected()

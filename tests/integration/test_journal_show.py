@@ -203,7 +203,7 @@ async def test_behind_a_missing_row_no_state_is_told(shop: Shop, database_url: s
 @pytest.mark.parametrize(
     ("asked", "code", "sentence"),
     [
-        ("tea", 2, "'tea' is neither the id of an order, a stock or a ticket option, like "),
+        ("tea", 2, "'tea' is neither the id of an order, a stock, a move or a ticket option"),
         ("main/tea/7", 2, "is neither the id of an order, a stock"),
         (OTHERS_ID[:-1], 2, "is neither the id of an order, a stock"),
         (OTHERS_ID, 1, f"{OTHERS_ID} is not an id that this installation has given out"),

@@ -13,6 +13,14 @@ from allocator.domain.messages import (
 )
 from allocator.domain.pool import Pool
 from allocator.domain.rules import evolve
+from allocator.domain.transfers import (
+    ProcessLetGo,
+    ProductExpected,
+    SendRefused,
+    Transfer,
+    UnitsSent,
+    UnitsTaken,
+)
 
 
 def pool_after(*events: Event) -> Pool:
@@ -46,9 +54,39 @@ def test_what_a_pool_goes_through_is_lawful_and_balanced() -> None:
     assert unbalanced(pool) == ""
 
 
+def moved(units: int, *, lot: int) -> Transfer:
+    return Transfer(quantity=units, origin=(9, lot), received_at_ms=1)
+
+
+def test_what_processes_ask_is_lawful_and_balanced() -> None:
+    pool = pool_after(
+        RECEIVED,
+        SendRefused(process=7, step=2, requested=6, available=5),
+        ProductExpected(process=8, step=1, product="tea"),
+        UnitsTaken(process=8, step=3, lot=moved(4, lot=2), last=True),
+        UnitsSent(process=9, step=2, quantity=6, lots=(moved(5, lot=1), moved(1, lot=4))),
+        *(ProcessLetGo(process=process, step=4) for process in (7, 8, 9)),
+    )
+
+    assert unbalanced(pool) == ""
+    assert pool.balance().available == 3
+
+
 @pytest.mark.parametrize(
     ("event", "why"),
     [
+        (
+            UnitsSent(process=7, step=2, quantity=5, lots=(moved(5, lot=2),)),
+            "5 units are taken from lot 2, which has 4",
+        ),
+        (
+            UnitsSent(process=7, step=2, quantity=2, lots=(moved(1, lot=2),)),
+            "2 units are ordered and 1 taken from lots",
+        ),
+        (
+            UnitsTaken(process=7, step=3, lot=moved(0, lot=2), last=True),
+            "0 units are no stock",
+        ),
         (StockReceived(quantity=0), "0 units are no stock"),
         (OrderPlaced(quantity=5, picks=((2, 5),)), "5 units are taken from lot 2, which has 4"),
         (OrderPlaced(quantity=1, picks=((1, 1),)), "1 units are taken from lot 1, which has 0"),

@@ -28,7 +28,7 @@ class Schema(msgspec.Struct, frozen=True, rename="camel"):
     maximum: int | None = None
     min_length: int | None = None
     max_length: int | None = None
-    default: str | int | UnsetType | None = UNSET
+    default: str | int | bool | UnsetType | None = UNSET
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,4 +109,6 @@ def _bounds_of(schema: Schema) -> str:
 def _default_of(schema: Schema) -> str:
     if schema.default is None or schema.default is UNSET:
         return ""
+    if isinstance(schema.default, bool):
+        return str(schema.default).lower()
     return str(schema.default)
