@@ -130,7 +130,7 @@ class Directory:
             return
         state = actor.state
         if state is None:
-            if actor.is_new:  # its id was taken, and then not used
+            if actor.is_new and self.hosts(actor):  # its id was taken, and then not used
                 self._forget(actor)
             return
         version = state.version

@@ -338,6 +338,18 @@ async def test_a_recovery_that_a_repair_overtook_is_not_believed() -> None:
 
 
 @virtual_time
+async def test_who_was_dropped_while_others_were_passivated_is_not_passivated_any_more() -> None:
+    async with serving(limits=QUICK) as scene:
+        await order_many(scene, 120)
+        saving = scene.journal.hold("save_snapshot", done=True)
+        scene.worker.directory.get(OTHER)  # of which there is nothing, and nobody asks it anything
+        await saving.reached()
+        await scene.outage()
+        saving.release()
+        await idle(scene)  # and the scene sees that passivation goes on
+
+
+@virtual_time
 async def test_a_view_gets_the_state_and_returns_what_it_makes_of_it() -> None:
     async with serving() as scene:
         await scene.stock(5)
