@@ -342,6 +342,7 @@ async def test_who_was_dropped_while_others_were_passivated_is_not_passivated_an
     async with serving(limits=QUICK) as scene:
         await order_many(scene, 120)
         saving = scene.journal.hold("save_snapshot", done=True)
+        await asyncio.sleep(0.95)
         scene.worker.directory.get(OTHER)  # of which there is nothing, and nobody asks it anything
         await saving.reached()
         await scene.outage()
