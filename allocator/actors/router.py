@@ -15,7 +15,10 @@ class PoolNames(Protocol):
     """Where names are kept."""
 
     async def find_pool(self, warehouse: str, product: str) -> PoolRef | None:
-        """Return a pool that was used before, or None."""
+        """Return a pool that was used before, or None.
+
+        Without a product: the one of a location that holds one at a time, as `pool_of` does.
+        """
 
     async def open_pool(self, warehouse: str, product: str) -> PoolRef | None:
         """Return a pool, making it on first use; None if either code is unknown."""
@@ -52,6 +55,15 @@ class Router:
             return None
         known = self.known.get((warehouse, product))
         return known or self._remember(await self._names.find_pool(warehouse, product))
+
+    async def sole(self, location: str) -> PoolRef | None:
+        """Return the one pool of a location that holds one product at a time, as `pool_of` does.
+
+        None if it was never used, or is no such location.
+        """
+        if not is_code(location):
+            return None
+        return self._remember(await self._names.find_pool(location, ""))
 
     async def pool_of(self, actor_id: int) -> PoolRef | None:
         """Return the pool that an actor keeps, or None when it keeps none."""

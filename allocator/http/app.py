@@ -22,6 +22,8 @@ from allocator.http.doors import Doors
 from allocator.http.events import SUBSCRIBERS_MAX, EventHandlers
 from allocator.http.health import HealthHandlers
 from allocator.http.history import HistoryHandlers
+from allocator.http.locations import LocationHandlers
+from allocator.http.moves import MoveHandlers
 from allocator.http.names import NameHandlers
 from allocator.http.orders import OrderHandlers
 from allocator.http.problems import (
@@ -67,8 +69,10 @@ def make_app(
         *OrderHandlers(context).routes(),
         *BatchHandlers(context, line_max_bytes=body_max_bytes).routes(),
         *StockHandlers(context).routes(),
+        *MoveHandlers(context).routes(),
         *TicketHandlers(context).routes(),
         *NameHandlers(context).routes(),
+        *LocationHandlers(context).routes(),
         *HistoryHandlers(context).routes(),
         *events.routes(),
         *WebhookHandlers(context).routes(),

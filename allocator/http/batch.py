@@ -180,7 +180,7 @@ class BatchHandlers:
     def _ask(self, pool: PoolRef, body: BatchOrder, sender: _Sender) -> Waiting:
         if sender.caller.is_revoked:
             raise ProblemError(unauthenticated(is_missing=False))
-        command = PlaceOrder(quantity=body.quantity, customer=body.customer)
+        command = PlaceOrder(quantity=body.quantity, customer=body.customer, product=pool.told)
         principal = sender.caller.name
         if body.key is None:
             return pool, self._context.asker.ask(pool.actor_id, command, principal=principal)

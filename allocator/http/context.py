@@ -1,11 +1,10 @@
 """What handlers work with, and the two things that nearly all of them do: decode, and ask."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from decimal import Decimal
 from hashlib import blake2b
-from typing import Final, Protocol, TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -15,27 +14,15 @@ from allocator.actors.messages import Answer, Noted, Outcome
 from allocator.actors.ports import Clock
 from allocator.actors.router import Router
 from allocator.actors.statistics import Figures
-from allocator.domain.catalogue import PoolRef, Product, Warehouse, is_code
+from allocator.domain.catalogue import PoolRef, is_code
 from allocator.domain.ids import IdSeal
 from allocator.domain.kinds import Command
-from allocator.domain.messages import OpenTicketOption, TicketOptionOpened
-from allocator.domain.past import Pruned, TooFarBack
-from allocator.domain.pool import Balance
-from allocator.domain.queries import Query, View
-from allocator.domain.records import Record
-from allocator.domain.rows import (
-    BalanceRow,
-    Lag,
-    OrderEnd,
-    OrderFilter,
-    OrderRow,
-    Page,
-    PurchaseRow,
-    StockRow,
-)
+from allocator.domain.messages import OpenTicketOption
+from allocator.domain.moves import RequestMove
 from allocator.http.doors import Doors
 from allocator.http.listening import Feed, Webhooks
 from allocator.http.paging import no_query
+from allocator.http.ports import Asker, Catalogue, Past, Readings, Tickets
 from allocator.http.problems import (
     ProblemError,
     bad_code,
@@ -55,116 +42,8 @@ _DIGEST_BYTES: Final = 16
 _NEWBORN: Final = 0
 """Stands for the id of an actor that comes into being: a repeat would bring another one."""
 
-Beginning: TypeAlias = OpenTicketOption
+Beginning: TypeAlias = OpenTicketOption | RequestMove
 """Commands with which actors come into being."""
-
-
-class Catalogue(Protocol):
-    """Warehouses and products."""
-
-    async def put_warehouse(
-        self, warehouse: Warehouse, *, principal: str, overwrite: bool
-    ) -> tuple[Warehouse, bool]:
-        """Create a warehouse, or change it if `overwrite`.
-
-        Returns:
-            What is stored now, and whether it was created.
-        """
-
-    async def put_product(
-        self, product: Product, *, principal: str, overwrite: bool
-    ) -> tuple[Product, bool]:
-        """Create a product, or change it if `overwrite`; returns likewise."""
-
-    async def warehouse(self, code: str) -> Warehouse | None:
-        """Return a warehouse, or None when there is none of that code."""
-
-    async def product(self, sku: str) -> Product | None:
-        """Return a product, or None when there is none of that sku."""
-
-    async def warehouses(self, *, after: str, limit: int) -> list[Warehouse]:
-        """Return at most `limit` warehouses whose code sorts after `after`."""
-
-    async def products(self, *, after: str, limit: int) -> list[Product]:
-        """Return at most `limit` products whose sku sorts after `after`."""
-
-
-class Readings(Protocol):
-    """The read models, and the journal for what they do not know yet."""
-
-    async def orders(self, wanted: OrderFilter, page: Page) -> Sequence[OrderRow]:
-        """List orders by address."""
-
-    async def stocks(
-        self, *, warehouse: str | None, product: str | None, page: Page
-    ) -> Sequence[StockRow]:
-        """List stocks with units on hand, by address."""
-
-    async def balances(
-        self, *, warehouse: str | None, product: str | None, page: Page
-    ) -> Sequence[BalanceRow]:
-        """List balances by actor id."""
-
-    async def placed(self, pool: PoolRef, seq: int) -> OrderRow | None:
-        """Return an order as it was when it was placed."""
-
-    async def closing(self, pool: PoolRef, seq: int) -> OrderEnd:
-        """Say how an order that is not open any more ended, and when."""
-
-    async def received(self, pool: PoolRef, seq: int) -> StockRow | None:
-        """Return a stock as it was when it was received, with nothing available."""
-
-    async def events(self, pool: PoolRef, *, after: int, limit: int) -> Sequence[Record]:
-        """Return rows of the pool's journal."""
-
-    async def floor(self, pool: PoolRef) -> int:
-        """Return up to which seq the pool's journal has been pruned, 0 if it is whole."""
-
-    async def lag(self) -> Lag:
-        """Say how far the read models are behind."""
-
-
-class Tickets(Protocol):
-    """Ticket options: what the journal and the read models say of them."""
-
-    async def option(self, actor_id: int) -> TicketOptionOpened | None:
-        """Return what a ticket option was opened with, or None if the actor is none."""
-
-    async def purchases(self, actor_id: int, page: Page) -> Sequence[PurchaseRow]:
-        """List the purchases of a ticket option, oldest first."""
-
-
-class Past(Protocol):
-    """Pools as they were. What these raise are `AllocatorError`s."""
-
-    async def version_at(self, actor_id: int, *, at_ms: int) -> int | Pruned:
-        """Return the version that a pool had at a time, 0 before its first event."""
-
-    async def balance(self, actor_id: int, *, version: int) -> Balance | Pruned | TooFarBack:
-        """Return the numbers that a pool had at a version, which must be committed."""
-
-
-class Asker(Protocol):
-    """Whoever brings messages to actors: our worker, or all workers of the server.
-
-    What these raise, at once or later, are `AllocatorError`s.
-    """
-
-    @property
-    def ready(self) -> bool:
-        """Whether every shard is served."""
-
-    def ask(self, actor_id: int, command: Command, *, principal: str) -> asyncio.Future[Answer]:
-        """Have an actor decide; the answer comes when it is durable."""
-
-    def ask_once(self, request: KeyedRequest) -> asyncio.Future[Answer]:
-        """Likewise, but a repeat of a request that succeeded gets the first answer again."""
-
-    async def begin(self, scope: str | None) -> int:
-        """Return the id of an actor that is about to come into being, with its first message."""
-
-    async def look(self, actor_id: int, query: Query) -> View:
-        """Answer a query about an actor's state, which is durable when this returns."""
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -191,20 +70,26 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     server_version: str
 
-    async def pool(self, warehouse: str, product: str) -> PoolRef:
+    async def pool(self, place: str, product: str, *, named: str = "warehouse") -> PoolRef:
         """Return the pool that a body names.
+
+        Args:
+            place: Code of a warehouse or a location.
+            product: Its sku.
+            named: How the body calls the place.
 
         Raises:
             ProblemError: 422, naming what does not exist.
         """
-        for name, code in (("warehouse", warehouse), ("product", product)):
+        for name, code in ((named, place), ("product", product)):
             if not is_code(code):  # it may be long: it is not repeated
                 raise ProblemError(bad_code(name))
-        pool = await self.router.open(warehouse, product)
+        pool = await self.router.open(place, product)
         if pool is not None:
             return pool
-        if await self.catalogue.warehouse(warehouse) is None:
-            raise ProblemError(invalid("no such warehouse", warehouse=warehouse))
+        catalogue = self.catalogue
+        if not (await catalogue.warehouse(place) or await catalogue.location(place)):
+            raise ProblemError(invalid("no such warehouse", **{named: place}))
         raise ProblemError(invalid("no such product", product=product))
 
     async def address(self, sealed: str, *, what: str) -> tuple[PoolRef, int]:

@@ -1,9 +1,10 @@
-"""The journal of a product at a warehouse: everything that ever happened to it."""
+"""The journal of a product at a warehouse, or of a location: everything that ever happened."""
 
 from typing import Final
 
 from aiohttp import web
 
+from allocator.domain.catalogue import PoolRef, is_code
 from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context
 from allocator.http.paging import limit_of, number, query
@@ -27,11 +28,11 @@ class HistoryHandlers:
     async def list(self, request: web.Request) -> JsonAnswer:
         """Return events above `after`, ascending; committed ones only."""
         found = query(request, "product", "warehouse", "after", "limit")
-        if "product" not in found or "warehouse" not in found:
-            raise ProblemError(invalid("product and warehouse say whose journal is wanted"))
+        if "warehouse" not in found:
+            raise ProblemError(_WHOSE)
         limit = limit_of(found)
         after = number(found, "after", default=0, low=0, high=SEQ_MAX)
-        pool = await self._context.router.find(found["warehouse"], found["product"])
+        pool = await self._pool(found["warehouse"], found.get("product"))
         if pool is None:
             return json_answer(JournalPage(items=[], next_after=None))
         floor = await self._context.readings.floor(pool)
@@ -39,3 +40,21 @@ class HistoryHandlers:
         items = [event_of(record) for record in records]
         following = items[-1].seq if len(items) == limit else None
         return json_answer(JournalPage(items=items, next_after=following, pruned_up_to=floor))
+
+    async def _pool(self, place: str, product: str | None) -> PoolRef | None:
+        """Return whose journal is wanted, or None if nothing can have happened yet."""
+        router = self._context.router
+        if product is not None:
+            return await router.find(place, product)
+        pool = await router.sole(place)
+        if pool is None:
+            location = await self._context.catalogue.location(place) if is_code(place) else None
+            if location is None or not location.single_product:
+                raise ProblemError(_WHOSE)
+        return pool
+
+
+_WHOSE: Final = invalid(
+    "product and warehouse say whose journal is wanted; a location that holds one product at a "
+    "time has one journal, which needs no product"
+)

@@ -5,7 +5,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from allocator.domain.catalogue import Price, Product, Warehouse, is_code
+from allocator.domain.catalogue import Location, Price, Product, Warehouse, is_code
 from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body
 from allocator.http.doors import principal_of
@@ -43,9 +43,10 @@ class NameHandlers:
         code = _code(request, "code")
         body = await decode_body(request, _put_name)
         warehouse = Warehouse(code=code, name=body.name)
-        _, created = await self._catalogue.put_warehouse(
+        stored, created = await self._catalogue.put_warehouse(
             warehouse, principal=principal_of(request), overwrite=True
         )
+        _refuse_location(stored)
         return json_answer(warehouse, status=201 if created else 200)
 
     async def post_warehouse(self, request: web.Request) -> JsonAnswer:
@@ -55,6 +56,7 @@ class NameHandlers:
         stored, created = await self._catalogue.put_warehouse(
             warehouse, principal=principal_of(request), overwrite=False
         )
+        _refuse_location(stored)
         if stored != warehouse:
             raise ProblemError(conflict(f"warehouse {body.code} exists with other contents"))
         location = {"Location": f"/warehouses/{body.code}"}
@@ -66,8 +68,14 @@ class NameHandlers:
         code = request.match_info["code"]
         warehouse = await self._catalogue.warehouse(code) if is_code(code) else None
         if warehouse is None:
-            raise ProblemError(not_found("warehouse"))
+            raise ProblemError(not_found(await self._no_warehouse(code)))
         return json_answer(warehouse)
+
+    async def _no_warehouse(self, code: str) -> str:
+        location = await self._catalogue.location(code) if is_code(code) else None
+        if location is None:
+            return "warehouse"
+        return f"warehouse: it is a location, see /locations/{code}"
 
     async def list_warehouses(self, request: web.Request) -> JsonAnswer:
         """List warehouses by code."""
@@ -117,6 +125,12 @@ class NameHandlers:
         return json_answer(
             listing(rows, limit=limit, shape=lambda row: row, position=lambda row: row.sku)
         )
+
+
+def _refuse_location(stored: Warehouse | Location) -> None:
+    """Say so if a location has the code that a warehouse was to have."""
+    if isinstance(stored, Location):
+        raise ProblemError(conflict(f"{stored.code} is a location of {stored.warehouse}"))
 
 
 def _code(request: web.Request, name: str) -> str:

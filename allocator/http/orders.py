@@ -55,7 +55,7 @@ class OrderHandlers:
         pool = self._known.get((body.warehouse, body.product))
         if pool is None:
             pool = await self._context.pool(body.warehouse, body.product)
-        command = PlaceOrder(quantity=body.quantity, customer=body.customer)
+        command = PlaceOrder(quantity=body.quantity, customer=body.customer, product=pool.told)
         outcome = await self._context.ask(
             pool.actor_id,
             command,

@@ -69,9 +69,9 @@ def number(found: dict[str, str], name: str, *, default: int, low: int, high: in
     return value
 
 
-def limit_of(found: dict[str, str]) -> int:
+def limit_of(found: dict[str, str], *, default: int = LIMIT_DEFAULT) -> int:
     """Return how many items a page may have."""
-    return number(found, "limit", default=LIMIT_DEFAULT, low=1, high=LIMIT_MAX)
+    return number(found, "limit", default=default, low=1, high=LIMIT_MAX)
 
 
 def page_of(found: dict[str, str]) -> Page:

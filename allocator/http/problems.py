@@ -120,7 +120,7 @@ def _problem_of_place(
     match refusal:
         case Occupied(product=product):
             return Problem(
-                type="occupied",
+                type="location-occupied",
                 title="The location holds another product",
                 status=HTTPStatus.CONFLICT,
                 detail=f"it holds, or is there for, {product}",
@@ -154,6 +154,18 @@ def problem_of(error: AllocatorError) -> Problem:
     if error.retryable:
         status = HTTPStatus.SERVICE_UNAVAILABLE
     return Problem(type=kind, title=title, status=status, detail=str(error))
+
+
+def not_decided(move: str) -> Problem:
+    """Say that a move goes on, and that nobody knows yet how it ends."""
+    return Problem(
+        type="try-again",
+        title="Repeat this request",
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        detail="the move is requested and goes on by itself, but one of the places does not answer "
+        f"yet; see /moves/{move}, or repeat the request with the same Idempotency-Key",
+        facts={"move": move},
+    )
 
 
 def invalid(detail: str, **facts: Fact) -> Problem:

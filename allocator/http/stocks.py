@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from allocator.domain.catalogue import PoolRef
+from allocator.domain.catalogue import PoolRef, is_code
 from allocator.domain.messages import ReceiveStock, StockReceived
 from allocator.domain.past import Pruned, TooFarBack
 from allocator.domain.pool import Balance, Lot
@@ -51,6 +51,7 @@ class StockHandlers:
             lot=body.lot,
             expires_at_ms=None if body.expires_at is None else _expiry_ms(body.expires_at),
             reference=body.reference,
+            product=pool.told,
         )
         outcome = await self._context.ask(
             pool.actor_id,
@@ -84,7 +85,8 @@ class StockHandlers:
         pool, seq = await self._context.address(request.match_info["id"], what="stock")
         seen = await self._context.asker.look(pool.actor_id, LotQuery(seq))
         if seen.lot is not None:
-            return json_answer(stock_of(self._ids, _row_of(pool, seen.lot)))
+            product = seen.product or pool.product
+            return json_answer(stock_of(self._ids, _row_of(pool, seen.lot, product=product)))
         row = await self._context.readings.received(pool, seq)
         if row is None:
             raise ProblemError(not_found("stock"))
@@ -116,7 +118,7 @@ class StockHandlers:
             await self._require_both(warehouse, product)
             balance = _NOTHING
         else:
-            seen = await self._context.asker.look(pool.actor_id, BalanceQuery())
+            seen = await self._context.asker.look(pool.actor_id, BalanceQuery(pool.told))
             balance = seen.balance or _NOTHING
         if moment is not None:
             balance = await self._former(pool, moment, present=balance)
@@ -142,7 +144,7 @@ class StockHandlers:
             raise ProblemError(not_found(what))
         if pool is None or version is None or version == present.version:
             return present
-        balance = await past.balance(pool.actor_id, version=version)
+        balance = await past.balance(pool.actor_id, version=version, product=pool.told)
         match balance:
             case Pruned():
                 raise ProblemError(pruned(balance))
@@ -169,9 +171,11 @@ class StockHandlers:
 
     async def _require_both(self, warehouse: str, product: str) -> None:
         catalogue = self._context.catalogue
-        if "\0" in warehouse or await catalogue.warehouse(warehouse) is None:
+        if not is_code(warehouse) or not (
+            await catalogue.warehouse(warehouse) or await catalogue.location(warehouse)
+        ):
             raise ProblemError(not_found("warehouse"))
-        if "\0" in product or await catalogue.product(product) is None:
+        if not is_code(product) or await catalogue.product(product) is None:
             raise ProblemError(not_found("product"))
 
 
@@ -182,16 +186,17 @@ def _expiry_ms(at: datetime) -> int:
     return at_ms
 
 
-def _row_of(pool: PoolRef, lot: Lot) -> StockRow:
+def _row_of(pool: PoolRef, lot: Lot, *, product: str) -> StockRow:
     return StockRow(
         actor_id=pool.actor_id,
         seq=lot.seq,
         warehouse=pool.warehouse,
-        product=pool.product,
+        product=product,
         quantity=lot.quantity,
         available=lot.available,
         received_at_ms=lot.received_at_ms,
         expires_at_ms=lot.expires_at_ms,
         lot=lot.code,
         reference=lot.reference,
+        origin=lot.origin,
     )

@@ -54,14 +54,17 @@ class PostgresLists:
         rows = await self._list("list_balances", page, warehouse, product)
         return [_balance_of(row) for row in rows]
 
-    async def levels(self, codes: Sequence[str], *, limit: int) -> dict[str, list[BalanceRow]]:
+    async def levels(
+        self, codes: Sequence[str], *, limit: int, after: str = ""
+    ) -> dict[str, list[BalanceRow]]:
         """Return what there is at each of these places: at most `limit` balances, by product.
 
-        A location that holds one product at a time has one if anything is on hand, else none.
+        A location that holds one product at a time has one if anything is on hand, else none; at
+        others, only products that sort after `after` count.
         """
         levels: dict[str, list[BalanceRow]] = {code: [] for code in codes}
         async with borrowed(self._pool) as connection:
-            rows = await connection.fetch(statement("list_levels"), list(levels), limit)
+            rows = await connection.fetch(statement("list_levels"), list(levels), limit, after)
         for row in rows:
             levels[row["warehouse"]].append(_balance_of(row))
         return levels

@@ -108,6 +108,56 @@ class Product(Shape, frozen=True, kw_only=True):
     price: Price | None
 
 
+class Location(Shape, frozen=True, kw_only=True):
+    """A place inside a warehouse."""
+
+    code: str
+    name: str
+    warehouse: str
+    single_product: bool
+
+
+class Levels(Location, frozen=True, kw_only=True):
+    """A location and what is there."""
+
+    levels: list[Balance]
+    next_cursor: str | None
+
+
+class MovedLot(Shape, frozen=True, kw_only=True):
+    """Units of one stock that moved."""
+
+    origin: str
+    quantity: int
+
+
+class Reason(Shape, frozen=True, kw_only=True):
+    """Why a move was refused."""
+
+    type: str
+    detail: str
+    requested: int | None = None
+    available: int | None = None
+    product: str | None = None
+    lots: int | None = None
+    limit: int | None = None
+
+
+class Move(Shape, frozen=True, kw_only=True, rename={"source": "from", "destination": "to"}):
+    """Units on their way, or what became of them."""
+
+    id: str
+    product: str
+    source: str
+    destination: str
+    quantity: int
+    status: str
+    requested_at: Time
+    decided_at: Time | None
+    lots: list[MovedLot]
+    reason: Reason | None
+
+
 class JournalEvent(Shape, frozen=True, kw_only=True):
     """One thing that happened."""
 
@@ -150,6 +200,11 @@ class Problem(Shape, frozen=True, kw_only=True):
     idempotency_key: str | None = None
     earliest_version: int | None = None
     earliest_at: Time | None = None
+    move: str | None = None
+    lots: int | None = None
+    limit: int | None = None
+    source: str | None = msgspec.field(default=None, name="from")
+    destination: str | None = msgspec.field(default=None, name="to")
 
 
 class BatchResult(Shape, frozen=True, kw_only=True):

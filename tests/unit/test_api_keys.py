@@ -53,4 +53,6 @@ def test_clients_order_and_stock_keepers_keep_stock() -> None:
         "put_product",
         "post_product",
         "open_ticket_option",
+        "put_location",
+        "move_stock",
     }

@@ -14,15 +14,17 @@ CONVENTIONS: Final = {
         "`PUT /warehouses/{code}`, `PUT /products/{sku}`, `POST /stocks`, `POST /orders`. The "
         "examples on this page are such requests and their answers, and work in this order. "
         "Stock is kept per product and warehouse; an order takes what expires first, then what "
-        "came first."
+        "came first. A warehouse may have locations (`PUT /locations/{code}`); wherever the code "
+        "of a warehouse is wanted, that of a location will do."
     ),
     "API keys": (
         "A request carries an API key, as `Authorization: Bearer alk_…`; an operator makes one "
         "with `allocator keys create`. Without one it is answered 401, with a key of another role "
         "than the operation needs 403. The role `client` places and cancels orders, `stock` "
-        "receives and dispatches and keeps warehouses and products, `operator` may do everything; "
-        "each may read everything. The key's name stands in the journal for whoever asked. Only "
-        "where no key was ever made, requests from the server's own machine need none."
+        "receives, moves and dispatches and keeps warehouses, locations and products, `operator` "
+        "may do everything; each may read everything. The key's name stands in the journal for "
+        "whoever asked. Only where no key was ever made, requests from the server's own machine "
+        "need none."
     ),
     "Requests and answers": (
         "Bodies are JSON in UTF-8 with names in `snake_case`; a field or parameter that is not "
@@ -41,9 +43,9 @@ CONVENTIONS: Final = {
         "key and the same contents happens once and gets the first answer again, across crashes "
         "and restarts, for at least 24 hours; a repeat of a request that is still under way "
         "waits for its answer. The same key with other contents is refused with 422. Only "
-        "successes are remembered: after a refusal the key is free. In a batch each line has a "
-        "`key` of its own. `PUT` needs no key. Requests with different API keys never repeat each "
-        "other."
+        "successes are remembered: after a refusal the key is free, but for a move's, which is "
+        "kept whatever became of it. In a batch each line has a `key` of its own. `PUT` needs no "
+        "key. Requests with different API keys never repeat each other."
     ),
     "When something goes wrong": (
         "Every error is a problem as of RFC 9457, `application/problem+json`: `type` is for "
@@ -80,6 +82,7 @@ API_KEY_SCHEME: Final = {
 TAGS: Final = {
     "Orders": "Reserve units, let them leave, or give them back.",
     "Stock": "What has arrived, and what of it is left.",
+    "Locations": "Places inside a warehouse, and how units get from one place to another.",
     "Tickets": "Stock that is nowhere: a number of tickets, sold until none is left.",
     "Catalogue": "The warehouses and products that everything else names.",
     "Journal": "Everything that ever happened, as it is stored.",

@@ -3,6 +3,8 @@
 from typing import Final
 
 from allocator.http.reference.events import EVENT_OPERATIONS
+from allocator.http.reference.locations import LOCATION_OPERATIONS
+from allocator.http.reference.moves import MOVE_OPERATIONS
 from allocator.http.reference.names import NAME_OPERATIONS
 from allocator.http.reference.orders import ORDER_OPERATIONS
 from allocator.http.reference.server import SERVER_OPERATIONS
@@ -13,6 +15,8 @@ from allocator.http.reference.webhooks import WEBHOOK_OPERATIONS
 OPERATIONS: Final = (
     *ORDER_OPERATIONS,
     *STOCK_OPERATIONS,
+    *LOCATION_OPERATIONS,
+    *MOVE_OPERATIONS,
     *TICKET_OPERATIONS,
     *NAME_OPERATIONS,
     *JOURNAL_OPERATIONS,

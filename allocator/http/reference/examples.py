@@ -1,7 +1,7 @@
 """The values of the examples: one small story, told by all of them.
 
-A hundred packs of tea arrive at the main warehouse, and a customer orders two; then somebody
-buys two tickets of a hundred for a tasting.
+A hundred packs of tea arrive at the main warehouse, and a customer orders two. Thirty packs
+are moved to a shelf; then somebody buys two tickets of a hundred for a tasting.
 """
 
 from datetime import UTC, datetime
@@ -9,9 +9,10 @@ from typing import Final
 
 import msgspec
 
-from allocator.domain.catalogue import Price, Product, Warehouse
+from allocator.domain.catalogue import Location, Price, Product, Warehouse
 from allocator.domain.codec import KINDS, VERSIONS, encode_event
 from allocator.domain.messages import Event, OrderPlaced, StockReceived
+from allocator.http.place_shapes import LocationLevels, Move, MovedLot
 from allocator.http.shapes import (
     JournalEvent,
     JournalPage,
@@ -29,6 +30,7 @@ from allocator.http.shapes import (
 
 STOCK_ID: Final = "3c69edb2-11ca-8e3d-b4db-df78390709bd"
 ORDER_ID: Final = "813f74ad-5f45-8f78-982c-5bc8016c96f7"
+MOVE_ID: Final = "20d2b0c6-8f0b-8d4e-a1f7-6b1f3b0e9c55"
 
 OPTION_ID: Final = "5d0c1d5e-6f52-8a3c-9f0e-2c1b7a9e4d10"
 USER_ID: Final = "406c1725-0ae2-45ab-8c8e-b2e5ea5e9b9c"
@@ -36,6 +38,7 @@ USER_ID: Final = "406c1725-0ae2-45ab-8c8e-b2e5ea5e9b9c"
 _EXPIRES_AT: Final = datetime(2031, 6, 30, tzinfo=UTC)
 _RECEIVED_AT: Final = datetime(2026, 3, 2, 8, 30, 15, tzinfo=UTC)
 _ORDERED_AT: Final = datetime(2026, 3, 2, 9, 5, 41, tzinfo=UTC)
+_MOVED_AT: Final = datetime(2026, 3, 2, 9, 12, 8, tzinfo=UTC)
 
 MAIN: Final = Warehouse(code="main", name="Main warehouse")
 NORTH: Final = Warehouse(code="north", name="North")
@@ -52,6 +55,7 @@ RECEIVED: Final = Stock(
     expires_at=_EXPIRES_AT,
     received_at=_RECEIVED_AT,
     reference="PO-1042",
+    origin=None,
 )
 STOCK: Final = msgspec.structs.replace(RECEIVED, available=98)
 
@@ -82,6 +86,41 @@ BALANCE: Final = StockBalance(
     on_hand=100,
     version=2,
 )
+
+SHELF: Final = Location(code="shelf-07", name="Shelf 7", warehouse="main", single_product=True)
+MOVE: Final = Move(
+    id=MOVE_ID,
+    product="tea-01",
+    source="main",
+    destination="shelf-07",
+    quantity=30,
+    status="done",
+    requested_at=_MOVED_AT,
+    decided_at=_MOVED_AT,
+    lots=[MovedLot(origin=STOCK_ID, quantity=30)],
+    reason=None,
+)
+LEVELS: Final = LocationLevels(
+    code=SHELF.code,
+    name=SHELF.name,
+    warehouse=SHELF.warehouse,
+    single_product=SHELF.single_product,
+    levels=[
+        StockBalance(
+            product="tea-01",
+            warehouse="shelf-07",
+            available=30,
+            ordered=0,
+            held=0,
+            unallocatable=Unallocatable(expired=0),
+            on_hand=30,
+            version=3,
+        )
+    ],
+    next_cursor=None,
+)
+LOCATIONS: Final = Listing(items=[LEVELS], next_cursor=None)
+MOVES: Final = Listing(items=[MOVE], next_cursor=None)
 
 OPTION: Final = TicketOption(
     id=OPTION_ID, name="Tea tasting", desc="An evening of green tea.", allocation=100

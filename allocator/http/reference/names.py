@@ -33,13 +33,14 @@ _WAREHOUSE_OPERATIONS: Final = (
         tag="Catalogue",
         role="stock",
         summary="Create a warehouse, or rename it",
-        meaning="Safe to repeat without a key. The code is fixed for ever; the name may change.",
+        meaning="Safe to repeat without a key. The code is fixed for ever; the name may change. "
+        "409 if a location has the code.",
         body=Body(shape=PutName, example=PutName(name=MAIN.name)),
         answers=(
             Answer(status=_CREATED, meaning="It was created", shape=Warehouse, example=MAIN),
             Answer(status=_OK, meaning="It existed, and has this name now", shape=Warehouse),
         ),
-        problems=(*DECODING, *READING),
+        problems=("conflict", *DECODING, *READING),
     ),
     Operation(
         method="POST",
@@ -75,7 +76,7 @@ _WAREHOUSE_OPERATIONS: Final = (
         tag="Catalogue",
         role="any",
         summary="List warehouses",
-        meaning="By code; never stale.",
+        meaning="By code, without their locations; never stale.",
         query=PAGE,
         answers=(
             Answer(

@@ -14,7 +14,7 @@ from allocator.domain.api_keys import Needed
 from allocator.http.answers import JSON
 from allocator.http.context import KEY_MAX
 from allocator.http.paging import LIMIT_DEFAULT, LIMIT_MAX, PARAMETER_MAX
-from allocator.http.reference.examples import OPTION_ID, ORDER_ID, STOCK_ID
+from allocator.http.reference.examples import MOVE_ID, OPTION_ID, ORDER_ID, STOCK_ID
 from allocator.http.shapes import Code, Place, Sealed, Sku, Time
 from allocator.http.webhook_shapes import MessageId
 
@@ -148,7 +148,10 @@ OF_PRODUCT: Final = Parameter(
     name="product", shape=Filter, meaning="only of the product with this sku", example="tea-01"
 )
 OF_WAREHOUSE: Final = Parameter(
-    name="warehouse", shape=Filter, meaning="only at the warehouse with this code", example="main"
+    name="warehouse",
+    shape=Filter,
+    meaning="only at the warehouse or location with this code",
+    example="main",
 )
 
 AT: Final = Parameter(
@@ -173,7 +176,11 @@ IN_PATH: Final = {
     "/ticket_options/{id}": Parameter(
         name="id", shape=Sealed, meaning="id of the ticket option", example=OPTION_ID
     ),
+    "/moves/{id}": Parameter(name="id", shape=Sealed, meaning="id of the move", example=MOVE_ID),
     "/warehouses/{code}": _CODE,
+    "/locations/{code}": msgspec.structs.replace(
+        _CODE, meaning="code of the location", example="shelf-07"
+    ),
     "/products/{sku}": _SKU,
     "/stock-balances/{warehouse}": msgspec.structs.replace(_CODE, name="warehouse", shape=Place),
     "/stock-balances/{warehouse}/{product}": msgspec.structs.replace(

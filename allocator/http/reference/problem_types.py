@@ -92,11 +92,16 @@ _ALL: Final = (
     ProblemType(
         example=problem_for(InsufficientStock(requested=500, available=97)),
         instance="/orders",
-        meaning="Fewer units are available than the order asks for. Nothing was reserved: "
-        "an order gets all of its units or none.",
-        remedy="Order at most `available` units, or wait for stock. The same Idempotency-Key "
-        "may be used again: only successes are remembered.",
-        facts={"requested": "units asked for", "available": "units that could have been ordered"},
+        meaning="Fewer units are available than were asked for. Nothing was reserved or moved: "
+        "an order or a move gets all of its units or none. What is ordered already cannot move.",
+        remedy="Ask for at most `available` units, or wait for stock. An order's Idempotency-Key "
+        "may be used again: only successes are remembered. A move's may not: the refused move is "
+        "kept.",
+        facts={
+            "requested": "units asked for",
+            "available": "units that could have been had",
+            "move": "id of the move, if it was one that was refused",
+        },
     ),
     ProblemType(
         example=problem_for(OrderNotOpen(order=1)),
@@ -110,20 +115,28 @@ _ALL: Final = (
         meaning="The location holds one product at a time, and units of another one are there, "
         "or are expected. Nothing changed.",
         remedy="Choose another location, or empty this one first.",
-        facts={"product": "the sku of what is there"},
+        facts={
+            "product": "the sku of what is there",
+            "move": "id of the move, if it was one that was refused",
+        },
     ),
     ProblemType(
         example=problem_for(TooManyLots(lots=300, limit=256)),
         instance="/moves",
         meaning="The units are spread over more lots than can move at once. Nothing moved.",
         remedy="Move fewer units at a time.",
-        facts={"lots": "lots that the units would come from", "limit": "lots that can move"},
+        facts={
+            "lots": "lots that the units would come from",
+            "limit": "lots that can move at once",
+            "move": "id of the move that was refused",
+        },
     ),
     ProblemType(
         example=conflict("warehouse main exists with other contents"),
         instance="/warehouses",
-        meaning="A warehouse of this code, or a product of this sku, exists with other contents.",
-        remedy="Choose another name, or change the existing one with `PUT`.",
+        meaning="A warehouse or location of this code, or a product of this sku, exists with other "
+        "contents; or what is fixed at a location was to change.",
+        remedy="Choose another name, or change with `PUT` what may change of the existing one.",
     ),
     ProblemType(
         example=malformed("the body is not JSON: Input data was truncated"),
@@ -142,6 +155,8 @@ _ALL: Final = (
         facts={
             "product": "the sku that names no product",
             "warehouse": "the code that names no warehouse",
+            "from": "likewise, of a move",
+            "to": "likewise, of a move",
         },
     ),
     ProblemType(
@@ -214,6 +229,7 @@ _ALL: Final = (
         "itself. `detail` says whether nothing was done or the outcome is unknown.",
         remedy="Repeat the request unchanged after `Retry-After`. With an Idempotency-Key it "
         "happens once, whatever happened before; without one, look first.",
+        facts={"move": "id of a move that goes on meanwhile"},
     ),
     ProblemType(
         example=unauthenticated(is_missing=True),

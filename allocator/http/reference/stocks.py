@@ -41,7 +41,8 @@ STOCK_OPERATIONS: Final = (
         role="stock",
         summary="Receive stock",
         meaning="Takes units in as one stock: a lot that keeps its code and expiry. They can be "
-        "ordered at once, and no longer after `expires_at`.",
+        "ordered at once, and no longer after `expires_at`. A location that holds one product at a "
+        "time takes no other one in.",
         key="delivery-1042",
         body=Body(
             shape=PostStock,
@@ -63,7 +64,7 @@ STOCK_OPERATIONS: Final = (
                 headers=("Location",),
             ),
         ),
-        problems=("key-reused", *DECODING, *ASKING),
+        problems=("location-occupied", "key-reused", *DECODING, *ASKING),
     ),
     Operation(
         method="GET",
@@ -104,7 +105,7 @@ STOCK_OPERATIONS: Final = (
         role="any",
         summary="Read the balance of a product at a warehouse",
         meaning="As it stands now; never stale. All zeros if the product was never at this "
-        "warehouse.\n\n"
+        "warehouse, or another one is at a location that holds one at a time.\n\n"
         "With `at` or `version`, as it stood then: after all events that had happened by that "
         "time, or after the event of that number. The same moment always looks the same.",
         query=(
@@ -157,11 +158,18 @@ JOURNAL_OPERATIONS: Final = (
         summary="Read the journal of a product at a warehouse",
         meaning="Committed events in the order in which they happened. Balances are what these "
         "events add up to. In `body`, stocks and orders are named by the `seq` of the event "
-        "that created them, and `picks` are pairs of a stock's `seq` and units.",
+        "that created them, and `picks` are pairs of a stock's `seq` and units.\n\n"
+        "A location that holds one product at a time has one journal, of whatever was there: "
+        "deliveries, orders, and what moved in and out. It needs no `product`, and shows the same "
+        "with any.",
         query=(
-            msgspec.structs.replace(OF_PRODUCT, required=True, meaning="the sku of the product"),
             msgspec.structs.replace(
-                OF_WAREHOUSE, required=True, meaning="the code of the warehouse"
+                OF_PRODUCT,
+                meaning="the sku of the product; required but for a location that holds one "
+                "product at a time",
+            ),
+            msgspec.structs.replace(
+                OF_WAREHOUSE, required=True, meaning="the code of the warehouse or location"
             ),
             Parameter(
                 name="after",
