@@ -37,9 +37,11 @@ _STEPS: Final = (
     "project_order_ends",
     "project_stocks",
     "project_stock_changes",
-    "project_balances",
 )
-"""In this order; the last one returns how many events there were."""
+"""In this order."""
+
+_COUNTING_STEPS: Final = ("project_moves", "project_balances")
+"""After those; each returns how many events it applied, and together they apply all."""
 
 BATCH_EVENTS: Final = 10_000
 _PAUSE_S: Final = 0.2
@@ -183,10 +185,12 @@ async def forget_read_models(pool: Pool) -> None:
 
 
 async def _apply(connection: Executor, batch: _Batch, *, actor_id: int | None) -> int:
-    *changes, last = _STEPS
-    for step in changes:
+    for step in _STEPS:
         await connection.execute(statement(step), *_range(batch), actor_id)
-    return int(await connection.fetchval(statement(last), *_range(batch), actor_id))
+    events = 0
+    for step in _COUNTING_STEPS:
+        events += await connection.fetchval(statement(step), *_range(batch), actor_id)
+    return events
 
 
 async def _advance(connection: Executor, batch: _Batch, events: int) -> None:

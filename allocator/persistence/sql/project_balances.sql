@@ -1,14 +1,20 @@
 -- Add what happened to the balances. Returns how many events that was.
 -- A version that does not follow from the former one and the number of events is a gap or a
 -- repetition: it becomes NULL, which the table refuses.
+-- Which product came last is asked only of rows that name one: most pools are of one for ever. The
+-- greatest (seq, product) says it, written as a text.
 -- $1 era  $2 after xid  $3 up to xid  $4 only this actor, or NULL for all that are not quarantined
 WITH batch AS (
     SELECT actor_id, seq, kind,
-           coalesce(body ->> 'quantity', body ->> 'allocation')::bigint AS quantity
+           coalesce(body ->> 'quantity', body ->> 'allocation',
+                    body -> 'lot' ->> 'quantity')::bigint AS quantity,
+           CASE WHEN strpos(body::text, '"product":') > 0
+                THEN lpad(seq::text, 19, '0') || (body ->> 'product') END AS named
     FROM journal
     WHERE era = $1 AND xid > $2 AND xid <= $3
       AND kind IN ('stock_received', 'order_placed', 'order_dispatched', 'order_cancelled',
-                   'lot_expired', 'ticket_option_opened')
+                   'lot_expired', 'ticket_option_opened', 'product_expected', 'units_sent',
+                   'send_refused', 'units_taken', 'process_let_go')
       AND ($4::bigint IS NULL OR actor_id = $4)
       AND actor_id NOT IN (SELECT actor_id FROM quarantined_projections)
 ), sums AS (
@@ -17,25 +23,30 @@ WITH batch AS (
            max(seq) AS version,
            sum(CASE kind WHEN 'stock_received' THEN quantity
                          WHEN 'ticket_option_opened' THEN quantity
+                         WHEN 'units_taken' THEN quantity
+                         WHEN 'units_sent' THEN -quantity
                          WHEN 'order_placed' THEN -quantity
                          WHEN 'order_cancelled' THEN quantity
                          WHEN 'lot_expired' THEN -quantity ELSE 0 END) AS available,
            sum(CASE kind WHEN 'order_placed' THEN quantity
                          WHEN 'order_dispatched' THEN -quantity
                          WHEN 'order_cancelled' THEN -quantity ELSE 0 END) AS ordered,
-           sum(CASE kind WHEN 'lot_expired' THEN quantity ELSE 0 END) AS expired
+           sum(CASE kind WHEN 'lot_expired' THEN quantity ELSE 0 END) AS expired,
+           substr(max(named COLLATE "C"), 20) AS product
     FROM batch GROUP BY actor_id
 ), known AS (
     UPDATE balances SET
         version = CASE WHEN sums.version = balances.version + sums.events THEN sums.version END,
         available = balances.available + sums.available,
         ordered = balances.ordered + sums.ordered,
-        expired = balances.expired + sums.expired
+        expired = balances.expired + sums.expired,
+        product = coalesce(sums.product, balances.product)
     FROM sums WHERE balances.actor_id = sums.actor_id
     RETURNING balances.actor_id
 ), opened AS (
-    INSERT INTO balances (actor_id, version, available, ordered, expired)
-    SELECT actor_id, CASE WHEN version = events THEN version END, available, ordered, expired
+    INSERT INTO balances (actor_id, version, available, ordered, expired, product)
+    SELECT actor_id, CASE WHEN version = events THEN version END, available, ordered, expired,
+           product
     FROM sums WHERE actor_id NOT IN (SELECT actor_id FROM known)
 )
 SELECT coalesce(sum(events), 0)::bigint FROM sums

@@ -1,8 +1,9 @@
 -- Add the orders that were placed.
 -- $1 era  $2 after xid  $3 up to xid  $4 only this actor, or NULL for all that are not quarantined
-INSERT INTO orders (actor_id, seq, quantity, created_at, status, customer, picks)
+INSERT INTO orders (actor_id, seq, quantity, created_at, status, customer, picks, product)
 SELECT actor_id, seq, (body ->> 'quantity')::bigint, at, 'new', body ->> 'customer',
-       body -> 'picks'
+       body -> 'picks',
+       CASE WHEN strpos(body::text, '"product":') > 0 THEN body ->> 'product' END
 FROM journal
 WHERE era = $1 AND xid > $2 AND xid <= $3
   AND kind = 'order_placed'

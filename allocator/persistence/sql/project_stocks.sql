@@ -1,15 +1,25 @@
--- Add the stocks that were received, and those of tickets: of an option that has any.
+-- Add the stocks that were received, that were taken in from elsewhere, and those of tickets: of an
+-- option that has any.
 -- $1 era  $2 after xid  $3 up to xid  $4 only this actor, or NULL for all that are not quarantined
 INSERT INTO stocks (actor_id, seq, quantity, available, on_hand, received_at, expires_at, lot,
-                    reference)
-SELECT actor_id, seq, units, units, units, at,
-       'epoch'::timestamptz + (body ->> 'expires_at_ms')::bigint * interval '1 ms',
-       body ->> 'lot', body ->> 'reference'
+                    reference, product, origin_actor_id, origin_seq)
+SELECT actor_id, seq, units, units, units,
+       CASE WHEN moved THEN 'epoch'::timestamptz
+                            + (lot ->> 'received_at_ms')::bigint * interval '1 ms' ELSE at END,
+       'epoch'::timestamptz + (lot ->> 'expires_at_ms')::bigint * interval '1 ms',
+       CASE WHEN moved THEN lot ->> 'code' ELSE lot ->> 'lot' END,
+       lot ->> 'reference', body ->> 'product',
+       CASE WHEN moved THEN (lot -> 'origin' ->> 0)::bigint END,
+       CASE WHEN moved THEN (lot -> 'origin' ->> 1)::bigint END
 FROM journal
 CROSS JOIN LATERAL (
-    SELECT coalesce(body ->> 'quantity', body ->> 'allocation')::bigint AS units
+    SELECT kind = 'units_taken' AS moved,
+           CASE WHEN kind = 'units_taken' THEN body -> 'lot' ELSE body END AS lot
+) AS came
+CROSS JOIN LATERAL (
+    SELECT coalesce(lot ->> 'quantity', lot ->> 'allocation')::bigint AS units
 ) AS arrived
 WHERE era = $1 AND xid > $2 AND xid <= $3
-  AND (kind = 'stock_received' OR kind = 'ticket_option_opened' AND units <> 0)
+  AND (kind IN ('stock_received', 'units_taken') OR kind = 'ticket_option_opened' AND units <> 0)
   AND ($4::bigint IS NULL OR actor_id = $4)
   AND actor_id NOT IN (SELECT actor_id FROM quarantined_projections)
