@@ -25,7 +25,7 @@ from allocator.domain.messages import (
     StockReceived,
 )
 from allocator.domain.moves import RequestMove
-from allocator.domain.queries import BalanceQuery, LotQuery, OpenOrderQuery, Query
+from allocator.domain.queries import BalanceQuery, LotQuery, MoveQuery, OpenOrderQuery, Query
 from allocator.errors import AllocatorError
 from allocator.simulation.history import NEWBORN, Attempt, Heard, Moved, Operation
 from allocator.simulation.steps import Close, Look, Move, Place, Receive, Steal, Wish
@@ -75,6 +75,7 @@ class Clients:
         self._copies: list[asyncio.Task[Heard | None]] = []
         self._orders: defaultdict[int, list[int]] = defaultdict(list)
         self._lots: defaultdict[int, list[int]] = defaultdict(list)
+        self._moves: list[int] = []
         self._successes: dict[int, str] = {}  # by client, the key of the latest
 
     async def live(self, wishes: Iterable[Wish]) -> None:
@@ -86,9 +87,9 @@ class Clients:
                 await asyncio.sleep(wait_s)
             await self._carry_out(wish)
 
-    async def look(self, pool: int) -> Operation:
-        """Read a pool's numbers, until somebody answers."""
-        operation = self._begin(client=-1, pool=pool, ask=BalanceQuery(), key=None)
+    async def look(self, actor_id: int, query: Query) -> Operation:
+        """Read something, until somebody answers."""
+        operation = self._begin(client=-1, actor_id=actor_id, ask=query, key=None)
         await self._insist(operation, copies=1, attempts=_LAST_ATTEMPTS_MAX)
         return operation
 
@@ -99,24 +100,34 @@ class Clients:
             if key is None:
                 return
         ask = self._ask_of(wish)
-        pool = NEWBORN if isinstance(ask, RequestMove) else wish.pool
-        operation = self._begin(client=wish.client, pool=pool, ask=ask, key=key)
+        actor_id = self._asked_by(wish, ask)
+        operation = self._begin(client=wish.client, actor_id=actor_id, ask=ask, key=key)
         heard = await self._insist(operation, copies=wish.copies, attempts=wish.attempts)
         self._learn(operation, heard)
 
-    def _begin(self, *, client: int, pool: int, ask: Command | Query, key: str | None) -> Operation:
+    def _begin(
+        self, *, client: int, actor_id: int, ask: Command | Query, key: str | None
+    ) -> Operation:
         operation = Operation(
             number=len(self.operations),
             client=client,
-            actor_id=pool,
+            actor_id=actor_id,
             ask=ask,
             principal=PRINCIPAL if key is not None else "",
             key=key,
-            request_digest=_digest_of(pool, ask) if key is not None else b"",
+            request_digest=_digest_of(actor_id, ask) if key is not None else b"",
             attempts=[],
         )
         self.operations.append(operation)
         return operation
+
+    def _asked_by(self, wish: Wish, ask: Command | Query) -> int:
+        """Return the actor that a wish is for."""
+        if isinstance(ask, RequestMove):
+            return NEWBORN
+        if isinstance(ask, MoveQuery) and isinstance(wish.want, Look):
+            return _nth(self._moves, wish.want.which)
+        return wish.pool
 
     def _ask_of(self, wish: Wish) -> Command | Query:
         match wish.want:
@@ -146,6 +157,8 @@ class Clients:
             return OpenOrderQuery(seq=_nth(self._orders[pool], look.which))
         if look.what == "lot":
             return LotQuery(seq=_nth(self._lots[pool], look.which))
+        if look.what == "move" and self._moves:
+            return MoveQuery()
         return BalanceQuery(product=look.product)
 
     def _request_of(self, source: int, move: Move) -> RequestMove:
@@ -194,6 +207,7 @@ class Clients:
         if operation.key is not None:
             self._successes[operation.client] = operation.key
         if isinstance(heard, Moved):
+            self._moves.append(heard.outcome.actor_id)
             return
         if isinstance(heard.event, OrderPlaced):
             self._orders[heard.actor_id].append(heard.seq)
@@ -208,8 +222,8 @@ class Clients:
         return self._tick
 
 
-def _digest_of(pool: int, ask: Command | Query) -> bytes:
-    return blake2b(msgspec.msgpack.encode((pool, ask)), digest_size=_DIGEST_BYTES).digest()
+def _digest_of(actor_id: int, ask: Command | Query) -> bytes:
+    return blake2b(msgspec.msgpack.encode((actor_id, ask)), digest_size=_DIGEST_BYTES).digest()
 
 
 def _give_up(answer: "asyncio.Future[Heard | None]") -> None:

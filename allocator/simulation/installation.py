@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from allocator.domain.codec import KINDS
+from allocator.domain.ids import SHARD_MASK
 from allocator.domain.moves import MoveEnded
 from allocator.orphans import retires
 from allocator.persistence.memory.database import MemoryDatabase
@@ -32,6 +33,7 @@ _START_S: Final = (0.02, 0.05, 0.3)
 _WAY_S: Final = (0.0, 0.0002, 0.0005, 0.002, 0.03)
 """What a client's bytes take."""
 _POLL_S: Final = 0.02
+_SOON_MS: Final = 5_000
 _ENDS: Final = frozenset({KINDS[MoveEnded]})
 _BACKOFF: Final = Backoff(shortest_ms=50, longest_ms=400, crashes_max=1_000)
 _PATIENCE: Final = Patience(ready_ms=20_000, drain_ms=round(DRAIN_S * 1000), grace_ms=4_000)
@@ -122,13 +124,25 @@ class Installation:
             and all(w.crew is not None and w.crew.asker.ready for w in serving)
         )
 
-    def all_have_ended(self) -> bool:
-        """Say whether no process that ever began has anything outstanding, as far as is stored."""
-        database = self.database
-        return all(
-            database.rows[actor_id][max(database.rows[actor_id])].kind in _ENDS
-            for actor_id in database.kinds
-        )
+    def unfinished(self) -> list[int]:
+        """Return the processes that have something outstanding, as far as is stored."""
+        rows = self.database.rows
+        return [
+            actor_id
+            for actor_id in self.database.kinds
+            if rows[actor_id][max(rows[actor_id])].kind not in _ENDS
+        ]
+
+    def sleeping(self) -> list[int]:
+        """Return those of them that are not to be woken for long, by the clock of their owner."""
+        return [
+            actor_id
+            for actor_id in self.unfinished()
+            for worker in self.workers
+            if worker.crew is not None
+            and actor_id & SHARD_MASK in worker.crew.worker.shards
+            and self.database.wakes.get(actor_id, 0) > worker.process.now_ms() + _SOON_MS
+        ]
 
     @property
     def exit_code(self) -> int | None:

@@ -1,6 +1,7 @@
 """A guard of the design that can be switched off."""
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any, TypeAlias
 
 import msgspec
@@ -13,7 +14,7 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         rule: The guard, in words.
-        owner: The class whose method keeps it.
+        owner: The class, or module, whose method or function keeps it.
         method: By name.
         make: Makes the method without it from the one with it.
         behind: Name of the mutant whose guard stands before this one, and has to be off as well,
@@ -21,7 +22,7 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     rule: str
-    owner: type
+    owner: type | ModuleType
     method: str
     make: Callable[[Method], Method]
     behind: str | None = None

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeVar
 
+from allocator.domain.queries import MoveQuery
 from allocator.simulation.history import NEWBORN, Evidence, Operation
 from allocator.simulation.oracle_answers import (
     Answers,
@@ -149,7 +150,7 @@ def law_of(failure: str) -> str:
 def _pools(evidence: Evidence, moves: Moves) -> list[PoolEvidence]:
     by_actor: defaultdict[int, list[Operation]] = defaultdict(list)
     for operation in evidence.operations:
-        if operation.actor_id != NEWBORN:
+        if operation.actor_id != NEWBORN and not isinstance(operation.ask, MoveQuery):
             by_actor[operation.actor_id].append(operation)
     return [
         PoolEvidence(

@@ -23,6 +23,7 @@ from allocator.domain.moves import (
     SamePlace,
 )
 from allocator.domain.processes import Answered
+from allocator.domain.queries import MoveQuery, View
 from allocator.domain.records import KeyName, Record
 from allocator.domain.transfers import (
     AlreadySent,
@@ -204,11 +205,12 @@ class Moves:
         self.denied: list[str] = []
         self.errors: list[Told] = []
         wanted = {each.ask: each for each in evidence.operations if each.actor_id == NEWBORN}
+        looks = [each for each in evidence.operations if isinstance(each.ask, MoveQuery)]
         self._begun: defaultdict[int, list[int]] = defaultdict(list)
         for move in self.by_actor.values():
             asked = None if move.request is None else _request_of(move.request)
             self._attribute(move, None if asked is None else wanted.get(asked))
-        for operation in wanted.values():
+        for operation in (*wanted.values(), *looks):
             for attempt in operation.attempts:
                 self._hear(operation, attempt)
 
@@ -251,8 +253,23 @@ class Moves:
                 self.mistold.append(f"{describe(told)} heard {answer}, and {wrong}")
         elif isinstance(answer, Exception):
             self.errors.append(told)
+        elif isinstance(answer, View) and isinstance(operation.ask, MoveQuery):
+            if wrong := self._misseen(told, answer):
+                self.mistold.append(f"{describe(told)} saw {answer.move}, and {wrong}")
         elif answer is not None and not _fits(operation, answer):
             self.unfitting.append(f"{describe(told)} heard {answer}")
+
+    def _misseen(self, told: Told, view: View) -> str:
+        """Say what the journal has against what was seen of a move, or nothing."""
+        operation, attempt = told
+        move, seen = self.by_actor.get(operation.actor_id), view.move
+        if move is None or seen is None:
+            return "there is no such move"
+        if seen != move.at(seen.version):
+            return f"it never was like that: {move.at(seen.version)}"
+        if seen.status == "in_transit" and self.span_of(move.actor_id).answered < attempt.asked_at:
+            return "somebody had been told before that it is over"
+        return ""
 
     def _contradiction(self, operation: Operation, answer: Moved) -> str:
         """Say what the journal has against an answer, or nothing."""

@@ -51,8 +51,8 @@ _IDLE_MS: Final = (2_500, 2_500, 2_500, 2_500, 2_500, 2_500, 2_500, 250)
 _POOLS_MAX: Final = 6
 _SINGLES: Final = (0, 1, 1, 2)
 """So many of them hold one product at a time."""
-_MOVES: Final = (0, 4, 8, 16)
-_COST: Final = 4
+_MOVES: Final = (0, 4, 8, 20)
+_COST: Final = 6
 """A move takes the time of so many other things."""
 _LOAD_MS: Final = (4_000, 4_000, 10_000)
 """Days are short or long: long enough for every patience to come to its end."""
@@ -294,9 +294,10 @@ _WANTS: Final[list[Callable[[Random, str | None], Want]]] = [
     *[_receive] * 2,
     _steal,
 ]
-_LOOKS: Final[tuple[Literal["balance", "order", "lot"], ...]] = (
+_LOOKS: Final[tuple[Literal["balance", "order", "lot", "move"], ...]] = (
     "balance",
     "balance",
+    "move",
     "order",
     "lot",
 )
@@ -341,5 +342,6 @@ _THEMES: Final[list[list[tuple[_Draw, int]]]] = [
     [(_pause, 4), (_kill, 4), (_cut, 4)],
     [(_pause, 5)],
     [(_part, 8)],
+    [(_part, 6), (_kill, 4)],
 ]
 """What needs each other, and meets too seldom by chance: shards move while writes are late."""

@@ -38,9 +38,9 @@ class Close(_Want, frozen=True):
 
 
 class Look(_Want, frozen=True):
-    """The numbers of a pool are read; or an order or a lot, the `which`th that is known."""
+    """The numbers of a pool are read; or an order, a lot or a move, the `which`th that is known."""
 
-    what: Literal["balance", "order", "lot"] = "balance"
+    what: Literal["balance", "order", "lot", "move"] = "balance"
     which: int = 0
 
 
