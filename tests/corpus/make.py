@@ -15,19 +15,24 @@ from pathlib import Path
 
 import msgspec
 
+from allocator.actors.errands import Asker
 from allocator.actors.keys import KeyedRequest
 from allocator.actors.limits import Limits
 from allocator.actors.messages import Answer, Envelope, Noted, Outcome
 from allocator.actors.ports import Journal
 from allocator.actors.worker import Worker
 from allocator.domain.api_keys import Role
-from allocator.domain.catalogue import Price, Product, Warehouse
+from allocator.domain.catalogue import Location, Price, Product, Warehouse
 from allocator.domain.ids import ACTOR_BITS, SHARD_BITS
 from allocator.domain.interests import Interest
-from allocator.domain.messages import Command, Wake
+from allocator.domain.kinds import Command, blank, intents, kind_begun_by, kind_of
+from allocator.domain.messages import Wake
+from allocator.domain.move_rules import LET_GO
 from allocator.domain.pool import Pool
+from allocator.domain.queries import MoveQuery
 from allocator.domain.records import Record
 from allocator.domain.replay import replay
+from allocator.domain.transfers import Asked
 from allocator.domain.webhooks import Webhook
 from allocator.persistence.api_keys import PostgresApiKeys
 from allocator.persistence.catalogue import PostgresCatalogue
@@ -37,13 +42,21 @@ from allocator.persistence.embedded import EmbeddedPostgres
 from allocator.persistence.pools import PostgresPools
 from allocator.persistence.reader import JournalReader
 from allocator.persistence.webhooks import PostgresWebhooks
-from tests.corpus.reading import CORPUS, FinalEntry, FinalState, final_pool, row_of
+from tests.corpus.reading import (
+    CORPUS,
+    FinalEntry,
+    FinalState,
+    final_move,
+    final_pool,
+    row_of,
+)
 from tests.corpus.stories import STORIES
 from tests.integration.journals import in_postgres
 
 START_MS = 1_767_225_600_123
 ERA = 1
 DRAIN_MS = 5_000
+PATIENCE_S = 10.0
 ROWS_MAX = 1_000
 """Of one actor."""
 
@@ -64,6 +77,21 @@ class CodeOfToday:
     async def warehouse(self, code: str, *, name: str, principal: str = "") -> None:
         warehouse = Warehouse(code=code, name=name)
         await self._catalogue.put_warehouse(warehouse, principal=principal, overwrite=True)
+
+    async def location(
+        self,
+        code: str,
+        *,
+        name: str,
+        warehouse: str = "main",
+        single_product: bool = True,
+        principal: str = "",
+    ) -> None:
+        location = Location(
+            code=code, name=name, warehouse=warehouse, single_product=single_product
+        )
+        stored, _ = await self._catalogue.put_location(location, principal=principal)
+        assert stored == location
 
     async def product(
         self, sku: str, *, name: str, price: tuple[int, str] | None = None, principal: str = ""
@@ -116,6 +144,24 @@ class CodeOfToday:
         assert isinstance(answer, Outcome), answer
         return answer.seq
 
+    async def begin(
+        self, command: Command, *, principal: str = "", key: str | None = None, heard: int = LET_GO
+    ) -> int:
+        actor_id = await self.worker.begin(None if key is None else f"{principal}/{key}")
+        self.worker.office.asker = _Listener(self.worker, heard=heard)
+        answer = await self._answer(actor_id, command, principal=principal, key=key)
+        assert isinstance(answer, Outcome), answer
+        if kind_begun_by(command) == "move":
+            async with asyncio.timeout(PATIENCE_S):
+                while await self._has_more_to_hear(actor_id, heard):  # noqa: ASYNC110 (nobody says)
+                    await asyncio.sleep(0.001)
+        return actor_id
+
+    async def _has_more_to_hear(self, actor_id: int, heard: int) -> bool:
+        move = (await self.worker.look(actor_id, MoveQuery())).move
+        assert move is not None
+        return any(ask.number <= heard for ask in intents(move))
+
     async def wake(self, actor_id: int) -> None:
         answer = await self._answer(actor_id, Wake(), principal="", key=None)
         assert isinstance(answer, Noted), answer  # whatever comes first wakes a pool: this, too
@@ -134,6 +180,22 @@ class CodeOfToday:
         digest = blake2b(repr(command).encode(), digest_size=16).digest()
         request = KeyedRequest(actor_id, command, principal, key, digest)
         return await self.worker.ask_once(request)
+
+
+class _Listener:
+    """Answers the asks of processes up to a number, and later ones never."""
+
+    def __init__(self, asker: Asker, *, heard: int) -> None:
+        self._asker = asker
+        self._heard = heard
+
+    def ask(
+        self, actor_id: int, command: Command, *, principal: str = ""
+    ) -> asyncio.Future[Answer]:
+        assert isinstance(command, Asked)
+        if command.step <= self._heard:
+            return self._asker.ask(actor_id, command, principal=principal)
+        return asyncio.get_running_loop().create_future()
 
 
 @asynccontextmanager
@@ -176,14 +238,14 @@ async def written(url: str) -> tuple[list[Record], dict[int, FinalState]]:
 
 def final_of(kind: str, key: str, records: Sequence[Record]) -> FinalState:
     """Return what an actor's rows add up to."""
-    if kind == "pool":
-        pool = Pool()
-        replay(pool, records)
-        return final_pool(key, pool)
+    if kind in {"pool", "move"}:
+        state = blank(kind_of(kind))
+        replay(state, records)
+        return final_pool(key, state) if isinstance(state, Pool) else final_move(key, state)
     row = records[-1]
     contents = msgspec.json.decode(row.body)
-    state = {"actor": "entry", "kind": kind, "key": key, "version": row.seq, "contents": contents}
-    return msgspec.convert(state, FinalEntry)
+    entry = {"actor": "entry", "kind": kind, "key": key, "version": row.seq, "contents": contents}
+    return msgspec.convert(entry, FinalEntry)
 
 
 def main(release: str) -> None:

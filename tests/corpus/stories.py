@@ -4,89 +4,17 @@ A story is told through an `Author`; the same stories give the same rows, to the
 """
 
 from collections.abc import Awaitable, Callable
-from typing import Final, Protocol
+from typing import Final
 
-from allocator.domain.api_keys import Role
 from allocator.domain.messages import (
     QUANTITY_MAX,
     CancelOrder,
-    Command,
     DispatchOrder,
     PlaceOrder,
     ReceiveStock,
 )
-
-HOUR_MS: Final = 3_600_000
-END_OF_TIME_MS: Final = 253_402_300_799_999
-"""The last millisecond of the year 9999."""
-
-TEXTS: Final = (
-    "Žofie Ω 東京 \U0001f375 e\u0301",
-    '"quoted" \\back\\ /slash/ \t tab \n line',
-    "\u2028\u2029\u200f\ufeff\x7f\x01",
-    " ",
-    "",
-    "x" * 300,
-)
-
-
-class Author(Protocol):
-    """Has the code of today write what a story tells.
-
-    Attributes:
-        now_ms: The clock; stories move it.
-    """
-
-    now_ms: int
-
-    async def warehouse(self, code: str, *, name: str, principal: str = "") -> None:
-        """Create a warehouse, or change it."""
-
-    async def product(
-        self, sku: str, *, name: str, price: tuple[int, str] | None = None, principal: str = ""
-    ) -> None:
-        """Create a product, or change it; a price is minor units and a currency."""
-
-    async def api_key(self, name: str, *, role: Role, principal: str = "") -> None:
-        """Let a key in."""
-
-    async def revoked(self, name: str, *, principal: str = "") -> None:
-        """Shut a key out."""
-
-    async def webhook(  # noqa: PLR0913 (what one consists of)
-        self,
-        name: str,
-        *,
-        url: str,
-        warehouse: str | None = None,
-        product: str | None = None,
-        kinds: tuple[str, ...] | None = None,
-        principal: str = "",
-    ) -> None:
-        """Set a webhook up, or change it."""
-
-    async def rotated(self, name: str, *, principal: str = "") -> None:
-        """Give a webhook a new secret."""
-
-    async def unhooked(self, name: str, *, principal: str = "") -> None:
-        """Delete a webhook."""
-
-    async def pool(self, sku: str, *, warehouse: str = "main") -> int:
-        """Return the actor of a pool."""
-
-    async def last_pool(self, sku: str) -> int:
-        """Return the actor of a pool that has the greatest id there can be."""
-
-    async def ask(
-        self, actor_id: int, command: Command, *, principal: str = "", key: str | None = None
-    ) -> int:
-        """Have a pool do something; return the seq of the event that came of it."""
-
-    async def wake(self, actor_id: int) -> None:
-        """Have a pool do what has become due."""
-
-    async def refused(self, actor_id: int, command: Command) -> None:
-        """Ask for what a pool refuses, which leaves at most expired lots behind."""
+from tests.corpus.author import END_OF_TIME_MS, HOUR_MS, TEXTS, Author
+from tests.corpus.moving import crumbs, locations, moves, tickets, under_way
 
 
 async def catalogue(author: Author) -> None:
@@ -94,8 +22,14 @@ async def catalogue(author: Author) -> None:
     await author.warehouse("main", name="Main")
     await author.warehouse("main", name="Main, renamed", principal="ada")
     await author.warehouse("N.o_r-th", name=TEXTS[0])
-    for sku in ("tea", "lots", "expiry", "large", "texts", "keys", "many", "last"):
+    skus = ("tea", "lots", "expiry", "large", "texts", "keys", "many", "last", "moved", "crumbs")
+    for sku in skus:
         await author.product(sku, name=sku.title())
+    await author.location("shelf", name="Shelf 1")
+    await author.location("shelf", name="Shelf 1, left", principal="ada")
+    await author.location("bin", name=TEXTS[0])
+    await author.location("window", name="Window", warehouse="N.o_r-th", single_product=False)
+    await author.location("dock", name="Dock")
     await author.product("tea", name="Tea", price=(0, "EUR"))
     author.now_ms += 1
     await author.product("tea", name=TEXTS[1], price=(9_007_199_254_740_993, "JPY"))
@@ -234,6 +168,11 @@ STORIES: Final[tuple[Callable[[Author], Awaitable[None]], ...]] = (
     hooks,
     texts,
     many,
+    tickets,
+    moves,
+    crumbs,
+    locations,
+    under_way,
     large,  # ends in the year 9999
     last,  # no actor's number is left after this one
 )
