@@ -47,11 +47,18 @@ class HistoryHandlers:
         if product is not None:
             return await router.find(place, product)
         pool = await router.sole(place)
-        if pool is None:
-            location = await self._context.catalogue.location(place) if is_code(place) else None
-            if location is None or not location.single_product:
-                raise ProblemError(_WHOSE)
+        if pool is None and is_code(place):
+            await self._require_no_product(place)
         return pool
+
+    async def _require_no_product(self, place: str) -> None:
+        """Refuse to say nothing about a place that has a journal for each of its products."""
+        catalogue = self._context.catalogue
+        location = await catalogue.location(place)
+        if location is None and await catalogue.warehouse(place) is None:
+            return
+        if location is None or not location.single_product:
+            raise ProblemError(_WHOSE)
 
 
 _WHOSE: Final = invalid(

@@ -1,5 +1,6 @@
 """What the server says about itself is what it does: every route, every example, every problem."""
 
+import asyncio
 import gzip
 import re
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ import msgspec
 from aiohttp import web
 
 from allocator.config import Config
+from allocator.domain.transfers import LOTS_MAX
 from allocator.http.app import make_app
 from allocator.http.reference.everything import OPERATIONS
 from allocator.http.reference.examples import ORDER_ID
@@ -44,9 +46,9 @@ async def serving(database_url: str) -> AsyncIterator[Contract]:
 
 
 async def place_everything(contract: Contract) -> None:
-    """Have the warehouse, the product, the stock, the order and the tickets of the examples."""
-    placing = ("put_warehouse", "put_product", "receive_stock", "place_order", "open_ticket_option")
-    for name in placing:
+    """Have the warehouse, the product, the stock, the order and so on of the examples."""
+    placing = ("put_warehouse", "put_product", "receive_stock", "place_order")
+    for name in (*placing, "open_ticket_option", "put_location", "move_stock"):
         said = await contract.ask(name)
         learn(BY_NAME[name].answers[0].example, said, contract)
 
@@ -142,6 +144,8 @@ async def test_what_the_examples_ask_is_answered_as_they_say(database_url: str) 
         *("get_stock_balance", "list_journal", "listen"),
         *("list_orders", "list_stocks", "list_stock_balances"),
         *("place_orders", "dispatch_order", "cancel_order"),
+        *("put_location", "move_stock", "get_move", "list_moves"),
+        *("get_location", "list_locations"),
         *("open_ticket_option", "get_ticket_option", "purchase_tickets", "list_purchases"),
         *("list_dead_letters", "retry_dead_letter", "delete_dead_letter", "rotate_webhook"),
         *("get_webhook", "list_webhooks", "delete_webhook"),
@@ -157,6 +161,8 @@ async def test_what_the_examples_ask_is_answered_as_they_say(database_url: str) 
                 contract.ids[ORDER_ID] = again.headers["Location"].removeprefix("/orders/")
             if name in _FOLLOWING:
                 said = await settled(contract, name, 1)
+            elif name in _LETTING_GO:
+                said = await let_go(contract, name)
             else:
                 body = _NOBODY_LISTENS if name == "put_webhook" else None
                 said = await contract.ask(name, body=body)
@@ -235,7 +241,28 @@ async def provoke_refusals(contract: Contract) -> None:
     other = b'{"name": "Tea tasting", "desc": "Another evening.", "allocation": 100}'
     await contract.ask("open_ticket_option", body=other)
     await contract.ask("post_warehouse", body=b'{"code": "main", "name": "other"}')
+    await contract.ask("put_warehouse", at={"code": "shelf-07"})
+    await contract.ask("put_location", at={"code": "main"})
+    await provoke_refused_moves(contract)
     await contract.ask("post_product", body=b'{"sku": "tea-01", "name": "other"}')
+
+
+async def provoke_refused_moves(contract: Contract) -> None:
+    """Have too little, too many lots, and a place where another product is."""
+    move = {"product": "tea-01", "from": "main", "to": "shelf-07", "quantity": 1_000_000}
+    for key in ("too many", "move-311"):
+        await contract.ask("move_stock", body=msgspec.json.encode(move), key=key)
+    await contract.ask("post_product")
+    other = {"product": "pot-07", "warehouse": "shelf-07"}
+    await contract.ask("receive_stock", body=msgspec.json.encode(other), key="occupied")
+    move |= {"product": "pot-07", "quantity": LOTS_MAX + 1}
+    await contract.ask("move_stock", body=msgspec.json.encode(move), key="occupied move")
+    for number in range(LOTS_MAX + 1):
+        pot = msgspec.json.encode({"product": "pot-07", "warehouse": "main"})
+        await contract.ask("receive_stock", body=pot, key=f"pot {number}")
+    await contract.ask("put_location", at={"code": "shelf-08"})
+    move |= {"to": "shelf-08"}
+    await contract.ask("move_stock", body=msgspec.json.encode(move), key="many lots")
 
 
 async def test_parameters_that_are_described_are_those_that_are_known(database_url: str) -> None:
@@ -305,10 +332,26 @@ _FOLLOWING = {
     "list_stock_balances",
     "list_purchases",
     "list_dead_letters",
+    "list_moves",
 }
 """What shows a moment later what was done; one thing each."""
 
+_LETTING_GO = {"get_location", "list_locations"}
+"""What shows a moment later that a move has ended at the place."""
+
 _NOBODY_LISTENS = b'{"url": "http://127.0.0.1:1/", "kinds": ["stock_received"]}'
+
+
+async def let_go(contract: Contract, name: str) -> Said:
+    """Ask until what is told of a place is as new as in the example."""
+    example = msgspec.json.encode(BY_NAME[name].answers[0].example)
+    [version] = re.findall(rb'"version":\d+', example)
+    async with asyncio.timeout(20):
+        while True:
+            said = await contract.ask(name)
+            if version in said.body:
+                return said
+            await asyncio.sleep(0.05)
 
 
 def _letter_in(said: Said) -> str:
