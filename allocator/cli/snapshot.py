@@ -16,7 +16,7 @@ Exit codes:
 
 
 @click.command(cls=Command, params=[*SOURCE, JSON], epilog=_SNAPSHOT_EPILOG)
-@click.argument("pools", metavar="[WAREHOUSE/PRODUCT]...", nargs=-1)
+@click.argument("pools", metavar="[WAREHOUSE/PRODUCT | LOCATION]...", nargs=-1)
 @click.option(
     "--all",
     "all_pools",
@@ -38,6 +38,7 @@ def snapshot(
     A snapshot is where a recovery starts: a server makes them by itself, after so many events of
     a product and when it leaves memory. Make them by hand before you prune, or before a restart
     that should be quick. What has a snapshot that nothing has happened since is left as it is.
+    A location that holds one product at a time is named by its code.
 
     It can be stopped at any time; the same command goes on from there.
     """

@@ -1,4 +1,4 @@
-"""What must be true of any pool and of any event in its journal, whoever wrote it.
+"""What must be true of any pool or move and of any event in its journal, whoever wrote it.
 
 The rules keep these laws by construction. Here they are told apart from the rules, so that a
 journal can be held to them: units are neither made nor lost, and an order ends once.
@@ -14,12 +14,22 @@ from allocator.domain.messages import (
     StockReceived,
     TicketOptionOpened,
 )
+from allocator.domain.moves import (
+    Move,
+    MoveDone,
+    MoveEnded,
+    MoveExpected,
+    MoveRefused,
+    MoveRequested,
+    MoveSent,
+)
 from allocator.domain.pool import Pool
 from allocator.domain.rules import units_of
 from allocator.domain.transfers import (
     ProcessLetGo,
     ProductExpected,
     SendRefused,
+    Transfer,
     UnitsSent,
     UnitsTaken,
 )
@@ -122,3 +132,46 @@ def unbalanced(pool: Pool) -> str:
         if total != parts:
             return f"{total} units are {name}, and in lots {parts}"
     return ""
+
+
+def unlawful_of_move(move: Move, event: Event) -> str:
+    """Say why an event cannot have happened to a move next, or nothing if it can."""
+    match event:
+        case MoveRequested(quantity=quantity):
+            why = "it was requested before" if move.version else _unlawful_stock(quantity)
+        case MoveExpected():
+            is_next = move.stage == "requested" and _expects(move)
+            why = "" if is_next else _out_of_order(move, "expected")
+        case MoveSent(lots=lots):
+            why = _unlawful_sending(move, lots)
+        case MoveDone():
+            why = "" if move.stage == "sent" else _out_of_order(move, "done")
+        case MoveRefused():
+            is_open = move.stage in {"requested", "expected"}
+            why = "" if is_open else _out_of_order(move, "refused")
+        case MoveEnded():
+            is_decided = move.stage in {"done", "refused"} and not move.ended
+            why = "" if is_decided else _out_of_order(move, "ended")
+        case _:
+            why = f"{type(event).__name__} does not happen to a move"
+    return why
+
+
+def _unlawful_sending(move: Move, lots: tuple[Transfer, ...]) -> str:
+    request = move.request
+    if request is None or move.stage != ("expected" if _expects(move) else "requested"):
+        return _out_of_order(move, "sent")
+    if {lot.origin[0] for lot in lots} - {request.source}:
+        return "units left another place than its source"
+    units = sum(lot.quantity for lot in lots)
+    if units != request.quantity or min((lot.quantity for lot in lots), default=0) < 1:
+        return f"{request.quantity} units are to move, and {units} left"
+    return "a lot is named twice" if len({lot.origin for lot in lots}) < len(lots) else ""
+
+
+def _expects(move: Move) -> bool:
+    return move.request is not None and move.request.expects
+
+
+def _out_of_order(move: Move, what: str) -> str:
+    return f"a move that is {'ended' if move.ended else move.stage} is not {what} next"

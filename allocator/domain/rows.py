@@ -5,7 +5,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from allocator.domain.messages import Picks
-from allocator.domain.moves import MoveStatus, Reason
+from allocator.domain.moves import Move, MoveStatus, Reason
 from allocator.domain.transfers import Transfer
 
 OrderStatus: TypeAlias = Literal["new", "dispatched", "cancelled"]
@@ -96,6 +96,25 @@ class MoveRow(msgspec.Struct, frozen=True, kw_only=True):
     decided_at_ms: int | None
     lots: tuple[Transfer, ...]
     reason: Reason | None
+
+    @classmethod
+    def of(cls, actor_id: int, move: Move) -> "MoveRow | None":
+        """Return what is to be said of a move as it stands; None before it was requested."""
+        request = move.request
+        if request is None:
+            return None
+        return cls(
+            actor_id=actor_id,
+            product=request.product,
+            from_code=request.from_code,
+            to_code=request.to_code,
+            quantity=request.quantity,
+            status=move.status,
+            requested_at_ms=move.requested_at_ms,
+            decided_at_ms=move.decided_at_ms,
+            lots=move.lots,
+            reason=move.reason,
+        )
 
 
 class MoveFilter(msgspec.Struct, frozen=True, kw_only=True):

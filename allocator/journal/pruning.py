@@ -1,4 +1,4 @@
-"""`allocator journal prune`: archive and remove the oldest rows of pools."""
+"""`allocator journal prune`: archive and remove the oldest rows of pools and moves."""
 
 import asyncio
 import sys
@@ -21,6 +21,7 @@ from allocator.persistence.installation import find_installation
 from allocator.persistence.leadership import Role, try_lead
 from allocator.persistence.migrate import refuse_other_schema
 from allocator.persistence.proving import Floor, Prover, Terms, UnsoundError
+from allocator.persistence.proving_moves import MovesProver
 from allocator.persistence.pruning import Pruning
 from allocator.persistence.statements import statement
 
@@ -45,7 +46,7 @@ class PruneFlags(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unsound(msgspec.Struct, frozen=True):
-    """A pool that was left alone, and why."""
+    """A pool or a move that was left alone, and why."""
 
     pool: str
     why: str
@@ -57,7 +58,7 @@ class Report(msgspec.Struct, kw_only=True):
     Attributes:
         before: Rows from before this time were wanted.
         slowest: Of the readers of the journal; nothing is pruned that it has not seen.
-        rows, pools: That were pruned, or would be.
+        rows, pools, moves: That were pruned, or would be.
         without_snapshots: Pools with such rows that were left: they have fewer than two snapshots.
         held_back: Likewise: their snapshots, or the read models, have not come so far.
         leftovers: Rows that an interrupted prune had left, and that were removed now.
@@ -69,6 +70,7 @@ class Report(msgspec.Struct, kw_only=True):
     archive: str | None
     rows: int = 0
     pools: int = 0
+    moves: int = 0
     without_snapshots: int = 0
     held_back: int = 0
     leftovers: int = 0
@@ -120,7 +122,8 @@ async def prune(url: str, flags: PruneFlags, *, console: Console) -> Report:
             async for removed in pruning.remove_left():
                 report.leftovers += removed
             with progress(console, "pruning", total=plan.rows) as advance:
-                await _Run(Prover(pool, terms), pruning, archive, report, advance).run()
+                provers = Prover(pool, terms), MovesProver(pool, terms)
+                await _Run(provers, pruning, archive, report, advance).run()
     return report
 
 
@@ -162,6 +165,9 @@ async def _plan(pruning: Pruning, report: Report) -> None:
         report.rows += sum(candidate.rows for candidate in looked.candidates)
         report.without_snapshots += looked.without_snapshots
         report.held_back += looked.held_back
+    async for moves in pruning.ended_moves():
+        report.moves += len(moves)
+        report.rows += sum(move["version"] - 1 for move in moves)  # the last one stays
 
 
 class _Run:
@@ -169,13 +175,13 @@ class _Run:
 
     def __init__(
         self,
-        prover: Prover,
+        provers: tuple[Prover, MovesProver],
         pruning: Pruning,
         archive: Archive | None,
         report: Report,
         advance: Advance,
     ) -> None:
-        self._prover = prover
+        self._prover, self._moves_prover = provers
         self._pruning = pruning
         self._archive = archive
         self._report = report
@@ -183,8 +189,13 @@ class _Run:
         self._floors: list[Floor] = []
 
     async def run(self) -> None:
-        """Prune every pool of which something may go."""
-        report = self._report
+        """Prune every pool and every move of which something may go."""
+        self._report.pools = await self._prune_pools()
+        self._report.moves = await self._prune_moves()
+
+    async def _prune_pools(self) -> int:
+        """Return of how many something went."""
+        report, pools = self._report, 0
         async for looked in self._pruning.look():
             report.without_snapshots += looked.without_snapshots
             report.held_back += looked.held_back
@@ -194,8 +205,19 @@ class _Run:
                 except UnsoundError as error:
                     report.unsound.append(Unsound(error.name, error.why))
                 if self._is_full():
-                    await self._settle()
-        await self._settle()
+                    pools += await self._settle()
+        return pools + await self._settle()
+
+    async def _prune_moves(self) -> int:
+        """Likewise."""
+        pruned = 0
+        async for moves in self._pruning.ended_moves():
+            floors, unsound = await self._moves_prover.prove(moves, self._write)
+            self._floors += floors
+            self._report.unsound += [Unsound(error.name, error.why) for error in unsound]
+            if self._is_full():
+                pruned += await self._settle()
+        return pruned + await self._settle()
 
     def _write(self, lines: bytes) -> None:
         if self._archive is not None and lines:
@@ -205,17 +227,18 @@ class _Run:
         rows = sum(floor.rows for floor in self._floors)
         return rows >= _BATCH_ROWS or sum(len(f.state) for f in self._floors) >= _BATCH_BYTES
 
-    async def _settle(self) -> None:
+    async def _settle(self) -> int:
+        """Have floors take the place of what they were proved for; return how many they are."""
         floors, self._floors = self._floors, []
         if not floors:
-            return
+            return 0
         if self._archive is not None:
             self._archive.seal()
         await self._pruning.raise_floors(floors)
-        self._report.pools += len(floors)
         async for removed in self._pruning.remove(floors):
             self._report.rows += removed
             self._advance(removed)
+        return len(floors)
 
 
 def _check(flags: PruneFlags) -> None:
@@ -257,7 +280,7 @@ def _tell(report: Report, console: Console, *, as_json: bool) -> None:
 def _sentences(report: Report) -> list[str]:
     what = "would be pruned" if report.dry_run else "pruned"
     where = "" if report.archive is None or report.dry_run else f"; they are in {report.archive}"
-    how_many = f"{report.rows:,} rows of {report.pools:,} pools"
+    how_many = f"{report.rows:,} rows of {report.pools:,} pools and {report.moves:,} moves"
     told = [f"{how_many}, from before {report.before}, {what}{where}"]
     if report.leftovers:
         told.append(f"{report.leftovers:,} rows that an interrupted prune had left are removed")

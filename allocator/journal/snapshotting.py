@@ -63,9 +63,11 @@ def run_snapshot(names: Sequence[str], source: Source, *, all_pools: bool, as_js
     if bool(names) == all_pools:
         raise UsageError("say which: either WAREHOUSE/PRODUCT, as often as you like, or --all")
     for name in names:
-        warehouse, slash, product = name.partition("/")
-        if not (slash and is_code(warehouse) and is_code(product)):
-            raise UsageError(f"{name!r} is not WAREHOUSE/PRODUCT, like main/tea")
+        if not all(is_code(part) for part in name.split("/", 1)):
+            raise UsageError(
+                f"{name!r} is neither WAREHOUSE/PRODUCT, like main/tea, nor the code of a location "
+                "that holds one product at a time"
+            )
     console = Console(stderr=True)
     told = _Told(as_json=as_json, console=console)
     try:
@@ -150,7 +152,7 @@ async def _all(pool: Pool) -> AsyncIterator[_Pool]:
             after = row["actor_id"]
             yield _Pool(
                 actor_id=after,
-                name=f"{row['warehouse']}/{row['product']}",
+                name=row["name"],
                 snapshot=row["snapshot"],
                 is_current=row["snapshot"] >= row["head"] > 0,
             )
@@ -162,12 +164,11 @@ async def _named(pool: Pool, names: Sequence[str]) -> AsyncIterator[_Pool]:
     """Yield pools by name; these are folded in any case: a snapshot may be damaged."""
     for name in names:
         async with borrowed(pool) as connection:
-            key = pool_key(*name.split("/"))
+            place, _, product = name.partition("/")
+            key = pool_key(place, product)  # of such a location the one without a product
             actor_id = await connection.fetchval(statement("actor_of"), key)
             if actor_id is None:
-                warehouse, product = name.split("/")
-                raise NotFoundError(
-                    f"nothing has ever happened to product {product} at {warehouse}"
-                )
+                what = f"to product {product} at {place}" if product else f"at a location {place}"
+                raise NotFoundError(f"nothing has ever happened {what}")
             rows = await connection.fetch(statement("list_pools"), actor_id - 1, 1, SCHEMA_VERSION)
         yield _Pool(actor_id=actor_id, name=name, snapshot=rows[0]["snapshot"], is_current=False)

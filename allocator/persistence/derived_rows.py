@@ -1,6 +1,6 @@
 """Rows of the read models, as events make them: what the projection does in SQL, told once more.
 
-Whoever rebuilds one pool has its events in hand already, in their order.
+Whoever rebuilds one pool or move has its events in hand already, in their order.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,14 +17,19 @@ from allocator.domain.messages import (
     StockReceived,
     TicketOptionOpened,
 )
+from allocator.domain.moves import Move
 from allocator.domain.pool import Pool
 from allocator.domain.records import Record
+from allocator.domain.rows import MoveRow
 from allocator.domain.rules import units_of
+from allocator.domain.transfers import UnitsTaken
 
 Columns: TypeAlias = tuple[list[object], ...]
 """Parameters of a statement behind the actor's id: arrays of one length."""
 
 _encode: Final = msgspec.json.Encoder().encode
+_NOTHING_MORE: Final = (None,) * 6
+"""Of a stock behind its time, where nothing else is known."""
 
 
 class DerivedRows:
@@ -44,24 +49,38 @@ class DerivedRows:
             event = decode_event(kind=record.kind, version=record.version, body=record.body)
             match event:
                 case OrderPlaced(quantity=quantity, picks=picks, customer=customer):
-                    orders.append((seq, quantity, at_ms, customer, _json(picks)))
+                    orders.append((seq, quantity, at_ms, customer, _json(picks), event.product))
                 case OrderDispatched(order=order, picks=picks):
                     ends.append((order, "dispatched", at_ms, _json(picks)))
                 case OrderCancelled(order=order, picks=picks):
                     ends.append((order, "cancelled", at_ms, _json(picks)))
                 case StockReceived(quantity=quantity, expires_at_ms=expires, lot=lot):
-                    stocks.append((seq, quantity, at_ms, expires, lot, event.reference))
+                    more = (event.reference, event.product, None, None)
+                    stocks.append((seq, quantity, at_ms, expires, lot, *more))
+                case UnitsTaken(lot=came, product=product):
+                    stocks.append(
+                        (
+                            seq,
+                            came.quantity,
+                            came.received_at_ms,
+                            came.expires_at_ms,
+                            came.code,
+                            came.reference,
+                            product,
+                            *came.origin,
+                        )
+                    )
                 case TicketOptionOpened(allocation=allocation):
                     options.append((event.name, event.desc, allocation, at_ms))
                     if allocation:
-                        stocks.append((seq, allocation, at_ms, None, None, None))
+                        stocks.append((seq, allocation, at_ms, *_NOTHING_MORE))
                 case _:
                     pass  # it changes numbers, and adds nothing
         self.columns: Mapping[str, Columns] = {
             "repair_ticket_options": _columns(options, count=4),
-            "repair_orders": _columns(orders, count=5),
+            "repair_orders": _columns(orders, count=6),
             "repair_order_ends": _columns(ends, count=4),
-            "repair_stocks": _columns(stocks, count=6),
+            "repair_stocks": _columns(stocks, count=9),
         }
 
 
@@ -69,12 +88,12 @@ def columns_of_open(pool: Pool, *, rows_max: int) -> Iterator[Columns]:
     """Yield the open orders of a pool, some at a time, as `repair_open_orders` wants them."""
     rows: list[tuple[object, ...]] = []
     for seq, picks in pool.orders:
-        rows.append((seq, units_of(picks), _json(picks)))
+        rows.append((seq, units_of(picks), _json(picks), pool.product))
         if len(rows) == rows_max:
-            yield _columns(rows, count=3)
+            yield _columns(rows, count=4)
             rows = []
     if rows:
-        yield _columns(rows, count=3)
+        yield _columns(rows, count=4)
 
 
 def columns_of_lots(pool: Pool) -> Columns:
@@ -89,10 +108,37 @@ def columns_of_lots(pool: Pool) -> Columns:
             lot.expires_at_ms,
             lot.code,
             lot.reference,
+            pool.product,  # of whatever is there
+            *(lot.origin or (None, None)),
         )
         for lot in pool.lots.values()
     ]
-    return _columns(rows, count=8)
+    return _columns(rows, count=11)
+
+
+def columns_of_moves(moves: Mapping[int, Move]) -> Columns:
+    """Return moves by actor id, which have been requested, as `put_moves` wants them."""
+    rows: list[tuple[object, ...]] = []
+    for actor_id, move in moves.items():
+        row = MoveRow.of(actor_id, move)
+        assert row is not None, "nothing is stored before"
+        rows.append(
+            (
+                actor_id,
+                move.version,
+                row.product,
+                row.from_code,
+                row.to_code,
+                row.quantity,
+                row.status,
+                row.requested_at_ms,
+                row.decided_at_ms,
+                _encode(row.lots).decode(),
+                None if row.reason is None else _encode(row.reason).decode(),
+                move.ended,
+            )
+        )
+    return _columns(rows, count=12)
 
 
 def _columns(rows: list[tuple[object, ...]], *, count: int) -> Columns:

@@ -9,29 +9,47 @@ from typing import Final
 import msgspec
 
 from allocator.domain.pool import Pool as State
-from allocator.domain.snapshots import load_pool
+from allocator.domain.snapshots import load_move, load_pool
 from allocator.persistence.connections import Executor
+from allocator.persistence.derived_rows import columns_of_moves
 from allocator.persistence.reader import require_sound
 from allocator.persistence.statements import statement
 
 _ORDERS_AT_ONCE: Final = 10_000
+_MOVES_AT_ONCE: Final = 500
 _TIMEOUT_S: Final = 3_600.0
 
 
 async def restore_floors(connection: Executor) -> None:
     """Put the read models back to what floors hold, of actors of which they know nothing later.
 
-    The rows of orders and stocks at or below floors must be there, in whatever state.
+    The rows of orders and stocks at or below floors must be there, in whatever state. Those of
+    moves are made again.
 
     Raises:
         DamagedFloorError: A floor cannot be read.
     """
+    await _restore_pools(connection)
+    await _restore_moves(connection)
+
+
+async def _restore_pools(connection: Executor) -> None:
     after = 0
-    while row := await connection.fetchrow(statement("floors_after"), after):
+    while row := await connection.fetchrow(statement("floors_after"), after, "pool", 1):
         after = row["actor_id"]
         require_sound(after, row)
-        if row["kind"] == "pool":  # a move's row is whole, and changes no more
-            await _restore(connection, after, load_pool(row["state"]))
+        await _restore(connection, after, load_pool(row["state"]))
+
+
+async def _restore_moves(connection: Executor) -> None:
+    after = 0
+    while rows := await connection.fetch(statement("floors_after"), after, "move", _MOVES_AT_ONCE):
+        moves = {}
+        for row in rows:
+            after = row["actor_id"]
+            require_sound(after, row)
+            moves[after] = load_move(row["state"])
+        await connection.execute(statement("put_moves"), *columns_of_moves(moves))
 
 
 async def _restore(connection: Executor, actor_id: int, state: State) -> None:
@@ -44,6 +62,7 @@ async def _restore(connection: Executor, actor_id: int, state: State) -> None:
         balance.ordered,
         balance.held,
         balance.expired,
+        state.product,
     )
     lots = list(state.lots.values())
     await connection.execute(

@@ -21,9 +21,9 @@ from typing import Final
 
 import structlog
 
+from allocator.domain.kinds import dump
 from allocator.domain.records import StoredSnapshot
 from allocator.domain.replay import replay
-from allocator.domain.snapshots import dump_pool
 from allocator.errors import JournalError
 from allocator.logs import configure_logs
 from allocator.persistence.connections import Connection, Pool, borrowed, connect, open_pool
@@ -64,7 +64,7 @@ async def fold_due(pool: Pool, *, snapshot_events: int, damaged: set[int]) -> No
 
 
 async def fold(reader: JournalReader, actor_id: int) -> int:
-    """Snapshot one pool as it is committed now; return the seq it stands on.
+    """Snapshot one actor as it is committed now; return the seq it stands on.
 
     Nothing is stored if nothing has happened since the newest sound one.
 
@@ -73,12 +73,12 @@ async def fold(reader: JournalReader, actor_id: int) -> int:
         GapError: Rows are missing.
         UnknownEventError: A newer release wrote some.
     """
-    state = await reader.base(actor_id)
+    state = await reader.state(actor_id)
     begun = state.version
     async for records in reader.records(actor_id, after_seq=begun):
         replay(state, records)
     if state.version > begun:
-        snapshot = StoredSnapshot(seq=state.version, state=dump_pool(state))
+        snapshot = StoredSnapshot(seq=state.version, state=dump(state))
         await reader.save_snapshot(actor_id, snapshot)
     return state.version
 

@@ -80,7 +80,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Floor(msgspec.Struct, frozen=True, kw_only=True):
-    """What takes the place of an actor's rows up to `seq`.
+    """What takes the place of an actor's rows up to `seq`; at least one stands above it.
 
     Attributes:
         after: The former floor.
@@ -135,7 +135,7 @@ class Prover:
                 chain.check(record)
                 replay(state, (record,))
                 if record.seq <= candidate.up_to:
-                    lines.append(_line_of(record, row))
+                    lines.append(line_of(record, row))
                 if record.seq == candidate.up_to:
                     floor = _floor(candidate, record, state)
                 if record.seq in candidate.snapshots:
@@ -198,7 +198,7 @@ def _floor(candidate: Candidate, record: Record, state: State) -> Floor:
     )
 
 
-def _line_of(record: Record, row: asyncpg.Record) -> bytes:
+def line_of(record: Record, row: asyncpg.Record) -> bytes:
     """Return a row as the line that an export holds of it.
 
     Raises:

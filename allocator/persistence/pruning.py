@@ -1,4 +1,4 @@
-"""Pruning: the oldest rows of pools make room, and a floor takes their place.
+"""Pruning: the oldest rows of pools and moves make room, and a floor takes their place.
 
 In this order, so that an end at any point loses nothing and the same can be begun again: the rows
 are archived, and the archive is durable; the floor is raised in one transaction; from then on
@@ -19,6 +19,7 @@ from allocator.persistence.reader import digest_of
 from allocator.persistence.statements import statement
 
 _POOLS_AT_ONCE: Final = 500
+_MOVES_AT_ONCE: Final = 500
 _REMOVED_AT_ONCE: Final = 10_000
 """Rows that one transaction removes: some 50 ms."""
 _SNAPSHOTS: Final = 2
@@ -42,7 +43,7 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pruning:
-    """Prunes pools of one database.
+    """Prunes one database.
 
     Every method raises `JournalError` when the database does not answer.
 
@@ -71,6 +72,13 @@ class Pruning:
                 without_snapshots=len(old) - len(ready),
                 held_back=len(ready) - len(candidates),
             )
+
+    async def ended_moves(self) -> AsyncIterator[Sequence[asyncpg.Record]]:
+        """Yield moves that ended long ago and are whole, some at a time, as their lists say."""
+        after, terms = 0, self._terms.parameters
+        while rows := await self._fetch("prune_moves", after, _MOVES_AT_ONCE, *terms):
+            after = rows[-1]["actor_id"]
+            yield rows
 
     async def raise_floors(self, floors: Sequence[Floor]) -> None:
         """Let floors take the place of rows: all of them, or none.
@@ -112,7 +120,7 @@ class Pruning:
         found = await self._fetch("prune_up_to", row["actor_id"], floor, high, *terms)
         return Candidate(
             actor_id=row["actor_id"],
-            name=f"{row['warehouse']}/{row['product']}",
+            name=row["name"],
             floor=floor,
             up_to=found[0]["low"] if found else high,  # rows are missing: proving will find which
             snapshots=snapshots,

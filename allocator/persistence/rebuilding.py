@@ -1,4 +1,4 @@
-"""Making again what was derived from one pool's journal: read models, snapshots, a wake-up time.
+"""Making again what was derived from one actor's journal: read models, snapshots, a wake-up time.
 
 The read models of a pool are rebuilt beside a running server and its projection, in short
 transactions. First the projection is told to leave the pool alone, as it does with one that is
@@ -8,6 +8,8 @@ Whoever is interrupted leaves a quarantined pool behind, whose lists lack someth
 answers by id are right: rebuild it again.
 
 Nothing at or below a floor can be derived but what was open or on hand there.
+
+The row of a move, which is short, is made again in one go.
 """
 
 from collections.abc import AsyncIterator
@@ -16,13 +18,19 @@ from typing import Final
 
 import msgspec
 
+from allocator.domain.kinds import wake_at
+from allocator.domain.moves import Move
 from allocator.domain.pool import Pool as State
 from allocator.domain.records import Record
 from allocator.domain.replay import replay
-from allocator.domain.rules import wake_at
-from allocator.domain.snapshots import load_pool
+from allocator.domain.snapshots import load_move, load_pool
 from allocator.persistence.connections import Borrowed, Pool, borrowed, open_pool
-from allocator.persistence.derived_rows import DerivedRows, columns_of_lots, columns_of_open
+from allocator.persistence.derived_rows import (
+    DerivedRows,
+    columns_of_lots,
+    columns_of_moves,
+    columns_of_open,
+)
 from allocator.persistence.folding import fold
 from allocator.persistence.leadership import Role
 from allocator.persistence.reader import JournalReader, record_of
@@ -59,8 +67,8 @@ class Rebuilding:
         await fold(self._reader, actor_id)
 
     async def wake_up(self, actor_id: int) -> None:
-        """Store when a pool wants to be woken, unless somebody else does at the same moment."""
-        state = await self._reader.base(actor_id)
+        """Store when an actor wants to be woken, unless somebody else does at the same moment."""
+        state = await self._reader.state(actor_id)
         async with (
             borrowed(self._pool) as connection,
             connection.transaction(isolation="repeatable_read"),
@@ -78,12 +86,25 @@ class Rebuilding:
             finally:
                 await connection.execute("SELECT pg_advisory_unlock_shared($1)", Role.PRUNING)
 
+    async def move(self, actor_id: int) -> None:
+        """Make what lists show of a move again, and have the projection go on with it."""
+        async with borrowed(self._pool) as connection, connection.transaction():
+            position = await _position(connection)
+            rows = await connection.fetch(statement("verify_floor"), actor_id)
+            move = load_move(rows[0]["state"]) if rows else Move()
+            replay(move, await _passed(connection, actor_id, move.version, position))
+            await connection.execute(statement("repair_clear_move"), actor_id)
+            if move.version:
+                await connection.execute(
+                    statement("put_moves"), *columns_of_moves({actor_id: move})
+                )
+
     async def _rebuild(self, actor_id: int) -> None:
         position = await self._begin(actor_id)
         state = await self._clear(actor_id)
         while True:
             async with borrowed(self._pool) as connection, connection.transaction():
-                records = await _passed(connection, actor_id, state, position)
+                records = await _passed(connection, actor_id, state.version, position)
                 await _store(connection, actor_id, state, records)
             if len(records) < _ROWS:
                 break
@@ -116,7 +137,7 @@ class Rebuilding:
         """Give the pool back to the projection; return False if there was too much left to do."""
         async with borrowed(self._pool) as connection, connection.transaction():
             position = await _position(connection)
-            records = await _passed(connection, actor_id, state, position)
+            records = await _passed(connection, actor_id, state.version, position)
             await _store(connection, actor_id, state, records)
             if len(records) == _ROWS:
                 return False
@@ -130,6 +151,7 @@ class Rebuilding:
                 numbers.ordered,
                 numbers.held,
                 numbers.expired,
+                state.product,
             )
         return True
 
@@ -156,11 +178,11 @@ async def _position(connection: Borrowed) -> _Position:
 
 
 async def _passed(
-    connection: Borrowed, actor_id: int, state: State, position: _Position
+    connection: Borrowed, actor_id: int, after: int, position: _Position
 ) -> list[Record]:
     """Return the next rows that the projection has come past."""
     return await _page(
-        connection, "repair_rows", actor_id, state.version, _ROWS, position.era, position.xid
+        connection, "repair_rows", actor_id, after, _ROWS, position.era, position.xid
     )
 
 

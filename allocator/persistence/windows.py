@@ -13,8 +13,9 @@ from typing import Final, TypeAlias
 import asyncpg
 import msgspec
 
+from allocator.domain.kinds import kind_of, load
 from allocator.domain.rows import Address
-from allocator.domain.snapshots import SCHEMA_VERSION, load_pool
+from allocator.domain.snapshots import SCHEMA_VERSION
 from allocator.errors import JournalError
 from allocator.persistence.connections import FAILURES, Connection, connect
 from allocator.persistence.installation import find_installation, refuse_unfinished_import
@@ -209,6 +210,6 @@ def _up_to(end: Address, rows: list[Row]) -> Rows:
 def _time_of(floor: Row) -> int:
     """Return when the event at a floor happened; of a damaged one, a time after all others."""
     try:
-        return load_pool(floor["state"]).last_at_ms
-    except msgspec.DecodeError:
+        return load(kind_of(floor["kind"]), floor["state"]).last_at_ms
+    except (ValueError, msgspec.DecodeError):
         return _LATE_MS

@@ -10,7 +10,7 @@ DETAILED_PER_ACTOR: Final = 20
 DETAILED_PER_REPORT: Final = 1_000
 
 Derived: TypeAlias = Literal[
-    "snapshot", "order", "stock", "balance", "ticket_option", "quarantine", "wake_up"
+    "snapshot", "order", "stock", "balance", "ticket_option", "move", "quarantine", "wake_up"
 ]
 """What is wrong with something that the journal can make again."""
 
@@ -23,6 +23,7 @@ Kind: TypeAlias = (
         "unreadable_row",
         "unlawful_event",
         "unbalanced_pool",
+        "transit",
         "unknown_actor",
         "wrong_actor",
         "floor",
@@ -43,8 +44,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: What is wrong, in a word.
-        actor: The key of whose it is, as a person spells it: WAREHOUSE/PRODUCT for a pool; "" if it
-            is the whole installation's.
+        actor: The key of whose it is, as a person spells it: WAREHOUSE/PRODUCT for a pool, or
+            LOCATION; "" if it is the whole installation's.
         actor_id: Its id; 0 for the whole installation.
         table: Where it is to be seen.
         seq: Of the row of the journal, order, stock or snapshot, if it is that of one.
@@ -106,13 +107,15 @@ class Subject:
     Attributes:
         actor_id: Its id.
         name: Its key, as a person spells it.
+        is_move: Whether it is a move.
         is_damaged: Whether its journal itself is wrong; nothing is derived from such.
         wrong: What is wrong of what is derived from it, by kind, with the seqs of snapshots.
     """
 
     def __init__(self, actor_id: int, key: str, faults: Faults) -> None:
         self.actor_id = actor_id
-        self.name = key.removeprefix("pool:") if "/" in key else key
+        self.name = key.removeprefix("pool:").removesuffix("/") if "/" in key else key
+        self.is_move = key.startswith("move:")
         self.is_damaged = False
         self.wrong: dict[Kind, list[int]] = {}
         self._faults = faults

@@ -30,10 +30,13 @@ class Mending(Protocol):
         """Drop snapshots that are wrong, and make a new one."""
 
     async def wake_up(self, actor_id: int) -> None:
-        """Store when a pool wants to be woken."""
+        """Store when an actor wants to be woken."""
 
     async def read_models(self, actor_id: int) -> None:
         """Rebuild the orders, the stocks and the balance of a pool."""
+
+    async def move(self, actor_id: int) -> None:
+        """Make the row of a move again."""
 
 
 class Asking(Protocol):
@@ -114,7 +117,8 @@ class Auditor:
         if "wake_up" in subject.wrong:
             await rebuilding.wake_up(actor_id)
         if subject.wrong.keys() & DERIVED - {"snapshot", "wake_up"}:
-            await rebuilding.read_models(actor_id)
+            rebuild = rebuilding.move if subject.is_move else rebuilding.read_models
+            await rebuild(actor_id)
         again = RangeAudit(self._windows, advance=lambda _events: None)
         async for _ in again.run(actor_id, actor_id):
             pass

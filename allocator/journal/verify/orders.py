@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from allocator.domain.messages import OrderCancelled, OrderDispatched, OrderPlaced, Picks
+from allocator.domain.pool import Pool
 from allocator.domain.rules import units_of
 from allocator.journal.verify.faults import Subject
 from allocator.journal.verify.rows import Read
@@ -32,11 +33,17 @@ class OrdersAudit:
         self._version = 0
         self._after = 0
 
-    def begin(self, *, floor: int, version: int, open_orders: dict[int, Picks], rows: Rows) -> None:
+    def begin(self, pool: Pool, *, version: int, rows: Rows) -> None:
         """Compare the rows at or below a floor with what was open there.
 
         Of such an order only the units are known, and nothing of those that were closed.
+
+        Args:
+            pool: As it was at the floor.
+            version: Up to which the read models had come.
+            rows: They.
         """
+        floor, open_orders = pool.version, dict(pool.orders)
         self._go_to(floor, version)
         stored = {row["seq"]: row for row in rows}
         for order, picks in open_orders.items():
@@ -48,10 +55,12 @@ class OrdersAudit:
             status, closed_at_ms, found = row["status"], row["closed_at"], _picks(row["picks"])
             if status != "new":
                 self._claims[order] = hash((status, closed_at_ms, found))
-            if row["quantity"] != units_of(picks) or (
+            expected = (units_of(picks), picks, pool.product)
+            if (row["quantity"], row["product"]) != (expected[0], pool.product) or (
                 status == "new" and (found != picks or closed_at_ms is not None)
             ):
-                self._differs(order, (units_of(picks), picks), (row["quantity"], row["picks"]))
+                stored_as = (row["quantity"], row["picks"], row["product"])
+                self._differs(order, expected, stored_as)
         for order, row in stored.items():
             if row["status"] == "new":
                 self._is_lost(
@@ -87,7 +96,7 @@ class OrdersAudit:
                 self._is_wrong(seq, f"order {seq} is not there")
                 self._claims[seq] = None
             return
-        _, _, quantity, created_at_ms, closed_at_ms, status, customer, stored = row
+        _, _, quantity, created_at_ms, closed_at_ms, status, customer, stored, product = row
         picks = _picks(stored)
         if status != "new":
             self._claims[seq] = hash((status, closed_at_ms, picks))
@@ -98,10 +107,12 @@ class OrdersAudit:
             quantity != event.quantity
             or created_at_ms != at_ms
             or customer != event.customer
+            or product != event.product
             or (status == "new" and (picks != event.picks or closed_at_ms is not None))
         ):
-            expected = (event.quantity, at_ms, event.customer, event.picks)
-            self._differs(seq, expected, (quantity, created_at_ms, customer, stored))
+            expected = (event.quantity, at_ms, event.customer, event.picks, event.product)
+            found = (quantity, created_at_ms, customer, stored, product)
+            self._differs(seq, expected, found)
 
     def _ended(self, order: int, end: tuple[str, int, Picks], by: int) -> None:
         """Compare an end with what the order's row said of it."""

@@ -1,14 +1,20 @@
 """One pool: its rows, folded one by one, and everything that was derived from them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 
-from allocator.domain.codec import UnknownEventError, decoder_of
-from allocator.domain.kinds import Event, evolve, wake_at
+from allocator.domain.kinds import evolve
 from allocator.domain.laws import unbalanced, unlawful
 from allocator.domain.pool import Balance, Pool
-from allocator.domain.snapshots import READABLE, dump_pool, load_pool
+from allocator.domain.queries import balance_of
+from allocator.domain.snapshots import READABLE, load_pool
+from allocator.journal.verify.actors import (
+    compare_snapshot,
+    compare_wake_up,
+    ends_too_early,
+    events_of,
+)
 from allocator.journal.verify.faults import Subject
 from allocator.journal.verify.options import compare_option
 from allocator.journal.verify.orders import OrdersAudit
@@ -27,14 +33,11 @@ class PoolAudit:
         first: The first stretch of its rows. The numbers of the read models are compared at the
             version that they had then.
         windows: For snapshots too large to come with the others.
-
-    Attributes:
-        place: (warehouse, product), None if nobody knows them.
     """
 
     def __init__(self, subject: Subject, first: Segment, windows: Windows) -> None:
         self.subject = subject
-        self.place = None if first.actor is None else _place_of(first.actor)
+        self._actor = first.actor
         self._windows = windows
         self._pool = Pool()
         self._chain = ChainOfRows(subject)
@@ -46,10 +49,22 @@ class PoolAudit:
                 self._begin_at(first.floor, first.below)
             self._reach_target()
 
-    async def balance_at(self, version: int) -> Balance:
+    @property
+    def place(self) -> tuple[str, str] | None:
+        """(warehouse, product), as far as rows were read; None if nobody knows them."""
+        if self._actor is None or self._actor["warehouse"] is None:
+            return None
+        product = self._actor["product"] or self._pool.product
+        return None if product is None else (self._actor["warehouse"], product)
+
+    async def balance_at(self, version: int, *, product: str) -> Balance:
         """Return the numbers at a version above all that was read, or else the newest ones.
 
         What was committed since is read from the journal.
+
+        Args:
+            version: From which on nothing has to be read.
+            product: Of `place`, when it was asked for; zeros if another one is there by then.
         """
         pool, chain = self._pool, self._chain
         while pool.version < version and not self.subject.is_damaged:
@@ -57,7 +72,7 @@ class PoolAudit:
             if not rows:
                 break
             await self._fold(self._read(chain.sound(rows[: version - chain.seq])), {})
-        return pool.balance()
+        return balance_of(pool, product)
 
     async def take(self, segment: Segment) -> None:
         """Fold the next stretch of rows."""
@@ -83,14 +98,7 @@ class PoolAudit:
         self._orders.end()
         if segment.actor is None:
             return
-        if segment.actor["wake_at"] != wake_at(pool):
-            subject.is_wrong(
-                "wake_up",
-                "it is to be woken at another time",
-                table="actors",
-                expected=wake_at(pool),
-                found=segment.actor["wake_at"],
-            )
+        compare_wake_up(segment.actor, pool, subject=subject)
         if error := segment.actor["quarantine"]:
             message = f"its lists stand still at version {segment.version}: {error}"
             subject.is_wrong("quarantine", message, table="quarantined_projections")
@@ -119,37 +127,10 @@ class PoolAudit:
             message = f"the read models are at version {version}, below the floor {seq}"
             self.subject.is_wrong("balance", message, table="balances")
             self._target = None
-        self._orders.begin(floor=seq, version=version, open_orders=dict(pool.orders), rows=below)
+        self._orders.begin(pool, version=version, rows=below)
 
     def _read(self, rows: Sequence[Sound]) -> list[Read]:
-        """Return the events of sound rows, up to the first that cannot be read."""
-        reads: list[Read] = []
-        decoders: dict[tuple[str, int], Callable[[str | bytes], Event]] = {}
-        last_at_ms = self._pool.last_at_ms
-        for seq, at_ms, kind, version, body in rows:
-            try:
-                decode = decoders.get((kind, version))
-                if decode is None:
-                    decode = decoders[kind, version] = decoder_of(kind=kind, version=version)
-                event = decode(body)
-            except (UnknownEventError, msgspec.DecodeError) as error:
-                self.subject.is_wrong("unreadable_row", f"row {seq}, {kind}: {error}", seq=seq)
-                return reads
-            if at_ms < last_at_ms:
-                self._goes_back(seq, at_ms, last_at_ms)
-                return reads
-            last_at_ms = at_ms
-            reads.append((seq, at_ms, event))
-        return reads
-
-    def _goes_back(self, seq: int, at_ms: int, last_at_ms: int) -> None:
-        self.subject.is_wrong(
-            "time_goes_back",
-            f"row {seq} is of an earlier time than row {seq - 1}",
-            seq=seq,
-            expected=last_at_ms,
-            found=at_ms,
-        )
+        return events_of(rows, last_at_ms=self._pool.last_at_ms, subject=self.subject)
 
     async def _fold(self, reads: Sequence[Read], snapshots: dict[int, Row]) -> Sequence[Read]:
         """Apply events, comparing on the way; return those before the first unlawful one."""
@@ -181,28 +162,9 @@ class PoolAudit:
             state = await self._windows.state(self.subject.actor_id, seq)
             if state is None:
                 return
-        if digest_of(bytes(state)) != row["digest"]:
-            why = "its digest does not bear it out"
-        elif bytes(state) != dump_pool(self._pool):
-            why = "it is another state than the journal's"
-        else:
-            return
-        message = f"the snapshot at row {seq} is wrong: {why}"
-        self.subject.is_wrong("snapshot", message, table="snapshots", seq=seq)
+        compare_snapshot(row, bytes(state), self._pool, subject=self.subject)
 
     def _is_behind(self, seen: int, what: str) -> None:
-        """Note that something knows rows that are not there any more."""
-        version = self._pool.version
-        if seen <= version or self.subject.is_damaged:
-            return
-        self.subject.is_wrong(
-            "missing_end",
-            f"the journal ends at row {version}, and {what} knows row {seen}",
-            seq=version + 1,
-            expected=seen,
-            found=version,
-        )
-
-
-def _place_of(actor: Row) -> tuple[str, str] | None:
-    return None if actor["warehouse"] is None else (actor["warehouse"], actor["product"])
+        """Note it if something knows rows that are not there any more."""
+        if seen > self._pool.version:
+            ends_too_early(self._pool.version, seen=seen, what=what, subject=self.subject)

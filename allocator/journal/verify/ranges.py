@@ -8,12 +8,13 @@ import msgspec
 from allocator.domain.catalogue import pool_key
 from allocator.domain.ids import SHARD_MASK, shard_of
 from allocator.journal.verify.faults import Faults, Subject
+from allocator.journal.verify.moves import MoveAudit
 from allocator.journal.verify.pools import PoolAudit
 from allocator.journal.verify.segments import Segment, segments
 from allocator.journal.verify.things import EVENTS_OF, ThingAudit, UnknownAudit
 from allocator.persistence.windows import EVERYBODY, NOBODY, Measured, Row, Windows
 
-Audit: TypeAlias = PoolAudit | ThingAudit | UnknownAudit
+Audit: TypeAlias = PoolAudit | MoveAudit | ThingAudit | UnknownAudit
 
 _ACTORS_MAX: Final = 5_000
 _EVENTS: Final = 100_000
@@ -102,6 +103,8 @@ class RangeAudit:
             return PoolAudit(subject, segment, self._windows)
         if actor["kind"] in EVENTS_OF:
             return ThingAudit(subject, actor["kind"])
+        if actor["kind"] == "move":
+            return MoveAudit(subject, segment)
         message = f"this release knows no actors of kind {actor['kind']!r}"
         subject.is_wrong("unknown_actor", message, table="actors")
         return UnknownAudit(subject)
@@ -133,10 +136,12 @@ def _check_place(subject: Subject, actor: Row, thing: Row | None) -> None:
             expected=shard_of(key),
             found=shard,
         )
+    if actor["is_move"] and actor["kind"] != "move":
+        subject.is_wrong("wrong_actor", "moves has a row of it, and it is none", table="moves")
     named = None if thing is None else thing["key"]
     if actor["kind"] == "pool":
         has_pool = actor["warehouse"] is not None
-        named = pool_key(actor["warehouse"], actor["product"]) if has_pool else None
+        named = pool_key(actor["warehouse"], actor["product"] or "") if has_pool else None
     if named is None and (actor["kind"] == "pool" or thing is not None):
         subject.is_wrong("wrong_actor", "pools has no row of it", table="pools", expected=key)
     elif named is not None and named != key:

@@ -70,13 +70,15 @@ class ServerAudit:
             NoAnswerError: The server does not answer.
             JournalError: The database does not.
         """
-        told = await asyncio.gather(*(self._ask(pool) for pool in pools))
-        for pool, balance in zip(pools, told, strict=True):
+        places = [None if pool.subject.is_damaged else pool.place for pool in pools]
+        asked = [(pool, place) for pool, place in zip(pools, places, strict=True) if place]
+        told = await asyncio.gather(*(self._ask(pool, place) for pool, place in asked))
+        for (pool, (_, product)), balance in zip(asked, told, strict=True):
             if balance is not None:
-                await self._compare(pool, balance)
+                await self._compare(pool, balance, product=product)
 
-    async def _compare(self, pool: PoolAudit, told: Balance) -> None:
-        known = await pool.balance_at(told.version)
+    async def _compare(self, pool: PoolAudit, told: Balance, *, product: str) -> None:
+        known = await pool.balance_at(told.version, product=product)
         if known == told:
             return
         message = f"the server tells another balance at version {told.version}"
@@ -86,11 +88,9 @@ class ServerAudit:
             message = f"the server is at version {told.version}, which the journal does not have"
         pool.subject.is_wrong("server", message, table="server", expected=known, found=told)
 
-    async def _ask(self, pool: PoolAudit) -> Balance | None:
-        """Return what the server says, None of a pool whose journal is damaged."""
-        if pool.place is None or pool.subject.is_damaged:
-            return None
-        url = "{}/stock-balances/{}/{}".format(self._url, *pool.place)
+    async def _ask(self, pool: PoolAudit, place: tuple[str, str]) -> Balance | None:
+        """Return what the server says of a place, None if it fails."""
+        url = "{}/stock-balances/{}/{}".format(self._url, *place)
         status, body = await self._get(url)
         for _ in range(_TRIES):
             if status != HTTPStatus.SERVICE_UNAVAILABLE:

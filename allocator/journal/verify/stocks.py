@@ -1,16 +1,28 @@
 """The read models of stocks and balances, held to the events and the state of one pool."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
 from allocator.domain.kinds import Event
 from allocator.domain.messages import StockReceived, TicketOptionOpened
 from allocator.domain.pool import Pool
+from allocator.domain.transfers import UnitsTaken
 from allocator.journal.verify.faults import Subject
 from allocator.journal.verify.rows import Read
 from allocator.persistence.windows import Row, Rows
+
+_COLUMNS: Final = (
+    "quantity",
+    "received_at",
+    "expires_at",
+    "lot",
+    "reference",
+    "product",
+    "origin_actor_id",
+    "origin_seq",
+)
 
 OnHand: TypeAlias = dict[int, tuple[int, int]]
 """Of each stock with something on hand, by seq: (available, on hand)."""
@@ -20,11 +32,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What the read models say of a pool's numbers, at the version that they had come to.
 
     Attributes:
-        balance: (available, ordered, held, expired), or None if there is no such row.
+        balance: (available, ordered, held, expired, product), or None if there is no such row.
     """
 
     version: int
-    balance: tuple[int, int, int, int] | None
+    balance: tuple[int, int, int, int, str | None] | None
     on_hand: OnHand
 
     @classmethod
@@ -32,7 +44,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         """Return what rows of `balances` and `stocks` say that were read together."""
         balance = None
         if row["available"] is not None:
-            balance = (row["available"], row["ordered"], row["held"], row["expired"])
+            numbers = (row["available"], row["ordered"], row["held"], row["expired"])
+            balance = (*numbers, row["balance_product"])
         return cls(
             version=row["version"],
             balance=balance,
@@ -48,8 +61,8 @@ def compare_received(reads: Sequence[Read], rows: Rows, *, version: int, subject
     """Compare events with the rows of `stocks` that stand where they do, read at `version`."""
     stored = {row["seq"]: row for row in rows}
     for seq, at_ms, event in reads:
-        arrived = _arrived(event)
-        if arrived is None:
+        expected = _arrived(event, at_ms)
+        if expected is None:
             continue
         row = stored.pop(seq, None)
         if row is None:
@@ -60,10 +73,7 @@ def compare_received(reads: Sequence[Read], rows: Rows, *, version: int, subject
             message = f"stock {seq} is there before row {seq} was applied"
             subject.is_wrong("stock", message, table="stocks", seq=seq)
             continue
-        quantity, *others = arrived
-        expected = (quantity, at_ms, *others)
-        columns = ("quantity", "received_at", "expires_at", "lot", "reference")
-        found = tuple(row[column] for column in columns)
+        found = tuple(row[column] for column in _COLUMNS)
         if expected != found:
             message = f"stock {seq} is not as it was received"
             subject.is_wrong(
@@ -76,19 +86,25 @@ def compare_received(reads: Sequence[Read], rows: Rows, *, version: int, subject
             subject.is_wrong("stock", message, table="stocks", seq=seq)
 
 
-def _arrived(event: Event) -> tuple[object, ...] | None:
-    """Return quantity, expiry, lot and reference of what arrived with an event, None if nothing."""
+def _arrived(event: Event, at_ms: int) -> tuple[object, ...] | None:
+    """Return what the columns say of what arrived with an event at a time, None if nothing did."""
     if type(event) is StockReceived:
-        return event.quantity, event.expires_at_ms, event.lot, event.reference
+        said = (event.quantity, at_ms, event.expires_at_ms, event.lot, event.reference)
+        return (*said, event.product, None, None)
+    if type(event) is UnitsTaken:
+        lot = event.lot
+        said = (lot.quantity, lot.received_at_ms, lot.expires_at_ms, lot.code, lot.reference)
+        return (*said, event.product, *lot.origin)
     if type(event) is TicketOptionOpened and event.allocation:
-        return event.allocation, None, None, None
+        return event.allocation, at_ms, *(None,) * 6
     return None
 
 
 def compare_numbers(target: Target, pool: Pool, *, subject: Subject) -> None:
     """Compare the numbers of the read models with a pool that stands at their version."""
     balance = pool.balance()
-    expected = (balance.available, balance.ordered, balance.held, balance.expired)
+    numbers = (balance.available, balance.ordered, balance.held, balance.expired)
+    expected = (*numbers, pool.product)
     if target.balance is not None and expected != target.balance:
         subject.is_wrong(
             "balance",

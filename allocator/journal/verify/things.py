@@ -6,7 +6,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from allocator.domain.api_keys import API_KEY_CREATED, API_KEY_REVOKED
-from allocator.domain.catalogue import PRODUCT_PUT, WAREHOUSE_PUT
+from allocator.domain.catalogue import LOCATION_PUT, PRODUCT_PUT, WAREHOUSE_PUT
 from allocator.domain.codec import VERSIONS
 from allocator.domain.webhooks import WEBHOOK_DELETED, WEBHOOK_PUT, WEBHOOK_ROTATED
 from allocator.journal.verify.faults import Subject
@@ -16,7 +16,7 @@ from allocator.journal.verify.segments import Segment
 Contents: TypeAlias = dict[str, object]
 
 EVENTS_OF: Final[Mapping[str, frozenset[str]]] = {
-    "warehouse": frozenset((WAREHOUSE_PUT,)),
+    "warehouse": frozenset((WAREHOUSE_PUT, LOCATION_PUT)),
     "product": frozenset((PRODUCT_PUT,)),
     "api_key": frozenset((API_KEY_CREATED, API_KEY_REVOKED)),
     "webhook": frozenset((WEBHOOK_PUT, WEBHOOK_ROTATED, WEBHOOK_DELETED)),

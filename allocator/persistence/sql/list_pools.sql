@@ -1,6 +1,6 @@
 -- List pools by actor: how far the journal of each goes, and where its newest snapshot stands.
 -- $1 actor id after which to begin  $2 how many at most  $3 the schema version that we can read
-SELECT pools.actor_id, pools.warehouse, pools.product,
+SELECT pools.actor_id, concat_ws('/', pools.warehouse, pools.product) AS name,
        coalesce((SELECT max(seq) FROM journal WHERE journal.actor_id = pools.actor_id), 0) AS head,
        coalesce((SELECT max(seq) FROM snapshots
                  WHERE snapshots.actor_id = pools.actor_id AND schema_version = $3), 0) AS snapshot

@@ -1,7 +1,8 @@
 -- List pools by actor: up to which seq each is pruned, how far it is projected, its newest two
 -- snapshots (fewer if there are not so many), and its oldest row.
 -- $1 actor id after which to begin  $2 how many at most  $3 the schema version that we can read
-SELECT balances.actor_id, pools.warehouse, pools.product, balances.version,
+SELECT balances.actor_id, concat_ws('/', pools.warehouse, pools.product) AS name,
+       balances.version,
        coalesce(floors.seq, 0) AS floor, snapshot.seqs AS snapshots, oldest.at AS oldest_at
 FROM balances
 JOIN pools USING (actor_id)

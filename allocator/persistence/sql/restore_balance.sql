@@ -1,7 +1,7 @@
 -- Put a balance back to what it was at a floor.
--- $1 actor id  $2 version  $3 available  $4 ordered  $5 held  $6 expired
-INSERT INTO balances (actor_id, version, available, ordered, held, expired)
-VALUES ($1, $2, $3, $4, $5, $6)
+-- $1 actor id  $2 version  $3 available  $4 ordered  $5 held  $6 expired  $7 product
+INSERT INTO balances (actor_id, version, available, ordered, held, expired, product)
+VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (actor_id) DO UPDATE
 SET version = excluded.version, available = excluded.available, ordered = excluded.ordered,
-    held = excluded.held, expired = excluded.expired
+    held = excluded.held, expired = excluded.expired, product = excluded.product

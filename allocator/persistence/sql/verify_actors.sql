@@ -1,27 +1,31 @@
 -- Say what is known of a range of actors beside their rows: what they are, when they are to be
--- woken, how far their read models have come, what is in their balances and what they are called
--- as ticket options, and their floors.
+-- woken, how far their read models have come, what is in their balances, what they are as ticket
+-- options and as moves, and their floors.
 -- A row is passed over if the projection has come past it without applying it.
 -- $1 first and $2 last actor id
 WITH position AS MATERIALIZED (
     SELECT era, xid FROM projections WHERE name = 'read models'
 )
 SELECT actors.id, actors.kind, actors.key, actors.wake_at, pools.warehouse, pools.product,
-       coalesce(balances.version, 0) AS version, balances.available, balances.ordered,
-       balances.held, balances.expired, quarantined_projections.error AS quarantine,
+       coalesce(balances.version, moves.version, 0) AS version, balances.available,
+       balances.ordered, balances.held, balances.expired, balances.product AS balance_product,
+       quarantined_projections.error AS quarantine,
        ticket_options.actor_id IS NOT NULL AS is_option, ticket_options.name AS option_name,
        ticket_options.description AS option_description,
        ticket_options.allocation AS option_allocation,
        ticket_options.created_at AS option_created_at,
-       floors.seq AS floor, next.seq AS passed_over
+       moves.actor_id IS NOT NULL AS is_move, moves.product AS move_product, moves.from_code,
+       moves.to_code, moves.quantity, moves.status, moves.requested_at, moves.decided_at, moves.lots,
+       moves.reason, moves.ended, floors.seq AS floor, next.seq AS passed_over
 FROM actors
 LEFT JOIN pools ON pools.actor_id = actors.id
 LEFT JOIN balances ON balances.actor_id = actors.id
+LEFT JOIN moves ON moves.actor_id = actors.id
 LEFT JOIN ticket_options ON ticket_options.actor_id = actors.id
 LEFT JOIN quarantined_projections ON quarantined_projections.actor_id = actors.id
 LEFT JOIN floors ON floors.actor_id = actors.id
-LEFT JOIN journal AS next ON actors.kind = 'pool' AND next.actor_id = actors.id
-    AND next.seq = greatest(balances.version, floors.seq, 0) + 1
+LEFT JOIN journal AS next ON actors.kind IN ('pool', 'move') AND next.actor_id = actors.id
+    AND next.seq = greatest(balances.version, moves.version, floors.seq, 0) + 1
     AND (next.era, next.xid) <= ((SELECT era FROM position), (SELECT xid FROM position))
 WHERE actors.id BETWEEN $1 AND $2
 ORDER BY actors.id

@@ -1,6 +1,6 @@
 -- Read the orders at or below a floor that are open, or ended at some time at or after it.
 -- $1 actor id  $2 seq of the floor  $3 time of the event there
-SELECT actor_id, seq, quantity, created_at, closed_at, status, customer, picks
+SELECT actor_id, seq, quantity, created_at, closed_at, status, customer, picks, product
 FROM orders
 WHERE actor_id = $1 AND seq <= $2 AND (status = 'new' OR closed_at >= $3)
 ORDER BY seq

@@ -2,7 +2,9 @@
 -- left them: the actor's key by the row's name, the end of its chain, and what it says.
 -- $1 first and $2 last actor id
 SELECT actor_id, 'warehouses' AS "table", 'warehouse:' || code AS key, version, digest, created_at,
-       json_build_object('name', name) AS contents
+       CASE WHEN parent IS NULL THEN json_build_object('name', name) ELSE
+           json_build_object('name', name, 'warehouse', parent, 'single_product', single_product)
+       END AS contents
 FROM warehouses WHERE actor_id BETWEEN $1 AND $2
 UNION ALL
 SELECT actor_id, 'products', 'product:' || sku, version, digest, created_at,
