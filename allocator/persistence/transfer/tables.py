@@ -24,7 +24,7 @@ PARTLY: Final = frozenset({"orders", "stocks"})
 """Of these only what nothing can make again: rows of which the journal has been pruned."""
 
 DERIVED: Final = frozenset(
-    {"snapshots", "projections", "quarantined_projections", "balances", "ticket_options"}
+    {"snapshots", "projections", "quarantined_projections", "balances", "ticket_options", "moves"}
 )
 """Made again from the journal."""
 
