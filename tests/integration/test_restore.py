@@ -307,7 +307,9 @@ async def rows_in(url: str) -> int:
 
 async def balances(url: str) -> dict[str, tuple[int, int, int]]:
     rows = await query(
-        url, "SELECT product, version, available, ordered FROM balances JOIN pools USING (actor_id)"
+        url,
+        "SELECT pools.product, version, available, ordered "
+        "FROM balances JOIN pools USING (actor_id)",
     )
     return {row["product"]: (row["version"], row["available"], row["ordered"]) for row in rows}
 
@@ -318,7 +320,8 @@ def balances_of(books: dict[str, Book]) -> dict[str, tuple[int, int, int]]:
 
 async def orders(url: str) -> dict[tuple[str, int], tuple[str, int]]:
     rows = await query(
-        url, "SELECT product, seq, status, quantity FROM orders JOIN pools USING (actor_id)"
+        url,
+        "SELECT pools.product, seq, status, quantity FROM orders JOIN pools USING (actor_id)",
     )
     return {(row["product"], row["seq"]): (row["status"], row["quantity"]) for row in rows}
 

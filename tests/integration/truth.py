@@ -22,11 +22,13 @@ ORDER BY actor_id, seq
 ERA_MAX = (1 << 31) - 1
 
 _LISTED_ORDERS = """
-SELECT seq, customer, quantity, status FROM orders JOIN pools USING (actor_id) WHERE product = $1
+SELECT seq, customer, quantity, status FROM orders JOIN pools USING (actor_id)
+WHERE pools.product = $1
 """
 
 _LISTED_BALANCE = """
-SELECT version, available, ordered FROM balances JOIN pools USING (actor_id) WHERE product = $1
+SELECT version, available, ordered FROM balances JOIN pools USING (actor_id)
+WHERE pools.product = $1
 """
 
 
@@ -138,7 +140,7 @@ async def check_read_models(server: Server, database_url: str, books: Mapping[st
         rows = await query(
             database_url,
             "SELECT seq, customer, quantity, status FROM orders JOIN pools USING (actor_id) "
-            "WHERE product = $1",
+            "WHERE pools.product = $1",
             sku,
         )
         listed = {
@@ -148,7 +150,7 @@ async def check_read_models(server: Server, database_url: str, books: Mapping[st
         rows = await query(
             database_url,
             "SELECT version, available, ordered FROM balances JOIN pools USING (actor_id) "
-            "WHERE product = $1",
+            "WHERE pools.product = $1",
             sku,
         )
         assert [tuple(row.values()) for row in rows] == [
