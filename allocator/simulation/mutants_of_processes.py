@@ -12,7 +12,7 @@ from allocator.domain import transit_rules
 from allocator.domain.kinds import State, blank, intents, is_process
 from allocator.domain.messages import Decision
 from allocator.domain.pool import Pool
-from allocator.domain.transfers import Asked, SendRefused
+from allocator.domain.transfers import Asked, LetGo
 from allocator.domain.transit import NO_TRACE, Processes, Trace
 from allocator.simulation.mutant import Method, Mutant
 
@@ -51,10 +51,13 @@ def _go_any_way(begin: Method) -> Method:
     return mutant
 
 
-def _forget_releases(_: Method) -> Method:
-    def mutant(self: Processes, process: int, *, at_ms: int) -> None:
-        del at_ms
-        self.expecting -= self.traces.pop(process, NO_TRACE).expects
+def _forget_releases(decide: Method) -> Method:
+    def mutant(pool: Pool, command: Asked, *, now_ms: int) -> Decision:
+        released = pool.processes is not None and command.process in pool.processes.released
+        if released and not isinstance(command, LetGo):  # to let go again does no harm
+            return transit_rules._do(pool, command, NO_TRACE)
+        decision: Decision = decide(pool, command, now_ms=now_ms)
+        return decision
 
     return mutant
 
@@ -62,19 +65,6 @@ def _forget_releases(_: Method) -> Method:
 def _forget_steps(note: Method) -> Method:
     def mutant(self: Processes, process: int, trace: Trace) -> None:
         note(self, process, msgspec.structs.replace(trace, step=0))
-
-    return mutant
-
-
-def _forget_refusals(decide: Method) -> Method:
-    def mutant(pool: Pool, command: Asked, *, now_ms: int) -> Decision:
-        decision: Decision = decide(pool, command, now_ms=now_ms)
-        if isinstance(decision, tuple) and decision and isinstance(decision[0], SendRefused):
-            refused = decision[0]
-            return transit_rules.why_not_sent(
-                requested=refused.requested, available=refused.available, lots=refused.lots
-            )
-        return decision
 
     return mutant
 
@@ -107,8 +97,8 @@ PROCESS_MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "forget releases": Mutant(
         rule="an ask of a process that has let go changes nothing",
-        owner=Processes,
-        method="release",
+        owner=transit_rules,
+        method="decide",
         make=_forget_releases,
     ),
     "forget steps": Mutant(
@@ -116,12 +106,6 @@ PROCESS_MUTANTS: Final[dict[str, Mutant]] = {
         owner=Processes,
         method="note",
         make=_forget_steps,
-    ),
-    "forget refusals": Mutant(
-        rule="what was not sent once is never sent",
-        owner=transit_rules,
-        method="decide",
-        make=_forget_refusals,
     ),
     "take anything in": Mutant(
         rule="a location that holds one product takes in no other",

@@ -43,6 +43,10 @@ from allocator.simulation.steps import (
 
 T = TypeVar("T")
 
+_Draw: TypeAlias = Callable[[Random, int], Trouble]
+_Theme: TypeAlias = Sequence[tuple[_Draw, int]]
+"""Kinds of trouble, and how many of each."""
+
 WORKERS: Final = 3
 OPERATIONS: Final = 200
 _CLIENTS: Final = 10
@@ -51,7 +55,8 @@ _IDLE_MS: Final = (2_500, 2_500, 2_500, 2_500, 2_500, 2_500, 2_500, 250)
 _POOLS_MAX: Final = 6
 _SINGLES: Final = (0, 1, 1, 2)
 """So many of them hold one product at a time."""
-_MOVES: Final = (0, 4, 8, 20)
+_MOVES: Final = (0, 4, 8, 16)
+_MANY: Final = 20
 _COST: Final = 6
 """A move takes the time of so many other things."""
 _LOAD_MS: Final = (4_000, 4_000, 10_000)
@@ -82,7 +87,8 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
     load_ms = dice.choice(_LOAD_MS)
     places = _places(dice)
     asked = [places[0], *places]  # one of them is the hot one
-    moves = dice.choice(_MOVES)
+    is_moving = dice.random() < _MOVING
+    moves = _MANY if is_moving else dice.choice(_MOVES)
     wishes = [_wish(dice, asked, number, load_ms) for number in range(operations - _COST * moves)]
     wishes += [
         _move(dice, asked, number, load_ms) for number in range(operations, operations + moves)
@@ -96,7 +102,8 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
         )
         for number, place in enumerate(places)
     ]
-    steps = [*opening, *wishes, *_troubles(dice, load_ms)]
+    troubles = _drawn(dice, load_ms, _MOVING_THEMES) if is_moving else _troubles(dice, load_ms)
+    steps = [*opening, *wishes, *troubles]
     ordered = sorted(steps, key=lambda step: step.at_ms)
     idle_ms = dice.choice(_IDLE_MS)
     return Plan(seed=seed, load_ms=load_ms, idle_ms=idle_ms, steps=tuple(ordered))
@@ -196,10 +203,14 @@ def _one_of(dice: Random, things: Sequence[T]) -> T:
 def _troubles(dice: Random, load_ms: int) -> list[Trouble]:
     """Draw a few kinds and some of each, or a theme; one run in eighteen has a quiet day."""
     if dice.random() < _THEMED:
-        counted = dice.choice(_THEMES)
-    else:
-        kinds = dice.sample(_KINDS, k=dice.choice([0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4]))
-        counted = [(draw, dice.randint(1, most)) for draw, most in kinds]
+        return _drawn(dice, load_ms, _THEMES)
+    kinds = dice.sample(_KINDS, k=dice.choice([0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4]))
+    return _drawn(dice, load_ms, [[(draw, dice.randint(1, most)) for draw, most in kinds]])
+
+
+def _drawn(dice: Random, load_ms: int, themes: Sequence[_Theme]) -> list[Trouble]:
+    """Draw one of the themes, and when each of its troubles comes."""
+    counted = dice.choice(themes)
     return [draw(dice, dice.randrange(load_ms)) for draw, count in counted for _ in range(count)]
 
 
@@ -285,8 +296,6 @@ def _foreign(dice: Random, at_ms: int) -> Trouble:
     return Foreign(at_ms=at_ms, place=_place(dice))
 
 
-_Draw: TypeAlias = Callable[[Random, int], Trouble]
-
 _WANTS: Final[list[Callable[[Random, str | None], Want]]] = [
     *[_order] * 10,
     *[_close] * 4,
@@ -332,7 +341,7 @@ _KINDS: Final[list[tuple[_Draw, int]]] = [
     (_foreign, 1),
 ]
 _THEMED: Final = 1 / 3
-_THEMES: Final[list[list[tuple[_Draw, int]]]] = [
+_THEMES: Final[list[_Theme]] = [
     [(_kill, 4), (_drag, 6)],
     [(_kill, 4), (_slow, 4)],
     [(_leave, 4), (_slow, 4)],
@@ -342,6 +351,12 @@ _THEMES: Final[list[list[tuple[_Draw, int]]]] = [
     [(_pause, 4), (_kill, 4), (_cut, 4)],
     [(_pause, 5)],
     [(_part, 8)],
-    [(_part, 6), (_kill, 4)],
 ]
 """What needs each other, and meets too seldom by chance: shards move while writes are late."""
+_MOVING: Final = 1 / 10
+_MOVING_THEMES: Final[list[_Theme]] = [
+    [(_part, 6), (_kill, 4)],
+    [(_part, 6), (_kill, 3), (_break, 6)],
+]
+"""For days on which much is moved: what was asked of a pool lies before a line that is silent, and
+whoever asked dies; another brings the move to its end meanwhile."""
