@@ -81,8 +81,8 @@ class LocationHandlers:
             raise ProblemError(invalid("no such warehouse", warehouse=code))
         raise ProblemError(
             invalid(
-                f"{code} is a location of {outer.warehouse}: locations are in warehouses, "
-                "not in each other",
+                "locations are in warehouses, not in each other: "
+                f"{code} is a location of {outer.warehouse}",
                 warehouse=code,
             )
         )

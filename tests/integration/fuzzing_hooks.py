@@ -6,7 +6,7 @@ from typing import Final
 import schemathesis
 from schemathesis import Case, CheckContext, HookContext, Response, SerializationContext
 
-_KNOWN: Final = {"product": "tea-01", "warehouse": "main"}
+_KNOWN: Final = {"product": "tea-01", "warehouse": "main", "from": "main", "to": "shelf-07"}
 """What the examples of the document create."""
 
 _MEANT_OTHERWISE: Final = (
@@ -15,6 +15,9 @@ _MEANT_OTHERWISE: Final = (
     "expires_at must lie in the future",
     "at must lie in the past",
     "at and version exclude each other",
+    "from and to are one place",
+    "locations are in warehouses",
+    "product and warehouse say whose journal",
     "url must ",  # lead somewhere, and be https unless the operator says otherwise
 )
 _UNPRINTABLE: Final = "printable characters"
