@@ -2,12 +2,11 @@
 
 import secrets
 from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
 
 import pytest_asyncio
 
 from allocator.persistence.embedded import EmbeddedPostgres
-from tests.integration.long_ago import Story, opened_long_ago, snapshot_at, trade
+from tests.integration.long_ago import Story, copied, opened_long_ago, snapshot_at, trade
 from tests.integration.shop import Shop, database, opened
 
 
@@ -37,11 +36,8 @@ async def old_url(
     old: Story,  # noqa: ARG001 (it has to have happened)
 ) -> AsyncIterator[str]:
     """The DSN of a test's own copy of it."""
-    name, template = f"copy_{secrets.token_hex(8)}", urlsplit(module_database_url).path[1:]
-    async with database(postgres.dsn) as connection:
-        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-        yield postgres.dsn.replace("/allocator?", f"/{name}?")
-        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    async with copied(postgres, module_database_url) as url:
+        yield url
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

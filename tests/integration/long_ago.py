@@ -1,11 +1,12 @@
 """Shops whose history began long ago, and commands that work on it."""
 
 import json
+import secrets
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import msgspec
 from backports import zstd
@@ -17,6 +18,7 @@ from allocator.domain.replay import replay
 from allocator.domain.snapshots import dump_pool
 from allocator.journal.pruning import PruneFlags, Report, prune
 from allocator.persistence.connections import open_pool
+from allocator.persistence.embedded import EmbeddedPostgres
 from allocator.persistence.projection import Projection
 from allocator.persistence.reader import JournalReader
 from allocator.persistence.statements import statement
@@ -155,6 +157,16 @@ def prune_command(url: str, archive: Path, *flags: str) -> tuple[str, ...]:
         url,
         *flags,
     )
+
+
+@asynccontextmanager
+async def copied(postgres: EmbeddedPostgres, url: str) -> AsyncIterator[str]:
+    """Have a copy of a database in which nobody is at work."""
+    name, template = f"copy_{secrets.token_hex(8)}", urlsplit(url).path[1:]
+    async with database(postgres.dsn) as connection:
+        await connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        yield postgres.dsn.replace("/allocator?", f"/{name}?")
+        await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 async def stored(url: str, sql: str, *arguments: object) -> list[tuple[object, ...]]:
