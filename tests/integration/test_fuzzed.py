@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.integration.serving import CHECKOUT, serving
 
-CASES_OF_AN_OPERATION = int(os.environ.get("FUZZED_CASES", "55"))
+CASES_OF_AN_OPERATION = int(os.environ.get("FUZZED_CASES", "48"))
 CASES_MIN = 2_000
 
 
