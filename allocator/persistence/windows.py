@@ -33,6 +33,7 @@ EVERYBODY: Final = (1 << 63) - 1
 _LATE_MS: Final = 9_000_000_000_000
 _TIMEOUT_S: Final = 120.0
 _ACTORS_AT_ONCE: Final = 5_000
+_TRANSITS_AT_ONCE: Final = 500
 
 Row: TypeAlias = asyncpg.Record
 Rows: TypeAlias = Sequence[asyncpg.Record]
@@ -128,6 +129,16 @@ class Windows:
         await refuse_other_schema(self._connection)
         await refuse_unfinished_import(self._connection)
         return (await self._fetch("verify_whole", installation.era))[0]
+
+    async def transits(self) -> AsyncIterator[Rows]:
+        """Yield what `verify_transit` finds, some at a time; all of it of one moment."""
+        try:
+            async with self._connection.transaction(isolation="repeatable_read", readonly=True):
+                found = await self._connection.cursor(statement("verify_transit"))
+                while rows := await found.fetch(_TRANSITS_AT_ONCE):
+                    yield rows
+        except FAILURES as error:
+            raise JournalError(f"PostgreSQL: {type(error).__name__}: {error}") from error
 
     async def _window(self, after: Address, last: int) -> Window:
         end: Address = (last, EVERYBODY)

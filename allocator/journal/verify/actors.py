@@ -1,6 +1,7 @@
 """What pools and moves have in common: events of rows, snapshots, and when to be woken."""
 
 from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -11,17 +12,22 @@ from allocator.journal.verify.rows import Read, Sound
 from allocator.persistence.reader import digest_of
 from allocator.persistence.windows import Row
 
+Decoders: TypeAlias = dict[tuple[str, int], Callable[[str | bytes], Event]]
+"""What reads bodies, by kind and version: of those that were met."""
 
-def events_of(rows: Sequence[Sound], *, last_at_ms: int, subject: Subject) -> list[Read]:
+
+def events_of(
+    rows: Sequence[Sound], decoders: Decoders, *, last_at_ms: int, subject: Subject
+) -> list[Read]:
     """Return the events of sound rows, up to the first that cannot be read.
 
     Args:
         rows: They.
+        decoders: Those of rows before; more are added.
         last_at_ms: The time of the row before them.
         subject: What is wrong is noted there.
     """
     reads: list[Read] = []
-    decoders: dict[tuple[str, int], Callable[[str | bytes], Event]] = {}
     for seq, at_ms, kind, version, body in rows:
         try:
             decode = decoders.get((kind, version))

@@ -17,6 +17,7 @@ from allocator.journal.verify.faults import Fault, Faults, Kind
 from allocator.journal.verify.job import Report, Server
 from allocator.journal.verify.progress import watch_on
 from allocator.journal.verify.ranges import Range, divided, total_events
+from allocator.journal.verify.transit import audit_transit
 from allocator.journal.verify.whole import audit_whole
 from allocator.journal.verify.workers import Advance, Job, Workers
 from allocator.persistence.windows import open_windows
@@ -90,6 +91,7 @@ def _verify(flags: VerifyFlags, url: str, output: Output) -> int:
     processes = flags.processes or (len(os.sched_getaffinity(0)) if total > _EVENTS_ALONE else 0)
     job = Job(url=url, repair=flags.repair, server=flags.server)
     console = Console(stderr=True)
+    has_moved = False
     with (
         Workers(job, processes=min(processes, len(ranges))) as workers,
         watch_on(console, total=total) as watch,
@@ -101,6 +103,10 @@ def _verify(flags: VerifyFlags, url: str, output: Output) -> int:
                 watch.show(audited, listing.summary.left)
             else:
                 listing.add_report(said)
+                has_moved = has_moved or said.has_moved
+    if has_moved:
+        between = asyncio.run(look_between(url))
+        listing.add(between.told, between.counts, between.mended)
     listing.summary.seconds = round(time.monotonic() - began_s, 3)
     listing.end()
     return WRONG if listing.summary.left else SOUND
@@ -114,6 +120,16 @@ async def look_around(url: str) -> tuple[Faults, list[Range]]:
     """
     async with open_windows(url) as windows:
         return await audit_whole(windows), await divided(windows.measure())
+
+
+async def look_between(url: str) -> Faults:
+    """Return what is wrong between actors, each of which has been audited.
+
+    Raises:
+        JournalError: The database does not answer.
+    """
+    async with open_windows(url) as windows:
+        return await audit_transit(windows)
 
 
 class _Listing:

@@ -51,12 +51,15 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         events: How many there were in it.
+        has_moved: Whether there were units that moved: what several ranges say of them has yet to
+            be compared.
         told: Faults one by one.
         counts: All of them, by kind; `mended` those of them that are no more.
     """
 
     range: Range
     events: int
+    has_moved: bool
     told: tuple[Fault, ...]
     counts: dict[Kind, int]
     mended: dict[Kind, int]
@@ -104,6 +107,7 @@ class Auditor:
         return Report(
             range=range_,
             events=audit.events,
+            has_moved=audit.has_moved,
             told=tuple(faults.told),
             counts=dict(faults.counts),
             mended=dict(faults.mended),

@@ -35,6 +35,8 @@ class MoveAudit:
         first: The first stretch of its rows; what was known of it then is compared.
     """
 
+    has_moved = True
+
     def __init__(self, subject: Subject, first: Segment) -> None:
         self.subject = subject
         self._move = Move()
@@ -47,7 +49,7 @@ class MoveAudit:
     async def take(self, segment: Segment) -> None:
         """Fold the next stretch of rows."""
         rows = self._chain.sound(segment.journal_above(self._chain.seq))
-        reads = events_of(rows, last_at_ms=self._move.last_at_ms, subject=self.subject)
+        reads = events_of(rows, {}, last_at_ms=self._move.last_at_ms, subject=self.subject)
         snapshots = {row["seq"]: row for row in segment.snapshots}
         self._fold(reads, snapshots)
         for seq in snapshots:

@@ -1,15 +1,19 @@
 """One pool: its rows, folded one by one, and everything that was derived from them."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
+from allocator.domain.codec import KINDS
 from allocator.domain.kinds import evolve
 from allocator.domain.laws import unbalanced, unlawful
 from allocator.domain.pool import Balance, Pool
 from allocator.domain.queries import balance_of
 from allocator.domain.snapshots import READABLE, load_pool
+from allocator.domain.transfers import UnitsSent, UnitsTaken
 from allocator.journal.verify.actors import (
+    Decoders,
     compare_snapshot,
     compare_wake_up,
     ends_too_early,
@@ -23,6 +27,8 @@ from allocator.journal.verify.segments import Segment
 from allocator.journal.verify.stocks import Target, compare_numbers, compare_received
 from allocator.persistence.reader import digest_of
 from allocator.persistence.windows import Row, Rows, Windows
+
+_MOVING: Final = frozenset({KINDS[UnitsSent], KINDS[UnitsTaken]})
 
 
 class PoolAudit:
@@ -38,6 +44,7 @@ class PoolAudit:
     def __init__(self, subject: Subject, first: Segment, windows: Windows) -> None:
         self.subject = subject
         self._actor = first.actor
+        self._decoders: Decoders = {}
         self._windows = windows
         self._pool = Pool()
         self._chain = ChainOfRows(subject)
@@ -48,6 +55,11 @@ class PoolAudit:
             if first.floor is not None:
                 self._begin_at(first.floor, first.below)
             self._reach_target()
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether units left or arrived that a process led, as far as rows were read."""
+        return not _MOVING.isdisjoint(kind for kind, _ in self._decoders)
 
     @property
     def place(self) -> tuple[str, str] | None:
@@ -130,7 +142,9 @@ class PoolAudit:
         self._orders.begin(pool, version=version, rows=below)
 
     def _read(self, rows: Sequence[Sound]) -> list[Read]:
-        return events_of(rows, last_at_ms=self._pool.last_at_ms, subject=self.subject)
+        return events_of(
+            rows, self._decoders, last_at_ms=self._pool.last_at_ms, subject=self.subject
+        )
 
     async def _fold(self, reads: Sequence[Read], snapshots: dict[int, Row]) -> Sequence[Read]:
         """Apply events, comparing on the way; return those before the first unlawful one."""

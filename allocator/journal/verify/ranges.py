@@ -59,12 +59,14 @@ class RangeAudit:
         events: How many have been audited.
         faults: What is wrong.
         subjects: Those of which something is.
+        has_moved: Whether anything moved from one place to another, or was to.
     """
 
     def __init__(self, windows: Windows, *, advance: Callable[[int], None]) -> None:
         self.events = 0
         self.faults = Faults()
         self.subjects: list[Subject] = []
+        self.has_moved = False
         self._windows = windows
         self._advance = advance
         self._under_way: Audit | None = None
@@ -118,6 +120,7 @@ class RangeAudit:
 
     def _end(self, audit: Audit, segment: Segment) -> None:
         audit.end(segment)
+        self.has_moved = self.has_moved or audit.has_moved
         if audit.subject.wrong or audit.subject.is_damaged:
             self.subjects.append(audit.subject)
 

@@ -34,6 +34,8 @@ class ThingAudit:
         kind: Of its actor.
     """
 
+    has_moved = False
+
     def __init__(self, subject: Subject, kind: str) -> None:
         self.subject = subject
         self._kind = kind
@@ -93,6 +95,8 @@ class ThingAudit:
 
 class UnknownAudit:
     """Checks the chain of an actor of which nothing else is known."""
+
+    has_moved = False
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
