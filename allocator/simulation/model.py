@@ -219,9 +219,9 @@ class PoolModel:
                 self._let_leave(seq, picks, available=-1)
                 return -quantity
             case UnitsTaken(process=process, lot=lot, product=product):
+                self._take_in(LotModel(event, seq=seq, at_ms=at_ms), product)
                 if event.last:
                     occupancy.forget(process)
-                self._take_in(LotModel(event, seq=seq, at_ms=at_ms), product)
                 return lot.quantity
             case ProductExpected(process=process, product=product):
                 occupancy.expect(seq, process, product)

@@ -26,6 +26,7 @@ from allocator.domain.transfers import (
     UnitsSent,
     UnitsTaken,
 )
+from allocator.domain.transit import RELEASES_KEPT_MS
 from allocator.domain.transit_rules import why_not_sent
 from allocator.simulation.oracle_moves import MoveEvidence, Moves
 from allocator.simulation.oracle_pool import PoolEvidence
@@ -95,6 +96,11 @@ class Transits:
                 journey = self.journeys.setdefault(event.process, Journey(event.process, None))
                 journey.deeds[pool.actor_id].append(Deed(pool.actor_id, seq, event))
 
+    def ms_between(self, one: Deed, other: Deed) -> int:
+        """Return how long after one the other was done, by the time of their pool."""
+        rows = self.pools[one.pool].rows
+        return rows[other.seq - 1].at_ms - rows[one.seq - 1].at_ms
+
     def transactions(self) -> dict[tuple[int, int], int]:
         """Return the transaction of each row."""
         return {(row.actor_id, row.seq): xid for xid, row in self.commits}
@@ -126,13 +132,20 @@ def every_move_ends(transits: Transits) -> list[str]:
 
 
 def nothing_is_done_for_who_has_let_go(transits: Transits) -> list[str]:
-    """An ask that comes after its process has let go changes nothing."""
+    """An ask that comes after its process has let go changes nothing.
+
+    But to let go again is noted again, once a pool has forgotten of it: nobody is harmed.
+    """
     return [
         f"{journey.name} has let go of {pool}, and then: seq {after.seq}, {after.event}"
         for journey in transits.journeys.values()
         for pool, deeds in journey.deeds.items()
         for before, after in pairwise(deeds)
         if isinstance(before.event, ProcessLetGo)
+        and not (
+            isinstance(after.event, ProcessLetGo)
+            and transits.ms_between(before, after) > RELEASES_KEPT_MS
+        )
     ]
 
 

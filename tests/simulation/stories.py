@@ -3,11 +3,16 @@
 from collections.abc import Sequence
 
 import msgspec
+from msgspec import structs
 
-from allocator.actors.messages import Answer, KeyReused, Noted, Outcome
+from allocator.actors import messages
+from allocator.actors.messages import KeyReused, Noted, Outcome
 from allocator.domain.codec import KINDS, VERSIONS, encode_event
-from allocator.domain.messages import Command, Event, Wake
+from allocator.domain.kinds import Command, Decision, Event, State, decide, evolve, intents, wake_at
+from allocator.domain.messages import Wake
+from allocator.domain.moves import Move, RequestMove, SamePlace
 from allocator.domain.pool import Pool
+from allocator.domain.processes import Answer, Answered, Ask, stamped
 from allocator.domain.queries import (
     BalanceQuery,
     LotQuery,
@@ -18,8 +23,7 @@ from allocator.domain.queries import (
     look,
 )
 from allocator.domain.records import GENESIS, Record, chain
-from allocator.domain.rules import decide, evolve, wake_at
-from allocator.simulation.history import Attempt, Evidence, Operation
+from allocator.simulation.history import NEWBORN, Attempt, Evidence, Moved, Operation
 from tests.builders import ACTOR, NOW_MS
 
 PRINCIPAL = "shop"
@@ -30,14 +34,18 @@ class Story:
 
     Attributes:
         operations, rows: May be bent before they are judged.
+        order: (actor, seq) of the rows, as they were committed.
+        kinds: Of the actors that came into being.
     """
 
     def __init__(self) -> None:
         self.operations: list[Operation] = []
         self.rows: dict[int, list[Record]] = {}
         self.wakes: dict[int, int] = {}
+        self.kinds: dict[int, str] = {}
+        self.order: list[tuple[int, int]] = []
         self.now_ms = NOW_MS
-        self._pools: dict[int, Pool] = {}
+        self._states: dict[int, State] = {}
         self._keys: dict[str, Record] = {}
         self._tick = 0
 
@@ -86,25 +94,97 @@ class Story:
 
     def evidence(self) -> Evidence:
         """Return what there is to judge."""
-        return Evidence(operations=self.operations, rows=self.rows, wakes=self.wakes)
+        stored = {(row.actor_id, row.seq): row for rows in self.rows.values() for row in rows}
+        commits = [stored[address] for address in self.order if address in stored]
+        return Evidence(
+            operations=self.operations,
+            rows=self.rows,
+            wakes=self.wakes,
+            kinds=self.kinds,
+            commits=list(enumerate(commits, start=1)),
+        )
 
-    def bend(self, seq: int, event: Event) -> None:
+    def bend(self, seq: int, event: Event, *, actor_id: int = ACTOR) -> None:
         """Let a row say something else, its digest and all later ones included."""
-        rows = self.rows[ACTOR]
+        rows = self.rows[actor_id]
         kind, body = KINDS[type(event)], encode_event(event).decode()
         rows[seq - 1] = msgspec.structs.replace(rows[seq - 1], kind=kind, body=body)
-        self.rows[ACTOR] = chained(rows)
+        self.rows[actor_id] = chained(rows)
 
-    def _answer(self, operation: Operation) -> Answer | View:
-        pool = self._pools.setdefault(operation.actor_id, Pool())
-        rows = self.rows.setdefault(operation.actor_id, [])
+    def add(self, event: Event, *, actor_id: int) -> None:
+        """Let one thing more have happened in the end."""
+        self._store(actor_id, event, None)
+
+    def cut(self, actor_id: int, *, after_seq: int) -> None:
+        """Let nothing of an actor be stored from some row on."""
+        del self.rows[actor_id][after_seq:]
+
+    def move(self, ask: RequestMove, *, key: str | None = None) -> Operation:
+        """Have units moved, one step after the other; each is done at once."""
+        operation = Operation(
+            number=len(self.operations),
+            client=1,
+            actor_id=NEWBORN,
+            ask=ask,
+            principal="" if key is None else PRINCIPAL,
+            key=key,
+            request_digest=b"" if key is None else f"{ask}".encode(),
+        )
+        self.operations.append(operation)
+        self.begin(operation)
+        return operation
+
+    def begin(self, operation: Operation) -> Attempt:
+        """Begin a move, and bring it to its end."""
+        ask = operation.ask
+        assert isinstance(ask, RequestMove)
+        attempt = Attempt(worker="a", asked_at=self.tick())
+        operation.attempts.append(attempt)
+        process = (1000 + len(self.kinds)) << 8
+        move, decided = self._states.setdefault(process, Move()), None
+        assert isinstance(move, Move)
+        decision = decide(move, ask, now_ms=self.now_ms)
+        if isinstance(decision, SamePlace):
+            attempt.answer, attempt.answered_at = decision, self.tick()
+            return attempt
+        assert isinstance(decision, tuple)
+        self.kinds[process] = "move"
+        outcome = self._store(process, decision[0], operation)
+        while asks := intents(move):
+            decided = decided or (None if move.status == "in_transit" else structs.replace(move))
+            answers = [self._serve(process, each) for each in asks]
+            told = Answered(number=asks[0].number, answer=answers[-1])
+            for event in self._events(decide(move, told, now_ms=self.now_ms)):
+                self._store(process, event, None)
+        assert decided is not None
+        attempt.answer = Moved(outcome=outcome, move=decided)
+        attempt.answered_at = self.tick()
+        return attempt
+
+    def _serve(self, process: int, ask: Ask) -> Answer:
+        """Have a pool do what a process asks."""
+        pool = self._states.setdefault(ask.actor_id, Pool())
+        command = stamped(ask.command, process=process, sent_at_ms=self.now_ms)
+        decision = decide(pool, command, now_ms=self.now_ms)
+        if not isinstance(decision, tuple):
+            return decision  # type: ignore[return-value]  # of a pool
+        for event in decision:
+            self._store(ask.actor_id, event, None)
+        return decision[-1] if decision else None  # type: ignore[return-value]  # likewise
+
+    def _events(self, decision: Decision) -> tuple[Event, ...]:
+        assert isinstance(decision, tuple)
+        return decision
+
+    def _answer(self, operation: Operation) -> messages.Answer | View:
+        actor_id = operation.actor_id
+        pool = self._states.setdefault(actor_id, Pool())
+        self.rows.setdefault(actor_id, [])
         if operation.key is not None and operation.key in self._keys:
             return self._again(operation, self._keys[operation.key])
-        due = decide(pool, Wake(), now_ms=self.now_ms)
-        assert isinstance(due, tuple)
-        for event in due:
-            self._store(pool, rows, event, None)
-        answer: Answer | View
+        for event in self._events(decide(pool, Wake(), now_ms=self.now_ms)):
+            self._store(actor_id, event, None)
+        answer: messages.Answer | View
         if isinstance(operation.ask, BalanceQuery | LotQuery | MoveQuery | OpenOrderQuery):
             seen = look(pool, operation.ask)
             assert seen is not None, "pools let nobody wait"
@@ -117,14 +197,10 @@ class Story:
                 answer = Noted()
             else:
                 [event] = decision
-                answer = self._store(pool, rows, event, operation)
-        wanted_ms = wake_at(pool)
-        self.wakes.pop(operation.actor_id, None)
-        if wanted_ms is not None:
-            self.wakes[operation.actor_id] = wanted_ms
+                answer = self._store(actor_id, event, operation)
         return answer
 
-    def _again(self, operation: Operation, row: Record) -> Answer:
+    def _again(self, operation: Operation, row: Record) -> messages.Answer:
         if row.request_digest != operation.request_digest:
             return KeyReused(key=operation.key or "")
         return next(
@@ -134,15 +210,14 @@ class Story:
             if isinstance(attempt.answer, Outcome) and each.key == operation.key
         )
 
-    def _store(
-        self, pool: Pool, rows: list[Record], event: Event, operation: Operation | None
-    ) -> Outcome:
-        evolve(pool, event, at_ms=self.now_ms)
+    def _store(self, actor_id: int, event: Event, operation: Operation | None) -> Outcome:
+        state, rows = self._states[actor_id], self.rows.setdefault(actor_id, [])
+        evolve(state, event, at_ms=self.now_ms)
         keyed = operation is not None and operation.key is not None
         kind = KINDS[type(event)]
         row = Record(
-            actor_id=next(actor_id for actor_id, each in self.rows.items() if each is rows),
-            seq=pool.version,
+            actor_id=actor_id,
+            seq=state.version,
             at_ms=self.now_ms,
             kind=kind,
             version=VERSIONS[kind],
@@ -154,6 +229,10 @@ class Story:
         )
         rows.append(row)
         rows[:] = chained(rows)
+        self.order.append((actor_id, row.seq))
+        self.wakes.pop(actor_id, None)
+        if (wanted_ms := wake_at(state)) is not None:
+            self.wakes[actor_id] = wanted_ms
         if operation is not None and operation.key is not None:
             self._keys[operation.key] = row
         return Outcome(actor_id=row.actor_id, seq=row.seq, at_ms=row.at_ms, event=event)

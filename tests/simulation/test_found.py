@@ -15,7 +15,9 @@ from allocator.simulation.steps import (
     Break,
     Crash,
     Foreign,
+    Jump,
     Kill,
+    Move,
     Orphan,
     Part,
     Place,
@@ -67,6 +69,32 @@ def test_a_database_that_dies_while_a_server_starts_does_not_end_the_server(late
     troubles = (Orphan(at_ms=300, for_ms=0), Crash(at_ms=300 + late_ms, for_ms=1_500))
 
     assert failures_of(late_ms, day(*troubles)) == ()
+
+
+def moves() -> list[Step]:
+    """Return moves under keys, between all pools, among the orders of a day."""
+    return [
+        Wish(
+            at_ms=50 * number,
+            client=number % 5,
+            pool=POOLS[number % 3],
+            want=Move(to=POOLS[(number + 1) % 3], quantity=1),
+            key=f"move {number}",
+        )
+        for number in range(1, 40)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_move_begins_under_a_key_whoever_took_its_number(seed: int) -> None:
+    assert failures_of(seed, day(*moves())) == ()
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_moves_of_which_somebody_asks_end_whatever_clocks_have_said(seed: int) -> None:
+    troubles = (Jump(at_ms=100, place=0, by_ms=3_600_000), Kill(at_ms=900, places=(0, 1, 2)))
+
+    assert failures_of(seed, day(*moves(), *troubles)) == ()
 
 
 @pytest.mark.parametrize("end", [End.LOST, End.SILENT])

@@ -6,7 +6,14 @@ from allocator.simulation.mutants import MUTANTS, mutated
 from allocator.simulation.plan import plan_of
 from allocator.simulation.run import simulate
 
-AT_ONCE = ("answer before commit", "ask every time", "look nothing up", "send without waiting")
+AT_ONCE = (
+    "answer before commit",
+    "ask before commit",
+    "ask every time",
+    "look nothing up",
+    "send without waiting",
+    "take anything in",
+)
 """What nobody could miss; `make simulate-mutants` tries all of them for longer."""
 
 
