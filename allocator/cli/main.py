@@ -16,6 +16,7 @@ from allocator.cli.keys import keys
 from allocator.cli.prune import prune
 from allocator.cli.replay import replay
 from allocator.cli.restore import restore
+from allocator.cli.seed import seed
 from allocator.cli.serve import db, serve
 from allocator.cli.simulate import simulate
 from allocator.cli.snapshot import snapshot
@@ -85,7 +86,7 @@ def commands() -> None:
     """
 
 
-for command in (serve, db, keys, journal, snapshot, restore, replay, simulate):
+for command in (serve, db, keys, journal, snapshot, restore, seed, replay, simulate):
     commands.add_command(command)
 for command in (verify, prune):
     journal.add_command(command)

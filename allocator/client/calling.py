@@ -1,5 +1,8 @@
 """Whom a client calls, and as whom."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -37,12 +40,18 @@ def require_key(key: str | None) -> None:
         raise UsageError("--key is not an API key, which looks like alk_ and 43 letters and digits")
 
 
-def session(
+@asynccontextmanager
+async def session(
     *, clients: int, key: str | None, attempt_s: float = ATTEMPT_S
-) -> aiohttp.ClientSession:
-    """Open a session of so many connections, each request with the key; the caller closes it."""
-    return aiohttp.ClientSession(
+) -> AsyncIterator[aiohttp.ClientSession]:
+    """Have a session of so many connections, each request with the key."""
+    async with aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=clients),
         timeout=aiohttp.ClientTimeout(total=attempt_s),
         headers=None if key is None else {"Authorization": f"Bearer {key}"},
-    )
+    ) as connections:
+        try:
+            yield connections
+        finally:
+            # What was cancelled lets go of its connection in the loop's next turn.
+            await asyncio.sleep(0)
