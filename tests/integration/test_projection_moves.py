@@ -10,6 +10,7 @@ import pytest_asyncio
 from allocator.domain.messages import CancelOrder, DispatchOrder, InsufficientStock
 from allocator.domain.rows import MoveFilter, MoveRow, OrderFilter, Page
 from allocator.domain.transfers import Occupied
+from allocator.persistence import projection as projections
 from allocator.persistence.projection import Projection
 from allocator.persistence.statements import statement
 from tests.integration.shop import database, opened
@@ -80,20 +81,23 @@ async def test_the_lists_tell_of_moves_what_the_actors_know(
 
 
 async def test_lists_are_the_same_in_whatever_batches_the_rows_come(
-    yard: Yard, projection: Projection, database_url: str
+    yard: Yard, projection: Projection, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Moves by moves, transaction by transaction, or everything at once."""
     await busy_day(yard, projection)
     await projection.catch_up()
     in_many = await contents(database_url)
     assert all(in_many.values())
     assert await yard.told() == await true(database_url)
 
-    async with database(database_url) as connection:
-        await connection.execute(statement("project_forget"))
-    assert not any((await contents(database_url)).values())
-    await projection.catch_up()
+    for rows in (1, projections.BATCH_EVENTS):
+        monkeypatch.setattr(projections, "BATCH_EVENTS", rows)
+        async with database(database_url) as connection:
+            await connection.execute(statement("project_forget"))
+        assert not any((await contents(database_url)).values())
+        await projection.catch_up()
 
-    assert await contents(database_url) == in_many
+        assert await contents(database_url) == in_many
 
 
 async def test_two_products_in_turn_at_one_location_are_told_apart(
