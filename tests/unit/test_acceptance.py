@@ -14,8 +14,10 @@ ROWS = [
     *(f"C{n}" for n in range(1, 18)),
     *("Q1", "Q2", "Q3", "Q5", "Q6", "Q7", "Q8"),
     *(f"F{n}" for n in range(1, 13) if n != 9),
+    *(f"O{n}" for n in range(1, 8)),
+    "O14",
 ]
-_ROW = re.compile(r"\b[CFQ]\d+\b")
+_ROW = re.compile(r"\b[CFOQ]\d+\b")
 
 
 def proofs() -> Iterator[str]:
