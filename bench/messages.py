@@ -7,6 +7,9 @@ HOT_PRODUCT = "hot"
 PLENTY_UNITS = 1_000_000_000
 """Stock that no run can sell out: the largest quantity that one stock may have."""
 
+PLACES = 500
+"""Locations from which, and as many to which, moves go."""
+
 
 class OrderRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a customer sends."""
@@ -56,3 +59,8 @@ class Balance(msgspec.Struct, frozen=True, kw_only=True):
 def product_name(number: int) -> str:
     """Return the sku of one of many products."""
     return f"p{number:04}"
+
+
+def place_names(end: str) -> list[str]:
+    """Return the codes of the locations at an end of moves, `from` or `to`, ascending."""
+    return [f"{end}-{number:03}" for number in range(PLACES)]

@@ -1,4 +1,4 @@
-"""What the customers of a load ask for, as the bytes that go over the wire."""
+"""What those who make a load ask for, as the bytes that go over the wire."""
 
 import enum
 import itertools
@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from bench.bearing import HEADERS
-from bench.messages import HOT_PRODUCT, WAREHOUSE, product_name
+from bench.messages import HOT_PRODUCT, WAREHOUSE, place_names, product_name
 
 PRODUCTS = 1000
 PURCHASE = b'{"user_id":"406c1725-0ae2-45ab-8c8e-b2e5ea5e9b9c","quantity":1}'
@@ -16,13 +16,18 @@ NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Mix(enum.Enum):
-    """Which product each order is for, and whether it carries a key, of its own or of the API."""
+    """Which product each order is for, and whether it carries a key, of its own or of the API.
+
+    Two mixes are no orders: moves of one unit between any two of many locations, and between two.
+    """
 
     HOT = "hot"
     SPREAD = "spread"
     KEYED = "keyed"
     TICKETS = "tickets"
     BEARING = "bearing"
+    MOVES = "moves"
+    HOT_MOVES = "hot_moves"
 
     @property
     def headers(self) -> dict[str, str]:
@@ -82,7 +87,22 @@ def order_requests(mix: Mix, *, seed: int, option: str = "") -> Iterator[bytes]:
             )
         case Mix.TICKETS:
             return itertools.repeat(request_bytes(f"/ticket_options/{option}/purchases", PURCHASE))
+        case Mix.MOVES:
+            dice = random.Random(seed)
+            sources, destinations = place_names("from"), place_names("to")
+            return (
+                _move_request(dice.choice(sources), dice.choice(destinations))
+                for _ in itertools.count()
+            )
+        case Mix.HOT_MOVES:
+            return itertools.repeat(_move_request(place_names("from")[0], place_names("to")[0]))
 
 
 def _order_request(product: str, *, headers: Mapping[str, str] = NOTHING) -> bytes:
     return request_bytes("/orders", order_body(product), headers=headers)
+
+
+def _move_request(source: str, destination: str) -> bytes:
+    ends = f'"from":"{source}","to":"{destination}"'
+    body = f'{{"product":"{HOT_PRODUCT}",{ends},"quantity":1}}'
+    return request_bytes("/moves", body.encode())

@@ -20,6 +20,12 @@ local function order(warehouse, product, key)
   return wrk.format("POST", "/orders", headers, body)
 end
 
+local function move(product, source, destination)
+  local body = string.format('{"product":"%s","from":"from-%03d","to":"to-%03d","quantity":1}',
+    product, source, destination)
+  return wrk.format("POST", "/moves", { ["Content-Type"] = "application/json" }, body)
+end
+
 function init(args)
   local mix, seed, warehouse, hot = args[1], args[2], args[3], args[4]
   authorization = args[5]
@@ -40,6 +46,11 @@ function init(args)
     local body = '{"user_id":"406c1725-0ae2-45ab-8c8e-b2e5ea5e9b9c","quantity":1}'
     local headers = { ["Content-Type"] = "application/json" }
     local same = wrk.format("POST", "/ticket_options/" .. hot .. "/purchases", headers, body)
+    request = function() return same end
+  elseif mix == "moves" then
+    request = function() return move(hot, math.random(0, 499), math.random(0, 499)) end
+  elseif mix == "hot_moves" then
+    local same = move(hot, 0, 0)
     request = function() return same end
   else
     local same = order(warehouse, hot)

@@ -66,6 +66,8 @@ HOT_TO_ROWLOCK = "hot_to_rowlock"
 KEYED_TO_HOT = "keyed_to_hot"
 BEARING_TO_HOT = "bearing_to_hot"
 TICKETS_TO_HOT = "tickets_to_hot"
+MOVES_PER_S = "moves_per_s"
+HOT_MOVES_PER_S = "hot_moves_per_s"
 BATCH_PER_S = "batch_orders_per_s"
 PACED_P99_MS = "paced_p99_ms"
 FULL_POOL_P99 = "full_pool_p99_ratio"
@@ -129,6 +131,22 @@ TARGETS = (
         title="purchases on one ticket option ÷ orders on one product",
         at_least=0.95,
         aim=1.1,
+    ),
+    Target(
+        name=MOVES_PER_S,
+        title="moves between any two of 1,000 locations",
+        at_least=2_000,
+        aim=6_000,
+        unit="moves/s",
+        decimals=0,
+    ),
+    Target(
+        name=HOT_MOVES_PER_S,
+        title="moves between two locations",
+        at_least=500,
+        aim=6_000,
+        unit="moves/s",
+        decimals=0,
     ),
     Target(
         name=BATCH_PER_S,
