@@ -141,7 +141,9 @@ async def seated(config: Config, seat: Seat) -> AsyncIterator[Running]:
         timeout_s = config.database_timeout_ms / 1000
         pool = await open_pool(seat.database_url, size=_CONNECTIONS, timeout_s=timeout_s)
         stack.callback(pool.terminate)
-        lists = await open_pool(seat.database_url, size=_LIST_CONNECTIONS, timeout_s=timeout_s)
+        lists = await open_pool(
+            seat.database_url, size=_LIST_CONNECTIONS, timeout_s=timeout_s, plans_anew=True
+        )
         stack.callback(lists.terminate)
         parts = _assemble(config, seat, installation, pool, lists)
         if parts.crew.door is not None:

@@ -36,6 +36,8 @@ FAILURES: Final = (
 PostgreSQL says that it ends the session, and what an answer that makes no sense becomes.
 """
 
+_PLANS_ANEW: Final = {"plan_cache_mode": "force_custom_plan"}
+
 
 async def connect(
     url: str, *, application_name: str, timeout_s: float = COMMAND_TIMEOUT_S
@@ -62,8 +64,17 @@ async def connect(
     return connection
 
 
-async def open_pool(url: str, *, size: int, timeout_s: float = COMMAND_TIMEOUT_S) -> Pool:
+async def open_pool(
+    url: str, *, size: int, timeout_s: float = COMMAND_TIMEOUT_S, plans_anew: bool = False
+) -> Pool:
     """Open a pool for everything but appends, with the same promise.
+
+    Args:
+        url: Of the database.
+        size: How many connections at most.
+        timeout_s: Within which every statement must be answered.
+        plans_anew: Whether each statement is planned for the very parameters that it comes with.
+            Lists want that: a plan for any filters, most of which are missing, reads everything.
 
     Raises:
         JournalError: The database does not answer.
@@ -77,7 +88,7 @@ async def open_pool(url: str, *, size: int, timeout_s: float = COMMAND_TIMEOUT_S
             command_timeout=timeout_s,
             init=_set_codecs,
             reset=_leave_as_is,
-            server_settings=_settings("allocator"),
+            server_settings=_settings("allocator") | (_PLANS_ANEW if plans_anew else {}),
         )
     except FAILURES as error:
         raise JournalError(f"cannot connect to PostgreSQL: {error}") from error

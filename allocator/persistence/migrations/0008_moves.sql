@@ -13,6 +13,7 @@ CREATE UNIQUE INDEX pools_single_product ON pools (warehouse) WHERE product IS N
 -- that came last, and may have left.
 ALTER TABLE orders ADD COLUMN product text COLLATE "C" NULL;
 ALTER TABLE balances ADD COLUMN product text COLLATE "C" NULL;
+CREATE INDEX balances_product ON balances (product) WHERE product IS NOT NULL;
 -- And the stock elsewhere that it was part of, if it was moved here.
 ALTER TABLE stocks
     ADD COLUMN product text COLLATE "C" NULL,
@@ -38,3 +39,5 @@ CREATE TABLE moves (
 CREATE INDEX moves_from ON moves (from_code, actor_id);
 CREATE INDEX moves_to ON moves (to_code, actor_id);
 CREATE INDEX moves_product ON moves (product, actor_id);
+-- Few at any time, and whoever looks for one that is stuck looks among these.
+CREATE INDEX moves_in_transit ON moves (actor_id) WHERE status = 'in_transit';
