@@ -13,6 +13,7 @@ from allocator.domain.messages import (
     StockReceived,
 )
 from allocator.domain.moves import MoveRequested
+from allocator.domain.occurrences import MOVE_SEQ
 from allocator.domain.records import Record
 from allocator.domain.rows import MoveRow, OrderEnd, OrderRow, OrderStatus, StockRow
 from allocator.domain.transfers import UnitsTaken
@@ -21,7 +22,6 @@ from allocator.persistence.journal import PostgresJournal
 from allocator.persistence.lists import PostgresLists, move_of, origin_of, picks_in
 from allocator.persistence.statements import statement
 
-_FIRST_SEQ: Final = 1
 _ENDS: Final[dict[str, OrderStatus]] = {
     KINDS[OrderDispatched]: "dispatched",
     KINDS[OrderCancelled]: "cancelled",
@@ -105,7 +105,7 @@ class PostgresReadings(PostgresLists):
         One whose request has been pruned is returned as it ended.
         """
         try:
-            record, event = await self._event(actor_id, _FIRST_SEQ)
+            record, event = await self._event(actor_id, MOVE_SEQ)
         except UnknownEventError:  # of a table
             return None
         if record is None:
