@@ -24,6 +24,7 @@ from tests.integration.long_ago import (
 )
 from tests.integration.moving import all_ended, moved, not_moved, placed_in
 from tests.integration.shop import Shop, opened
+from tests.integration.transfers import another, export, import_
 from tests.integration.verifying import faults
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -153,6 +154,22 @@ async def test_the_read_models_of_moves_are_made_again_from_floors(
     assert [await stored(database_url, each) for each in listed] == before
     assert await faults(database_url) == []
     assert story.moves
+
+
+async def test_pruned_moves_travel_with_the_installation(
+    story: Story, database_url: str, tmp_path: Path
+) -> None:
+    await pruned(database_url, tmp_path / "rows")
+    listed = await stored(database_url, MOVES)
+    async with another(database_url) as target:
+        await export(database_url, tmp_path / "export")
+        await import_(tmp_path / "export", target)
+        await caught_up(target)
+
+        assert await stored(target, MOVES) == listed
+        assert await faults(target) == []
+        async with opened(target) as server:
+            assert await story.balances_in(server) == story.balances
 
 
 async def test_a_pruned_move_that_lists_lack_is_repaired(

@@ -12,11 +12,11 @@ WITH looked_at AS MATERIALIZED (
                SELECT actor_id FROM warehouses WHERE code = $7 AND $8 IS NULL
                UNION ALL
                SELECT actor_id FROM products WHERE sku = $8 AND $7 IS NULL)
-               OR body ->> 'product' = $8 AND (
-                   kind = 'move_requested' AND $7 IS NULL
+               OR (kind = 'move_requested' AND $7 IS NULL
                    OR actor_id IN (
                        SELECT actor_id FROM pools
-                       WHERE product IS NULL AND ($7 IS NULL OR warehouse = $7))))
+                       WHERE product IS NULL AND ($7 IS NULL OR warehouse = $7)))
+                  AND body ->> 'product' = $8)
            AND ($9::text[] IS NULL OR kind = ANY ($9)) AS wanted,
            era, xid, actor_id, seq
     FROM journal
