@@ -15,7 +15,7 @@ import msgspec
 from tests.integration.serving import Server, until
 from tests.integration.truth import query
 from tests.integration.verifying import faults
-from tests.integration.workers import settled, several
+from tests.integration.workers import settled, several, strangers
 
 PRODUCTS = ("tea", "pot", "cup")
 BINS = tuple(f"bin-{number}" for number in range(6))
@@ -25,6 +25,7 @@ DEATHS = int(os.environ.get("MOVES_DEATHS", "2"))
 CLIENTS = 12
 BUYING = 0.2
 BETWEEN_DEATHS = 25
+REPEATED = 12
 
 CREATED, UNAVAILABLE = 201, 503
 ENDS = {CREATED: "done", 409: "refused"}
@@ -189,6 +190,18 @@ async def owners(database_url: str) -> dict[str, set[int]]:
     return found
 
 
+async def repeats_are_one(stranger: Server, told: Told) -> None:
+    """Ask for the same move many times at once, of whichever worker; it happens once."""
+    body = {"product": "tea", "from": "main", "to": "web", "quantity": 1}
+    for number in range(REPEATED):
+        key = f"repeated {number}"
+        asks = [stranger.ask("POST", "/moves", body, key=key) for _ in range(CLIENTS)]
+        answers = await asyncio.gather(*asks)
+        assert {answer.status for answer in answers} == {CREATED}
+        assert len({answer.body for answer in answers}) == 1
+        told.ends[key] = CREATED
+
+
 async def more(told: Told, wanted: int) -> None:
     """Wait for the ends of so many more moves."""
     enough = len(told.ends) + wanted
@@ -196,14 +209,14 @@ async def more(told: Told, wanted: int) -> None:
 
 
 @asynccontextmanager
-async def crowd(server: Server) -> AsyncIterator[Told]:
+async def crowd(server: Server, told: Told) -> AsyncIterator[None]:
     """Clients at work, who finish what they began when they are called off."""
-    told, called_off = Told(), asyncio.Event()
+    called_off = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         for number in range(CLIENTS):
             tasks.create_task(Client(server, told, number).work(called_off))
         try:
-            yield told
+            yield
         finally:
             called_off.set()
 
@@ -219,8 +232,10 @@ async def test_deaths_of_workers_and_servers_leave_no_move_half_done(
     async with several("--database-url", database_url, log=tmp_path / "log") as server:
         await open_places(server)
         await settled(database_url, server)
-        unfinished = 0
-        async with crowd(server) as told:
+        told, unfinished = Told(), 0
+        async with strangers(server, tmp_path / "none") as stranger:
+            await repeats_are_one(stranger, told)
+        async with crowd(server, told):
             for number in range(DEATHS):
                 await more(told, BETWEEN_DEATHS)
                 os.kill(server.workers()[number % 2], signal.SIGKILL)
