@@ -24,6 +24,7 @@ from tests.integration.api_shapes import Balance, Order
 from tests.integration.letting_in import let_in, secret_of
 from tests.integration.serving import CHECKOUT
 from tests.integration.shop import Shop, client, opened, until
+from tests.integration.test_readme import README
 from tests.integration.test_replay_server import serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -366,6 +367,7 @@ async def test_the_demo_is_a_shop_that_sells_and_says_what_is_documented(
     page = (CHECKOUT / "docs" / "fixtures.md").read_text("utf-8")
     [shown] = re.findall(r"^```console\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     reports = shown.split("$ allocator seed demo\n")[1:]
+    assert f"$ .venv/bin/allocator seed demo\n{reports[0]}```" in README
     async with opened(database_url) as shop:
         for report in reports:
             done = await allocator("seed", "demo", "--url", shop.url)

@@ -9,8 +9,8 @@ import click
 import pytest
 
 from allocator.cli import PREFIX, all_commands, commands
-from allocator.config import Config, flag
 from allocator.client.patience import PATIENCE_S
+from allocator.config import Config, flag
 
 OK, FAILED, USAGE = 0, 1, 2
 
@@ -161,6 +161,11 @@ def test_without_a_command_it_shows_the_commands() -> None:
         (["replay", __file__], {"ALLOCATOR_CLIENT": "8"}, "did you mean ALLOCATOR_CLIENTS?"),
         (["replay", "no-such-file.csv"], {}, "'no-such-file.csv' does not exist"),
         (["replay", __file__, "--clients", "0"], {}, "0 is not in the range"),
+        (["seed"], {}, "Missing argument 'FILE.toml|demo'"),
+        (["seed", "dmeo"], {}, "dmeo cannot be read: No such file or directory; demo is the one"),
+        (["seed", "/"], {}, "/ cannot be read: Is a directory"),
+        (["seed", "demo", "--url", "here"], {}, "'here' is not the address of a server"),
+        (["seed", "demo", "--key", "x"], {}, "--key is not an API key"),
         (["simulate", "--seed", "1", "--seeds", "2"], {}, "--seed is one run"),
         (["simulate", "--seed", "-1"], {}, "-1 is not in the range"),
         (["simulate", "--processes", "0"], {}, "0 is not in the range"),
@@ -206,9 +211,10 @@ def test_help_is_shown_whatever_the_variables_say() -> None:
     assert shown.returncode == OK
 
 
-def test_a_replay_is_as_patient_as_its_own_default() -> None:
+@pytest.mark.parametrize("command", ["replay", "seed"])
+def test_a_client_is_as_patient_as_its_own_default(command: str) -> None:
     [patience] = [
-        option for option in commands.commands["replay"].params if option.name == "patience_s"
+        option for option in commands.commands[command].params if option.name == "patience_s"
     ]
 
     assert patience.default == PATIENCE_S
