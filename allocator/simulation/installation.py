@@ -19,7 +19,7 @@ from allocator.persistence.memory.database import MemoryDatabase
 from allocator.simulation.history import Attempt, Heard, Operation
 from allocator.simulation.loop import SimulationLoop
 from allocator.simulation.network import Network
-from allocator.simulation.plan import WORKERS
+from allocator.simulation.plan_troubles import WORKERS
 from allocator.simulation.process import Process
 from allocator.simulation.processes import DRAIN_S, LIMITS, Machine, WorkerProcess
 from allocator.supervision.backoff import Backoff

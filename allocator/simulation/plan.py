@@ -7,47 +7,27 @@ the rest is still a plan, which is what makes a failing one short.
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Final, Literal, NamedTuple, TypeVar
 
 import msgspec
 
 from allocator.domain.ids import SHARDS
-from allocator.persistence.memory.trouble import End, Operation
 from allocator.simulation.clients import PRODUCTS
+from allocator.simulation.plan_troubles import troubles_of
 from allocator.simulation.steps import (
-    Break,
     Close,
-    Crash,
-    Cut,
-    Drag,
-    Foreign,
-    Jump,
-    Kill,
-    Lag,
-    Leave,
     Look,
     Move,
-    Orphan,
-    Part,
-    Pause,
     Place,
     Receive,
-    Roll,
-    Slow,
     Steal,
     Step,
-    Trouble,
     Want,
     Wish,
 )
 
 T = TypeVar("T")
 
-_Draw: TypeAlias = Callable[[Random, int], Trouble]
-_Theme: TypeAlias = Sequence[tuple[_Draw, int]]
-"""Kinds of trouble, and how many of each."""
-
-WORKERS: Final = 3
 OPERATIONS: Final = 200
 _CLIENTS: Final = 10
 _IDLE_MS: Final = (2_500, 2_500, 2_500, 2_500, 2_500, 2_500, 2_500, 250)
@@ -57,6 +37,8 @@ _SINGLES: Final = (0, 1, 1, 2)
 """So many of them hold one product at a time."""
 _MOVES: Final = (0, 4, 8, 16)
 _MANY: Final = 20
+_MOVING: Final = 1 / 10
+"""On so many days much is moved."""
 _COST: Final = 6
 """A move takes the time of so many other things."""
 _LOAD_MS: Final = (4_000, 4_000, 10_000)
@@ -102,8 +84,7 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
         )
         for number, place in enumerate(places)
     ]
-    troubles = _drawn(dice, load_ms, _MOVING_THEMES) if is_moving else _troubles(dice, load_ms)
-    steps = [*opening, *wishes, *troubles]
+    steps = [*opening, *wishes, *troubles_of(dice, load_ms, moving=is_moving)]
     ordered = sorted(steps, key=lambda step: step.at_ms)
     idle_ms = dice.choice(_IDLE_MS)
     return Plan(seed=seed, load_ms=load_ms, idle_ms=idle_ms, steps=tuple(ordered))
@@ -200,102 +181,6 @@ def _one_of(dice: Random, things: Sequence[T]) -> T:
     return things[int(dice.random() * len(things))]
 
 
-def _troubles(dice: Random, load_ms: int) -> list[Trouble]:
-    """Draw a few kinds and some of each, or a theme; one run in eighteen has a quiet day."""
-    if dice.random() < _THEMED:
-        return _drawn(dice, load_ms, _THEMES)
-    kinds = dice.sample(_KINDS, k=dice.choice([0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4]))
-    return _drawn(dice, load_ms, [[(draw, dice.randint(1, most)) for draw, most in kinds]])
-
-
-def _drawn(dice: Random, load_ms: int, themes: Sequence[_Theme]) -> list[Trouble]:
-    """Draw one of the themes, and when each of its troubles comes."""
-    counted = dice.choice(themes)
-    return [draw(dice, dice.randrange(load_ms)) for draw, count in counted for _ in range(count)]
-
-
-def _place(dice: Random) -> int:
-    return dice.randrange(WORKERS)
-
-
-def _two(dice: Random) -> tuple[int, int]:
-    one, other = dice.sample(range(WORKERS), k=2)
-    return one, other
-
-
-def _kill(dice: Random, at_ms: int) -> Trouble:
-    count = dice.choice([1, 1, 1, 2, WORKERS])
-    return Kill(at_ms=at_ms, places=tuple(dice.sample(range(WORKERS), k=count)))
-
-
-def _pause(dice: Random, at_ms: int) -> Trouble:
-    return Pause(at_ms=at_ms, place=_place(dice), for_ms=dice.choice([5, 50, 800, 2_500, 5_000]))
-
-
-def _leave(dice: Random, at_ms: int) -> Trouble:
-    return Leave(at_ms=at_ms, place=_place(dice))
-
-
-def _roll(_: Random, at_ms: int) -> Trouble:
-    return Roll(at_ms=at_ms)
-
-
-def _orphan(dice: Random, at_ms: int) -> Trouble:
-    return Orphan(at_ms=at_ms, for_ms=dice.choice([0, 300, 2_000]))
-
-
-def _cut(dice: Random, at_ms: int) -> Trouble:
-    one, other = _two(dice)
-    return Cut(at_ms=at_ms, one=one, other=other)
-
-
-def _part(dice: Random, at_ms: int) -> Trouble:
-    one, other = _two(dice)
-    return Part(at_ms=at_ms, one=one, other=other, for_ms=dice.choice([20, 500, 8_000]))
-
-
-def _lag(dice: Random, at_ms: int) -> Trouble:
-    return Lag(at_ms=at_ms, delay_ms=dice.choice([5, 50, 400]), for_ms=dice.randint(100, 2_000))
-
-
-def _slow(dice: Random, at_ms: int) -> Trouble:
-    return Slow(at_ms=at_ms, delay_ms=dice.choice([2, 30, 400]), for_ms=dice.randint(100, 2_000))
-
-
-def _drag(dice: Random, at_ms: int) -> Trouble:
-    return Drag(
-        at_ms=at_ms,
-        place=_place(dice),
-        delay_ms=dice.choice([15, 60, 200, 400]),
-        for_ms=dice.randint(300, 2_500),
-    )
-
-
-def _break(dice: Random, at_ms: int) -> Trouble:
-    operation: Operation = dice.choice(_OFTEN if dice.random() < 2 / 3 else _SELDOM)
-    end = dice.choice([end for end in End if end is not End.ANSWERED])
-    return Break(
-        at_ms=at_ms,
-        place=_place(dice),
-        operation=operation,
-        end=end,
-        times=dice.choice([1, 1, 1, 3]),
-    )
-
-
-def _crash(dice: Random, at_ms: int) -> Trouble:
-    return Crash(at_ms=at_ms, for_ms=dice.choice([0, 100, 1_500, 6_000]))
-
-
-def _jump(dice: Random, at_ms: int) -> Trouble:
-    by_ms = dice.choice([-3_600_000, -1_500, -20, 20, 1_500, 3_600_000])
-    return Jump(at_ms=at_ms, place=_place(dice), by_ms=by_ms)
-
-
-def _foreign(dice: Random, at_ms: int) -> Trouble:
-    return Foreign(at_ms=at_ms, place=_place(dice))
-
-
 _WANTS: Final[list[Callable[[Random, str | None], Want]]] = [
     *[_order] * 10,
     *[_close] * 4,
@@ -311,52 +196,3 @@ _LOOKS: Final[tuple[Literal["balance", "order", "lot", "move"], ...]] = (
     "lot",
 )
 _ATTEMPTS: Final = (1, 2, 12, 12)
-_OFTEN: Final[tuple[Operation, ...]] = ("append", "append", "confirm", "find_keys")
-_SELDOM: Final[tuple[Operation, ...]] = (
-    "renew",
-    "claim",
-    "survey",
-    "beat",
-    "origin",
-    "records",
-    "due_wakes",
-    "numbers",
-    "save_snapshot",
-    "resign",
-)
-_KINDS: Final[list[tuple[_Draw, int]]] = [
-    (_kill, 4),
-    (_pause, 3),
-    (_leave, 4),
-    (_roll, 1),
-    (_orphan, 1),
-    (_cut, 6),
-    (_part, 4),
-    (_lag, 3),
-    (_slow, 3),
-    (_drag, 4),
-    (_break, 8),
-    (_crash, 2),
-    (_jump, 4),
-    (_foreign, 1),
-]
-_THEMED: Final = 1 / 3
-_THEMES: Final[list[_Theme]] = [
-    [(_kill, 4), (_drag, 6)],
-    [(_kill, 4), (_slow, 4)],
-    [(_leave, 4), (_slow, 4)],
-    [(_cut, 6), (_kill, 2), (_slow, 3)],
-    [(_leave, 4), (_drag, 6)],
-    [(_leave, 4), (_kill, 2), (_break, 8)],
-    [(_pause, 4), (_kill, 4), (_cut, 4)],
-    [(_pause, 5)],
-    [(_part, 8)],
-]
-"""What needs each other, and meets too seldom by chance: shards move while writes are late."""
-_MOVING: Final = 1 / 10
-_MOVING_THEMES: Final[list[_Theme]] = [
-    [(_part, 6), (_kill, 4)],
-    [(_part, 6), (_kill, 3), (_break, 6)],
-]
-"""For days on which much is moved: what was asked of a pool lies before a line that is silent, and
-whoever asked dies; another brings the move to its end meanwhile."""
