@@ -12,6 +12,7 @@ from allocator.persistence.connections import open_pool
 from allocator.persistence.past import PostgresPast
 from tests.integration.api_shapes import Answer, Balance, JournalEvent, Order
 from tests.integration.long_ago import spelled
+from tests.integration.moving import placed_in
 from tests.integration.shop import Shop, database, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -159,12 +160,40 @@ async def test_what_would_take_too_long_is_refused_and_others_are_turned_away_at
     pool = await open_pool(module_database_url, size=1)
     try:
         past = PostgresPast(pool, events_max=10)
-        assert await past.balance(actor_id, version=11, product=None) == TooFarBack(events=11, limit=10)
+        assert await past.balance(actor_id, version=11, product=None) == TooFarBack(
+            events=11, limit=10
+        )
 
         past = PostgresPast(pool, at_once=1, waiting_max=1)
-        asked = [asyncio.ensure_future(past.balance(actor_id, version=11, product=None)) for _ in range(3)]
+        asked = [
+            asyncio.ensure_future(past.balance(actor_id, version=11, product=None))
+            for _ in range(3)
+        ]
         told = await asyncio.gather(*asked, return_exceptions=True)
         assert [isinstance(each, OverloadedError) for each in told] == [False, False, True]
         assert told[0] == told[1] == await past.balance(actor_id, version=11, product=None)
     finally:
         await pool.close()
+
+
+async def test_a_location_shows_zeros_of_any_other_product_than_it_held_then(shop: Shop) -> None:
+    shelf = await placed_in(shop, f"{shop.warehouse}-bin")
+    other = Shop(shop.server, shop.client)
+    await other.open()
+    other.warehouse = shelf.warehouse
+    await shelf.received(quantity=2)
+    await shelf.dispatch(await shelf.placed(quantity=2))
+    await other.received(quantity=5)
+
+    of_each = [
+        [
+            (await balance_of(each, f"version={version}")).read(Balance).numbers
+            for version in range(5)
+        ]
+        for each in (shelf, other)
+    ]
+
+    assert of_each == [
+        [NOTHING, (2, 0, 0, 2), (0, 2, 0, 2), NOTHING, NOTHING],
+        [NOTHING, NOTHING, NOTHING, NOTHING, (5, 0, 0, 5)],
+    ]
