@@ -12,7 +12,7 @@ from tests.integration.shop import NDJSON, Shop, opened
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-POSTS = ["/orders", "/stocks", "/warehouses", "/products"]
+POSTS = ["/orders", "/stocks", "/moves", "/warehouses", "/products"]
 
 IDS = [
     "x",
@@ -41,6 +41,7 @@ IDS = [
     [
         ("GET", "/orders/{}"),
         ("GET", "/stocks/{}"),
+        ("GET", "/moves/{}"),
         ("POST", "/orders/{}/dispatch"),
         ("POST", "/orders/{}/cancel"),
     ],
