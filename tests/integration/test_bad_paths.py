@@ -126,7 +126,15 @@ async def test_a_change_takes_no_parameters(shop: Shop, path: str) -> None:
     assert "'dry_run'" in answer.problem(422).detail
 
 
-LISTS = ["/orders", "/stocks", "/stock-balances", "/warehouses", "/products"]
+LISTS = [
+    "/orders",
+    "/stocks",
+    "/stock-balances",
+    "/locations",
+    "/moves",
+    "/warehouses",
+    "/products",
+]
 
 
 @pytest.mark.parametrize("path", [*LISTS, "/journal"])

@@ -22,6 +22,7 @@ BINS = tuple(f"bin-{number}" for number in range(6))
 PLACES = ("main", "web", *BINS)
 STOCK = 60
 DEATHS = int(os.environ.get("MOVES_DEATHS", "2"))
+WORKERS = 2
 CLIENTS = 12
 BUYING = 0.2
 BETWEEN_DEATHS = 25
@@ -257,7 +258,8 @@ async def test_deaths_of_workers_and_servers_leave_no_move_half_done(
     end nobody asks for what was under way.
     MOVES_DEATHS=20 dies more often than CI does.
     """
-    async with several("--database-url", database_url, log=tmp_path / "log") as server:
+    arguments = ("--database-url", database_url)
+    async with several(*arguments, log=tmp_path / "log", workers=WORKERS) as server:
         await open_places(server)
         await settled(database_url, server)
         told = Told()
@@ -266,10 +268,11 @@ async def test_deaths_of_workers_and_servers_leave_no_move_half_done(
         async with crowd(server, told):
             for number in range(DEATHS):
                 await more(told, BETWEEN_DEATHS)
-                os.kill(server.workers()[number % 2], signal.SIGKILL)
+                os.kill(server.workers()[number % WORKERS], signal.SIGKILL)
                 await more(told, BETWEEN_DEATHS)
+                await until(lambda: len(server.workers()) == WORKERS)
                 await settled(database_url, server)
-                assert len(set.union(*(await owners(database_url)).values())) > 1
+                assert len(set.union(*(await owners(database_url)).values())) == WORKERS
             for _ in range(DEATHS - 1):
                 await more(told, BETWEEN_DEATHS)
                 server.crash()
