@@ -280,7 +280,8 @@ def _tell(report: Report, console: Console, *, as_json: bool) -> None:
 def _sentences(report: Report) -> list[str]:
     what = "would be pruned" if report.dry_run else "pruned"
     where = "" if report.archive is None or report.dry_run else f"; they are in {report.archive}"
-    how_many = f"{report.rows:,} rows of {report.pools:,} pools and {report.moves:,} moves"
+    how_many = f"{report.rows:,} rows of {report.pools:,} pools"
+    how_many += f" and {report.moves:,} moves" if report.moves else ""
     told = [f"{how_many}, from before {report.before}, {what}{where}"]
     if report.leftovers:
         told.append(f"{report.leftovers:,} rows that an interrupted prune had left are removed")

@@ -143,7 +143,8 @@ async def test_snapshots_are_stored_beside_a_running_server(database_url: str) -
     [
         ([], "say which: either WAREHOUSE/PRODUCT, as often as you like, or --all"),
         (["main/tea", "--all"], "say which"),
-        (["main"], "'main' is not WAREHOUSE/PRODUCT, like main/tea"),
+        (["main/"], "'main/' is neither WAREHOUSE/PRODUCT, like main/tea, nor the code of a loc"),
+        (["main"], "nothing has ever happened at a location main"),
         (["main/tea"], "nothing has ever happened to product tea at main"),
     ],
 )

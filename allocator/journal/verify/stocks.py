@@ -32,11 +32,13 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
     """What the read models say of a pool's numbers, at the version that they had come to.
 
     Attributes:
-        balance: (available, ordered, held, expired, product), or None if there is no such row.
+        balance: (available, ordered, held, expired), or None if there is no such row.
+        product: What the same row says, if that is a location's that holds one at a time.
     """
 
     version: int
-    balance: tuple[int, int, int, int, str | None] | None
+    balance: tuple[int, int, int, int] | None
+    product: str | None
     on_hand: OnHand
 
     @classmethod
@@ -44,11 +46,11 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         """Return what rows of `balances` and `stocks` say that were read together."""
         balance = None
         if row["available"] is not None:
-            numbers = (row["available"], row["ordered"], row["held"], row["expired"])
-            balance = (*numbers, row["balance_product"])
+            balance = (row["available"], row["ordered"], row["held"], row["expired"])
         return cls(
             version=row["version"],
             balance=balance,
+            product=row["balance_product"],
             on_hand={
                 each["seq"]: (each["available"], each["on_hand"])
                 for each in stocks
@@ -103,8 +105,7 @@ def _arrived(event: Event, at_ms: int) -> tuple[object, ...] | None:
 def compare_numbers(target: Target, pool: Pool, *, subject: Subject) -> None:
     """Compare the numbers of the read models with a pool that stands at their version."""
     balance = pool.balance()
-    numbers = (balance.available, balance.ordered, balance.held, balance.expired)
-    expected = (*numbers, pool.product)
+    expected = (balance.available, balance.ordered, balance.held, balance.expired)
     if target.balance is not None and expected != target.balance:
         subject.is_wrong(
             "balance",
@@ -112,6 +113,14 @@ def compare_numbers(target: Target, pool: Pool, *, subject: Subject) -> None:
             table="balances",
             expected=expected,
             found=target.balance,
+        )
+    elif target.balance is not None and target.product != pool.product:
+        subject.is_wrong(
+            "balance",
+            f"the balance at version {target.version} is of another product",
+            table="balances",
+            expected=pool.product,
+            found=target.product,
         )
     lots = {seq: (lot.available, lot.on_hand) for seq, lot in pool.lots.items()}
     if lots == target.on_hand:
