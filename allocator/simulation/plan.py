@@ -35,7 +35,7 @@ _IDLE_MS: Final = (2_500, 2_500, 2_500, 2_500, 2_500, 2_500, 2_500, 250)
 _POOLS_MAX: Final = 6
 _SINGLES: Final = (0, 1, 1, 2)
 """So many of them hold one product at a time."""
-_MOVES: Final = (0, 4, 8, 16)
+_MOVES: Final = (0, 0, 8, 16)
 _MANY: Final = 20
 _MOVING: Final = 1 / 10
 """On so many days much is moved."""
