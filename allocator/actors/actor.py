@@ -11,8 +11,10 @@ import structlog
 
 from allocator.actors.errands import Errand
 from allocator.actors.messages import Envelope, Noted, Outcome, Read, Reply
+from allocator.actors.near import Hearing
 from allocator.actors.ports import Clock
 from allocator.domain.kinds import (
+    Decision,
     Event,
     State,
     blank,
@@ -194,6 +196,11 @@ class Actor:
                     self._decide(state, _NOBODY, now_ms=now_ms)
             self._decide(state, self._mailbox.popleft(), now_ms=now_ms)
 
+    def lean(self) -> None:
+        """Keep something unreleased: what was heard is not durable, and we fall with it."""
+        self._accept()
+        self._writer.confirm(self, None, _NOTED)
+
     def depart(self, departure: Reply) -> None:
         """Have an ask leave with the next turn: what justifies it is stored by then."""
         self._accept()
@@ -210,6 +217,8 @@ class Actor:
             log.exception("actor.rule_failed", actor=self.actor_id)
             self._fail(envelope.reply, BrokenRuleError(actor_id=self.actor_id))
             return
+        if type(envelope.reply) is Hearing:
+            self._tell_neighbour(envelope.reply, decision)
         if not isinstance(decision, tuple):
             self._writer.confirm(self, envelope.reply, decision)
             return
@@ -226,6 +235,13 @@ class Actor:
             self.errand.begin(state)
         if self._patient is not None:
             self._look_again(state)
+
+    def _tell_neighbour(self, hearing: Hearing, decision: Decision) -> None:
+        """Pass on what is decided, and about to be journaled; it is told when we are done."""
+        if not isinstance(decision, tuple):
+            hearing.decided(decision)  # type: ignore[arg-type]  # of a pool, as was asked
+        else:
+            hearing.decided(decision[-1] if decision else None)  # type: ignore[arg-type]
 
     def _look(self, state: State, envelope: Envelope, read: Read) -> None:
         reply = envelope.reply

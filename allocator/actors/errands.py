@@ -1,7 +1,8 @@
 """What processes ask of other actors: sent when it is justified, again until it is answered.
 
-An ask leaves with a turn of the journal writer, like a reply: when the event behind it is stored,
-and while we still are the one who may write. A process whose worker was deposed goes on believing
+An ask of another worker's actor leaves with a turn of the journal writer, like a reply: when the
+event behind it is stored, and while we still are the one who may write. Those of our own actors
+need not wait for that (`near`). A process whose worker was deposed goes on believing
 in its intents; such a turn fails, and nothing leaves. What had left before is old by its stamp.
 """
 
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
 import structlog
 
 from allocator.actors.messages import Answer, Envelope, KeyReused, Noted, Outcome
+from allocator.actors.near import Hearing, Near
 from allocator.domain import processes
 from allocator.domain.kinds import Command, State, intents
 from allocator.domain.processes import Ask, stamped
@@ -50,6 +52,7 @@ class Office:
         proven_ms: Returns when the last turn that succeeded was sent: then we certainly were the
             only writer. Milliseconds of Unix time.
         is_hosted: Says whether an actor is still the one in memory.
+        near: How those are asked that are of this worker.
 
     Attributes:
         asker: Another, if there are several workers.
@@ -63,8 +66,10 @@ class Office:
         asker: Asker,
         proven_ms: Callable[[], int],
         is_hosted: Callable[["Actor"], bool],
+        near: Near,
     ) -> None:
         self.asker = asker
+        self._near = near
         self.sent = 0
         self.repeated = 0
         self.processes = 0
@@ -91,6 +96,41 @@ class Office:
     def strike(self, errand: "Errand", ask: Ask) -> None:
         """Take no more account of an ask: it is answered, or will not leave again."""
         self._since_s.pop((errand, ask.number, ask.actor_id), None)
+
+    def begin(self, errand: "Errand", ask: Ask) -> None:
+        """Have an ask leave for the first time: at once, or with the next turn."""
+        self.note(errand, ask)
+        if self._near.is_ours(ask.actor_id):
+            self._near.soon(partial(self._ask_near, errand, ask))
+        else:
+            errand.actor.depart(_Departure(errand, ask, tries=0, pool_ms=0))
+
+    def _ask_near(self, errand: "Errand", ask: Ask) -> None:
+        if not self._is_hosted(errand.actor):
+            self.strike(errand, ask)
+            return
+        self.sent += 1
+        try:
+            self._near.ask(Hearing(self, errand, ask), ask, process=errand.actor.actor_id)
+        except AllocatorError:
+            self._again(errand, ask, tries=0, pool_ms=0)
+
+    def hear_near(self, errand: "Errand", ask: Ask, answer: processes.Answer) -> None:
+        """Bring the answer of one of our own actors, which is not durable yet."""
+        self._near.soon(partial(self._tell_near, errand, ask, answer))
+
+    def _tell_near(self, errand: "Errand", ask: Ask, answer: processes.Answer) -> None:
+        if isinstance(answer, Stale):
+            self._again(errand, ask, tries=0, pool_ms=answer.now_ms)
+            return
+        self.strike(errand, ask)
+        if self._is_hosted(errand.actor):
+            errand.actor.lean()
+            errand.hear(ask, answer)
+
+    def miss_near(self, errand: "Errand", ask: Ask) -> None:
+        """Ask again: one of our own actors was dropped before it decided."""
+        self._again(errand, ask, tries=0, pool_ms=0)
 
     def send(self, errand: "Errand", ask: Ask, *, tries: int, pool_ms: int) -> None:
         """Ask, and bring the answer back, or try again later."""
@@ -179,10 +219,9 @@ class Errand:
         return ask in self._asks.waiting()
 
     def begin(self, state: State) -> None:
-        """Have everything leave, with the next turn, that is intended and has not left yet."""
+        """Have everything leave that is intended and has not left yet."""
         for ask in self._asks.renew(intents(state)):
-            self._office.note(self, ask)
-            self.actor.depart(_Departure(self, ask, tries=0, pool_ms=0))
+            self._office.begin(self, ask)
 
     def leave(self, ask: Ask, *, tries: int, pool_ms: int) -> None:
         """Send an ask whose turn has come."""

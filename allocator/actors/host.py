@@ -13,6 +13,7 @@ from allocator.actors.errands import Office
 from allocator.actors.keys import KeyedRequest, Keys
 from allocator.actors.limits import Limits
 from allocator.actors.messages import Answer, Envelope, Read
+from allocator.actors.near import Hearing, Near
 from allocator.actors.numbers import Numbers
 from allocator.actors.ports import Clock, Journal
 from allocator.actors.wakes import WakeUps
@@ -59,7 +60,10 @@ class Host:
             snapshot_events=limits.snapshot_events,
         )
         self.office = Office(
-            asker=self, proven_ms=lambda: writer.proven_ms, is_hosted=self.directory.hosts
+            asker=self,
+            proven_ms=lambda: writer.proven_ms,
+            is_hosted=self.directory.hosts,
+            near=Near(self, clock=clock),
         )
         self.keys = Keys(writer, self._find)
         self.wakes = WakeUps(
@@ -104,6 +108,15 @@ class Host:
         reply = self._new_reply()
         self._find(actor_id).tell(Envelope(command, reply, principal))
         return reply
+
+    def is_ours(self, actor_id: int) -> bool:
+        """Say whether an actor is of one of our shards."""
+        return actor_id & SHARD_MASK in self.shards
+
+    def tell(self, actor_id: int, command: Command, reply: Hearing) -> None:
+        """Like `ask`, for one of our own actors, who hears what is decided before it is durable."""
+        self._admit(actor_id)
+        self._find(actor_id).tell(Envelope(command, reply))
 
     def ask_once(self, request: KeyedRequest) -> asyncio.Future[Answer]:
         """Like `ask`, but a repeat of a request that succeeded gets the first answer again."""

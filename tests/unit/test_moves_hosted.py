@@ -7,6 +7,7 @@ import pytest
 from allocator.actors.host import PATIENCE_S
 from allocator.actors.keys import KeyedRequest
 from allocator.actors.messages import Answer
+from allocator.actors.near import Near
 from allocator.domain.ids import SHARD_BITS, SHARD_MASK, SHARDS
 from allocator.domain.kinds import Command
 from allocator.domain.messages import InsufficientStock, OpenTicketOption, PlaceOrder
@@ -38,6 +39,14 @@ ROWS = [
     "move_ended",
 ]
 """What a move leaves in three journals, in the order in which it is decided."""
+
+
+@pytest.fixture(autouse=True, params=["near", "far"])
+def distance(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Actors of one worker ask each other without waiting, or as if they were of several."""
+    if request.param == "far":
+        monkeypatch.setattr(Near, "is_ours", lambda _self, _actor_id: False)
+    return str(request.param)
 
 
 def request(quantity: int = 3, *, destination: int = THERE) -> RequestMove:
@@ -123,7 +132,7 @@ async def test_what_is_refused_at_once_never_comes_into_being() -> None:
 
 
 @virtual_time
-async def test_nothing_is_asked_before_the_request_is_stored() -> None:
+async def test_nothing_is_asked_far_away_before_the_request_is_stored(distance: str) -> None:
     async with serving() as scene:
         await scene.stock(STOCK, actor_id=HERE)
         actor_id = await scene.worker.begin(None)
@@ -131,14 +140,14 @@ async def test_nothing_is_asked_before_the_request_is_stored() -> None:
         requested = scene.ask(request(), actor_id=actor_id)
         await append.reached()
 
-        assert scene.worker.office.sent == 0
+        assert (scene.worker.office.sent == 0) is (distance == "far")
         append.release()
         await soon(requested)
         assert (await decided(scene, actor_id)).status == "done"
 
 
 @virtual_time
-async def test_what_a_lost_request_would_have_asked_is_not_asked() -> None:
+async def test_what_a_lost_request_would_have_asked_is_not_done(distance: str) -> None:
     async with serving() as scene:
         await scene.stock(STOCK, actor_id=HERE)
         actor_id = await scene.worker.begin(None)
@@ -148,7 +157,7 @@ async def test_what_a_lost_request_would_have_asked_is_not_asked() -> None:
             await soon(scene.ask(request(), actor_id=actor_id))
         await scene.serving_again()
 
-        assert scene.worker.office.sent == 0
+        assert (scene.worker.office.sent == 0) is (distance == "far")
         assert await units(scene) == (STOCK, 0)
 
 
@@ -321,11 +330,14 @@ async def test_an_id_whose_shard_was_elsewhere_meanwhile_is_looked_up() -> None:
 
 
 @virtual_time
-async def test_an_outage_of_any_length_does_not_end_the_asking() -> None:
+async def test_an_outage_of_any_length_does_not_end_the_asking(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     async with serving() as scene:
         await scene.stock(STOCK, actor_id=HERE)
         office = scene.worker.office
         asker, office.asker = office.asker, Deaf()
+        monkeypatch.setattr(Near, "is_ours", lambda _self, _actor_id: False)
         actor_id = await begun(scene)
         await asyncio.sleep(3 * 3600)
         office.asker = asker

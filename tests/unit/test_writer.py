@@ -6,7 +6,8 @@ import pytest
 
 from allocator.actors.actor import Actor
 from allocator.actors.errands import Office
-from allocator.actors.messages import Answer, Envelope, Noted, Outcome, Read
+from allocator.actors.messages import Answer, Envelope, Noted, Outcome, Read, Reply
+from allocator.actors.near import Near
 from allocator.actors.writer import JournalWriter
 from allocator.domain.messages import Command, InsufficientStock
 from allocator.domain.pool import Pool
@@ -26,9 +27,16 @@ class Nobody:
     def ask(self, actor_id: int, command: object, *, principal: str = "") -> asyncio.Future[Answer]:
         raise AssertionError((actor_id, command, principal))
 
+    def is_ours(self, actor_id: int) -> bool:
+        raise AssertionError(actor_id)
+
+    def tell(self, actor_id: int, command: object, reply: Reply) -> None:
+        raise AssertionError((actor_id, command, reply))
+
 
 def actor_of(writer: JournalWriter, actor_id: int) -> Actor:
-    office = Office(asker=Nobody(), proven_ms=now_ms, is_hosted=lambda _: True)
+    near = Near(Nobody(), clock=now_ms)
+    office = Office(asker=Nobody(), proven_ms=now_ms, is_hosted=lambda _: True, near=near)
     return Actor(actor_id, writer=writer, office=office, clock=now_ms, mailbox_max=1000)
 
 
