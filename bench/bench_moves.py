@@ -6,8 +6,7 @@ Load shape: 64 connections on one server and database; orders of one product, mo
     500 and any of 500 locations that hold one product at a time, and moves between two of them, by
     turns in each round. Each answer says that the units have arrived. Afterwards the journal has to
     hold what the clients saw, and every unit that left has to have arrived.
-Expected: a sixth of the orders: a move is three actors and ten rows in nine commits, one after the
-    other, of which a client waits for seven.
+Expected: a quarter of the orders: a move is three actors and ten rows.
 Non-goals: moves of several lots, and between workers.
 """
 
