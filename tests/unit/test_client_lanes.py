@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from allocator.errors import AllocatorError, UsageError
 from allocator.client.lanes import work_lanes
+from allocator.errors import AllocatorError, UsageError
 from allocator.replay.plan import Receiving
 
 
