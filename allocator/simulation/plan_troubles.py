@@ -171,7 +171,9 @@ _THEMES: Final[list[_Theme]] = [
     [(_pause, 4), (_kill, 4), (_cut, 4)],
     [(_pause, 5)],
     [(_part, 8)],
-    *[[(_leave, 8), (_drag, 12)]] * 2,
+    [(_leave, 8), (_drag, 12)],
+    [(_leave, 14), (_drag, 14)],
+    [(_roll, 4), (_drag, 14)],
 ]
 """What needs each other, and meets too seldom by chance: shards move while writes are late."""
 _MOVING_THEMES: Final[list[_Theme]] = [
