@@ -100,7 +100,7 @@ class Office:
     def begin(self, errand: "Errand", ask: Ask) -> None:
         """Have an ask leave for the first time: at once, or with the next turn."""
         self.note(errand, ask)
-        if self._near.is_ours(ask.actor_id):
+        if self._near.is_near(ask.actor_id):
             self._near.soon(partial(self._ask_near, errand, ask))
         else:
             errand.actor.depart(_Departure(errand, ask, tries=0, pool_ms=0))
@@ -108,6 +108,9 @@ class Office:
     def _ask_near(self, errand: "Errand", ask: Ask) -> None:
         if not self._is_hosted(errand.actor):
             self.strike(errand, ask)
+            return
+        if not self._may_act(errand):
+            self._again(errand, ask, tries=0, pool_ms=0)
             return
         self.sent += 1
         try:
@@ -122,11 +125,20 @@ class Office:
     def _tell_near(self, errand: "Errand", ask: Ask, answer: processes.Answer) -> None:
         if isinstance(answer, Stale):
             self._again(errand, ask, tries=0, pool_ms=answer.now_ms)
-            return
-        self.strike(errand, ask)
-        if self._is_hosted(errand.actor):
+        elif self._hears(errand, ask):
             errand.actor.lean()
             errand.hear(ask, answer)
+
+    def _hears(self, errand: "Errand", ask: Ask) -> bool:
+        """Say whether a process may be told an answer; have it asked again if it may be later."""
+        if self._is_hosted(errand.actor) and not self._may_act(errand):
+            self._again(errand, ask, tries=0, pool_ms=0)
+            return False
+        self.strike(errand, ask)
+        return self._is_hosted(errand.actor)
+
+    def _may_act(self, errand: "Errand") -> bool:
+        return self._near.may_act(errand.actor.actor_id)
 
     def miss_near(self, errand: "Errand", ask: Ask) -> None:
         """Ask again: one of our own actors was dropped before it decided."""
@@ -158,9 +170,7 @@ class Office:
         answer = reply.result()
         if isinstance(answer, Stale):
             self._again(errand, ask, tries=tries, pool_ms=answer.now_ms)
-            return
-        self.strike(errand, ask)
-        if self._is_hosted(errand.actor):
+        elif self._hears(errand, ask):
             errand.hear(ask, _said(answer))
 
     def _again(self, errand: "Errand", ask: Ask, *, tries: int, pool_ms: int) -> None:
@@ -172,10 +182,12 @@ class Office:
 
     def _depart(self, departure: "_Departure") -> None:
         actor = departure.errand.actor
-        if self._is_hosted(actor) and departure.errand.is_waiting(departure.ask):
+        if not self._is_hosted(actor) or not departure.errand.is_waiting(departure.ask):
+            self.strike(departure.errand, departure.ask)
+        elif self._may_act(departure.errand):
             actor.depart(departure)
         else:
-            self.strike(departure.errand, departure.ask)
+            self._loop.call_later(_AGAIN_MIN_S, self._depart, departure)
 
     def _warn(self, errand: "Errand", ask: Ask, *, tries: int) -> None:
         """Name one of those that have waited for long, now and then."""

@@ -51,8 +51,15 @@ class Near:
         self._waiting: deque[Callable[[], None]] = deque()
         self._is_scheduled = False
 
-    def is_ours(self, actor_id: int) -> bool:
+    def is_near(self, actor_id: int) -> bool:
         """Say whether an actor can be asked here."""
+        return self._neighbourhood.is_ours(actor_id)
+
+    def may_act(self, actor_id: int) -> bool:
+        """Say whether an actor may decide anything: not while its shard is given away.
+
+        Nobody would wait for the row, and it would be stored when another worker has the shard.
+        """
         return self._neighbourhood.is_ours(actor_id)
 
     def soon(self, step: Callable[[], None]) -> None:

@@ -45,7 +45,7 @@ ROWS = [
 def distance(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Actors of one worker ask each other without waiting, or as if they were of several."""
     if request.param == "far":
-        monkeypatch.setattr(Near, "is_ours", lambda _self, _actor_id: False)
+        monkeypatch.setattr(Near, "is_near", lambda _self, _actor_id: False)
     return str(request.param)
 
 
@@ -337,7 +337,7 @@ async def test_an_outage_of_any_length_does_not_end_the_asking(
         await scene.stock(STOCK, actor_id=HERE)
         office = scene.worker.office
         asker, office.asker = office.asker, Deaf()
-        monkeypatch.setattr(Near, "is_ours", lambda _self, _actor_id: False)
+        monkeypatch.setattr(Near, "is_near", lambda _self, _actor_id: False)
         actor_id = await begun(scene)
         await asyncio.sleep(3 * 3600)
         office.asker = asker

@@ -149,7 +149,7 @@ async def test_a_word_that_was_never_stored_is_forgotten_by_whoever_took_it(
     """One place is recovered and lets go, the other is far away; the row of the first is lost."""
     async with serving() as scene:
         await scene.stock(STOCK, actor_id=HERE)
-        monkeypatch.setattr(Near, "is_ours", lambda _self, actor_id: actor_id == HERE)
+        monkeypatch.setattr(Near, "is_near", lambda _self, actor_id: actor_id == HERE)
         distant = scene.worker.office.asker = Distant(scene, THERE)
         move = await scene.worker.begin(None)
         succeeded(await soon(scene.ask(request(), actor_id=move)))
@@ -171,3 +171,23 @@ async def test_a_word_that_was_never_stored_is_forgotten_by_whoever_took_it(
 
         assert scene.kinds(actor_id=move)[-1] == "move_ended"
         assert scene.kinds(actor_id=HERE)[-1] == "process_let_go"
+
+
+@virtual_time
+@pytest.mark.parametrize("is_near", [True, False])
+async def test_a_process_decides_nothing_while_its_shard_is_given_away(
+    monkeypatch: pytest.MonkeyPatch, *, is_near: bool
+) -> None:
+    """The row would be stored when another worker has the shard, and has recovered it without."""
+    monkeypatch.setattr(Near, "is_near", lambda _self, _actor_id: is_near)
+    async with serving() as scene:
+        await scene.stock(STOCK, actor_id=HERE)
+        move = await scene.worker.begin(None)
+        asking = scene.ask(request(), actor_id=move)
+        scene.worker.shards -= {move & SHARD_MASK}
+        await soon(asking)
+        await asyncio.sleep(0.2)
+
+        assert scene.kinds(actor_id=move) == ["move_requested"]
+        await asyncio.sleep(5)  # the shard has been claimed again
+        assert scene.kinds(actor_id=move)[-1] == "move_ended"

@@ -128,7 +128,7 @@ class MemoryDatabase(Tables):
         Raises:
             JournalError: One of them is in use.
         """
-        addresses = list(zip(batch.actor_ids, batch.seqs, strict=True))
+        addresses = list(dict.fromkeys(zip(batch.actor_ids, batch.seqs, strict=True)))
         addresses += [(actor_id, _NO_SEQ) for actor_id in batch.wakes]
         yield from transaction.reserve(addresses)
         if self.clashes(batch):
