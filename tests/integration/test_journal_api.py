@@ -122,9 +122,10 @@ async def test_a_place_to_begin_that_makes_no_sense_is_refused(shop: Shop, after
     assert "after" in (await shop.get(path)).problem(422).detail
 
 
-@pytest.mark.parametrize("query", ["", "?product=a", "?warehouse=a"])
+@pytest.mark.parametrize("query", ["", "?product=a", "?warehouse={warehouse}"])
 async def test_whose_journal_must_be_said(shop: Shop, query: str) -> None:
-    problem = (await shop.get(f"/journal{query}")).problem(422)
+    await shop.received()
+    problem = (await shop.get(f"/journal{query.format(warehouse=shop.warehouse)}")).problem(422)
 
     assert "product and warehouse" in problem.detail
 

@@ -39,17 +39,17 @@ async def test_a_move_is_told_as_such_and_at_both_places(shop: Shop) -> None:
         at_place = [event.told for event in await place.take(4)]
         ends_of_it = [each.told for each in await ends.take(2)]
 
-    assert [told.kind for told in of_product] == [
-        "product_put",
-        "stock_received",
+    assert [told.kind for told in of_product[:2]] == ["product_put", "stock_received"]
+    assert sorted(told.kind for told in of_product[2:]) == [
         "move_requested",
+        "process_let_go",  # at the warehouse, which is of this product for ever
         "product_expected",
         "units_sent",
         "units_taken",
-        "process_let_go",  # at the warehouse, which is of this product for ever
-    ]
+    ]  # rows of one transaction come actor by actor
     assert [(told.thing, told.id) for told in of_product[2:]] == [("move", move.id)] * 5
-    assert (of_product[2].warehouse, of_product[2].product) == (None, shop.product)
+    [requested] = [told for told in of_product if told.kind == "move_requested"]
+    assert (requested.warehouse, requested.product) == (None, shop.product)
     assert [(told.kind, told.thing, told.product) for told in at_place] == [
         ("location_put", "location", None),
         ("product_expected", "move", shop.product),
@@ -178,13 +178,13 @@ async def test_the_tail_names_moves_locations_and_the_products_in_them(
     last = await journal("tail", "--limit", "1", "--product", shop.product, *url[2:])
 
     places = [line.split("  ")[1] for line in of_product.lines]
-    assert places[2:] == [
-        f"move {move.id}",
-        f"{shop.product}@{bin_.warehouse}",
-        f"{shop.product}@{shop.warehouse}",
-        f"{shop.product}@{bin_.warehouse}",
-        f"{shop.product}@{shop.warehouse}",
-    ]
+    assert sorted(places[2:]) == sorted(
+        [
+            f"move {move.id}",
+            *[f"{shop.product}@{bin_.warehouse}"] * 2,
+            *[f"{shop.product}@{shop.warehouse}"] * 2,
+        ]
+    )
     first = at_place.lines[0].split("  ")
     assert first[1] == f"location {bin_.warehouse}"
     assert first[3].endswith(f", in {shop.warehouse}, one product at a time")

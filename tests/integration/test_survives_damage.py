@@ -175,10 +175,10 @@ async def test_a_damaged_row_stops_its_product_and_no_other(
     database_url: str, tmp_path: Path
 ) -> None:
     """Q3: not even where both have something to do at a certain time."""
-    soon = datetime.now(UTC) + timedelta(seconds=3)
-    later = soon + timedelta(seconds=1.5)
     async with serving("--database-url", database_url, log=tmp_path / "log") as server:
         await server.open_shop(tea=10, jam=10)
+        soon = datetime.now(UTC) + timedelta(seconds=3)
+        later = soon + timedelta(seconds=1.5)
         for sku, expires_at in (("tea", soon), ("jam", soon), ("jam", later)):
             lot = {"product": sku, "warehouse": "main", "quantity": 5, "expires_at": expires_at}
             await server.ok("POST", "/stocks", lot)

@@ -8,6 +8,7 @@ from allocator.actors import wakes
 from allocator.actors.errands import Asker
 from allocator.actors.limits import Limits
 from allocator.actors.messages import Answer
+from allocator.actors.near import Near
 from allocator.domain.kinds import Command
 from allocator.domain.messages import InsufficientStock
 from allocator.domain.moves import RequestMove
@@ -191,8 +192,11 @@ async def test_a_process_that_waits_for_others_costs_nothing() -> None:
 
 
 @virtual_time
-async def test_a_process_that_an_answer_told_nothing_asks_again() -> None:
+async def test_a_process_that_an_answer_told_nothing_asks_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """It is a bug to be told such a thing; units that are on their way arrive all the same."""
+    monkeypatch.setattr(Near, "is_near", lambda _self, _actor_id: False)
     async with serving() as scene:
         await scene.stock(5, actor_id=SOURCE)
         scene.worker.office.asker = Confused(scene.worker)
