@@ -19,6 +19,7 @@ from allocator.domain.kinds import (
     State,
     blank,
     decide,
+    due_at,
     evolve,
     has_ended,
     is_process,
@@ -105,8 +106,14 @@ class Actor:
 
     @property
     def is_awake(self) -> bool:
-        """Whether it need not be woken: it waits for others, or a message for its recovery."""
-        return self.is_busy if self.state is not None else self.unanswered > 0
+        """Whether it need not be woken: it waits for others, or a message for its recovery.
+
+        One that waits for others is woken all the same when it wants more than to be reminded.
+        """
+        if self.state is None:
+            return self.unanswered > 0
+        due_ms = due_at(self.state)
+        return self.is_busy and (due_ms is None or due_ms > self._clock())
 
     @property
     def has_ended(self) -> bool:

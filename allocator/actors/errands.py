@@ -249,9 +249,13 @@ class Errand:
 
     def hear(self, ask: Ask, answer: processes.Answer) -> None:
         """Tell the process what came of it, if that is all that it waits for."""
-        told = self._asks.hear(ask, answer)
+        state = self.actor.state
+        assert state is not None, "it was active when it asked"
+        told = self._asks.hear(ask, answer, intents(state))
         if told is not None:
             self.actor.tell_own(Envelope(told))
+        else:
+            self.begin(state)  # the next one may be asked now
 
 
 class _Departure:

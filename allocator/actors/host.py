@@ -21,7 +21,7 @@ from allocator.actors.writer import JournalWriter
 from allocator.domain.ids import SHARD_BITS, SHARD_MASK, SHARDS, shard_of
 from allocator.domain.kinds import Command, State
 from allocator.domain.pool import Pool
-from allocator.domain.queries import MoveQuery, Query, View, look
+from allocator.domain.queries import Query, View, look, may_wait
 from allocator.errors import MovedError, OverloadedError, UnavailableError
 
 T = TypeVar("T")
@@ -176,7 +176,7 @@ class Host:
                 seen.append(found)
             return found is not None
 
-        if isinstance(query, MoveQuery) and query.decided:
+        if may_wait(query):
             await self._wait(actor_id, view)
         else:
             await self._watch(actor_id, view)

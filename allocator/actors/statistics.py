@@ -12,13 +12,26 @@ from typing import Final, TypeAlias
 import msgspec
 
 from allocator.actors.messages import Answer, KeyReused
+from allocator.domain.carts import CartNotOpen, PaidFor, TooManyEdits, TooManyLines
+from allocator.domain.checkouts import (
+    AmountTooLarge,
+    CartChanged,
+    CartChanging,
+    CartEmpty,
+    CheckoutUnderWay,
+    NotUnknown,
+    TooManyCheckouts,
+)
 from allocator.domain.codec import STOCK_KINDS
+from allocator.domain.holds import AlreadyHeld
 from allocator.domain.messages import (
     AlreadyBegun,
     AlreadyExpired,
     InsufficientStock,
     OrderNotOpen,
 )
+from allocator.domain.moves import SamePlace
+from allocator.domain.orders import NotOpen, TooMuch
 from allocator.domain.records import Batch
 from allocator.domain.transfers import AlreadySent, Occupied, Stale, TooManyLots
 
@@ -36,8 +49,23 @@ REASONS: Final[dict[type[Answer], str]] = {
     Occupied: "occupied",
     TooManyLots: "too_many_lots",
     AlreadySent: "already_sent",
+    AlreadyHeld: "already_held",
     Stale: "stale",
     KeyReused: "key_reused",
+    SamePlace: "same_place",
+    NotOpen: "not_open",
+    TooMuch: "too_much",
+    CartNotOpen: "cart_not_open",
+    TooManyEdits: "too_many_edits",
+    TooManyLines: "too_many_lines",
+    PaidFor: "paid_for",
+    CartChanged: "cart_changed",
+    CartChanging: "cart_changing",
+    CartEmpty: "cart_empty",
+    CheckoutUnderWay: "checkout_under_way",
+    NotUnknown: "not_unknown",
+    TooManyCheckouts: "too_many_checkouts",
+    AmountTooLarge: "amount_too_large",
 }
 """Why something was refused, for people who read metrics; the names of these never change."""
 

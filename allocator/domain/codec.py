@@ -11,12 +11,30 @@ from typing import Final
 import msgspec
 
 from allocator.domain.api_keys import API_KEY_CREATED, API_KEY_REVOKED
+from allocator.domain.carts import (
+    CartClosed,
+    CartEnded,
+    CartExpired,
+    CartOpened,
+    LineHeld,
+    LineRefused,
+    LineWanted,
+)
 from allocator.domain.catalogue import LOCATION_PUT, PRODUCT_PUT, WAREHOUSE_PUT
+from allocator.domain.checkouts import (
+    CheckoutBegun,
+    CheckoutFailed,
+    CheckoutPaid,
+    CheckoutUnknown,
+    RefundDue,
+)
+from allocator.domain.holds import HoldConfirmed, HoldRefused, UnitsHeld
 from allocator.domain.kinds import Event
 from allocator.domain.messages import (
     LotExpired,
     OrderCancelled,
     OrderDispatched,
+    OrderPartlyDispatched,
     OrderPlaced,
     StockReceived,
     TicketOptionOpened,
@@ -28,6 +46,14 @@ from allocator.domain.moves import (
     MoveRefused,
     MoveRequested,
     MoveSent,
+)
+from allocator.domain.orders import (
+    LinesCancelled,
+    LinesDispatched,
+    LinesSettled,
+    OrderAccepted,
+    OrderDeclined,
+    OrderRequested,
 )
 from allocator.domain.transfers import (
     ProcessLetGo,
@@ -56,6 +82,10 @@ POOL_KINDS: Final[dict[type[Event], str]] = {
     SendRefused: "send_refused",
     UnitsTaken: "units_taken",
     ProcessLetGo: "process_let_go",
+    UnitsHeld: "units_held",
+    HoldRefused: "hold_refused",
+    HoldConfirmed: "hold_confirmed",
+    OrderPartlyDispatched: "order_partly_dispatched",
 }
 """What a pool journals; what processes ask of it, too."""
 
@@ -67,6 +97,24 @@ KINDS: Final[dict[type[Event], str]] = {
     MoveDone: "move_done",
     MoveRefused: "move_refused",
     MoveEnded: "move_ended",
+    OrderRequested: "order_requested",
+    OrderAccepted: "order_accepted",
+    OrderDeclined: "order_declined",
+    LinesDispatched: "lines_dispatched",
+    LinesCancelled: "lines_cancelled",
+    LinesSettled: "lines_settled",
+    CartOpened: "cart_opened",
+    LineWanted: "line_wanted",
+    LineHeld: "line_held",
+    LineRefused: "line_refused",
+    CartClosed: "cart_closed",
+    CartExpired: "cart_expired",
+    CartEnded: "cart_ended",
+    CheckoutBegun: "checkout_begun",
+    CheckoutPaid: "checkout_paid",
+    CheckoutFailed: "checkout_failed",
+    CheckoutUnknown: "checkout_unknown",
+    RefundDue: "refund_due",
 }
 """What actors journal."""
 
@@ -81,13 +129,35 @@ VERSIONS: Final[dict[str, int]] = {
     "units_sent": 1,
     "send_refused": 1,
     "units_taken": 1,
-    "process_let_go": 1,
+    "process_let_go": 2,
+    "units_held": 1,
+    "hold_refused": 1,
+    "hold_confirmed": 1,
+    "order_partly_dispatched": 1,
     "move_requested": 1,
     "move_expected": 1,
     "move_sent": 1,
     "move_done": 1,
     "move_refused": 1,
     "move_ended": 1,
+    "order_requested": 1,
+    "order_accepted": 1,
+    "order_declined": 1,
+    "lines_dispatched": 1,
+    "lines_cancelled": 1,
+    "lines_settled": 1,
+    "cart_opened": 1,
+    "line_wanted": 1,
+    "line_held": 1,
+    "line_refused": 1,
+    "cart_closed": 1,
+    "cart_expired": 1,
+    "cart_ended": 1,
+    "checkout_begun": 1,
+    "checkout_paid": 1,
+    "checkout_failed": 1,
+    "checkout_unknown": 1,
+    "refund_due": 1,
     WAREHOUSE_PUT: 1,
     LOCATION_PUT: 1,
     PRODUCT_PUT: 1,

@@ -8,8 +8,9 @@ import msgspec
 class Site(msgspec.Struct, frozen=True, gc=False):
     """Where something happened: a product at a warehouse, one of the two alone, or neither.
 
-    Neither is where tickets and moves are. Of a location that holds one product at a time, and of a
-    move, it is the row that says which product; see `occurrences.site_of`.
+    Neither is where tickets, moves, orders of several lines and carts are. Of a location that holds
+    one product at a time, and of a move, it is the row that says which product; see
+    `occurrences.site_of`.
     """
 
     warehouse: str | None
@@ -23,7 +24,7 @@ class Site(msgspec.Struct, frozen=True, gc=False):
             case "pool":
                 warehouse, slash, product = name.partition("/")
                 return cls(warehouse, product or None) if slash else NOWHERE
-            case "move":
+            case "move" | "order" | "cart":
                 return NOWHERE
             case "warehouse":
                 return cls(name, None)
@@ -34,7 +35,7 @@ class Site(msgspec.Struct, frozen=True, gc=False):
 
 
 NOWHERE: Final = Site(None, None)
-"""The site of what came into being with its first event: a ticket option, or a move."""
+"""The site of what came into being with its first event, such as a ticket option or a move."""
 
 
 class Interest(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,35 +8,85 @@ events of another, is a bug.
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias, assert_never, get_args
 
-from allocator.domain import messages, move_rules, rules
+from allocator.domain import cart_rules, checkout_rules, messages, move_rules, order_rules, rules
+from allocator.domain.carts import Cart, CartEvent, CartRefusal, CloseCart, OpenCart, SetLine
+from allocator.domain.checkouts import (
+    BeginCheckout,
+    Charge,
+    CheckoutBegun,
+    CheckoutRefusal,
+    PaymentHeard,
+    ResolveCheckout,
+)
 from allocator.domain.messages import OpenTicketOption, Wake
 from allocator.domain.moves import Move, MoveEvent, RequestMove, SamePlace
+from allocator.domain.orders import (
+    CancelLines,
+    DispatchLines,
+    NotOpen,
+    Order,
+    OrderEvent,
+    RequestOrder,
+    TooMuch,
+)
 from allocator.domain.pool import Pool
 from allocator.domain.processes import Answered, Ask
-from allocator.domain.snapshots import dump_move, dump_pool, load_move, load_pool
+from allocator.domain.snapshots import (
+    dump_pool,
+    dump_process,
+    load_cart,
+    load_move,
+    load_order,
+    load_pool,
+)
 
-Kind: TypeAlias = Literal["pool", "move"]
+Kind: TypeAlias = Literal["pool", "move", "order", "cart"]
 """As it is stored with the actor."""
 
-State: TypeAlias = Pool | Move
+State: TypeAlias = Pool | Move | Order | Cart
 
-Command: TypeAlias = messages.Command | RequestMove
+Command: TypeAlias = (
+    messages.Command
+    | RequestMove
+    | RequestOrder
+    | DispatchLines
+    | CancelLines
+    | OpenCart
+    | SetLine
+    | CloseCart
+    | BeginCheckout
+    | PaymentHeard
+    | ResolveCheckout
+)
 """What may be asked from outside, and between workers."""
 
 Message: TypeAlias = Command | Answered
 """And what the shell tells a process."""
 
-Event: TypeAlias = messages.Event | MoveEvent
+Event: TypeAlias = messages.Event | MoveEvent | OrderEvent | CartEvent
 
-Refusal: TypeAlias = messages.Refusal | SamePlace
+Refusal: TypeAlias = (
+    messages.Refusal | SamePlace | NotOpen | TooMuch | CartRefusal | CheckoutRefusal
+)
 
 Decision: TypeAlias = tuple[Event, ...] | Refusal
 
-_BEGINNINGS: Final[dict[type[object], Kind]] = {OpenTicketOption: "pool", RequestMove: "move"}
+_BEGINNINGS: Final[dict[type[object], Kind]] = {
+    OpenTicketOption: "pool",
+    RequestMove: "move",
+    RequestOrder: "order",
+    OpenCart: "cart",
+}
 
 # Sets, because asking a struct whether it is none of several others is slow; and so is `cast`.
-_MOVE_MESSAGES: Final = frozenset({RequestMove, Answered})
+_MOVE_MESSAGES: Final = frozenset({RequestMove, Answered, Wake})
+_ORDER_MESSAGES: Final = frozenset(get_args(order_rules.Command))
+_CART_MESSAGES: Final = frozenset(get_args(cart_rules.Command))
+_PROCESS_MESSAGES: Final = (_MOVE_MESSAGES | _ORDER_MESSAGES | _CART_MESSAGES) - {Wake}
 _MOVE_EVENTS: Final = frozenset(get_args(MoveEvent))
+_ORDER_EVENTS: Final = frozenset(get_args(OrderEvent))
+_CART_EVENTS: Final = frozenset(get_args(CartEvent))
+_PROCESS_EVENTS: Final = _MOVE_EVENTS | _ORDER_EVENTS | _CART_EVENTS
 
 
 def blank(kind: Kind) -> State:
@@ -46,6 +96,10 @@ def blank(kind: Kind) -> State:
             return Pool()
         case "move":
             return Move()
+        case "order":
+            return Order()
+        case "cart":
+            return Cart()
         case _:
             assert_never(kind)
 
@@ -59,8 +113,8 @@ def kind_of(name: str | None) -> Kind:
     match name:
         case "pool" | None:
             return "pool"
-        case "move":
-            return "move"
+        case "move" | "order" | "cart":
+            return name
         case _:
             raise ValueError(f"there is an actor of unknown kind {name!r}")
 
@@ -76,10 +130,14 @@ def decide(state: State, message: Message, *, now_ms: int) -> Decision:
     Raises:
         TypeError: It is meant for another kind of actor.
     """
-    if isinstance(state, Pool) and type(message) not in _MOVE_MESSAGES:
+    if isinstance(state, Pool) and type(message) not in _PROCESS_MESSAGES:
         return rules.decide(state, message, now_ms=now_ms)  # type: ignore[arg-type]  # it is
-    if isinstance(state, Move) and isinstance(message, RequestMove | Answered | Wake):
-        return move_rules.decide(state, message)
+    if isinstance(state, Cart) and type(message) in _CART_MESSAGES:
+        return cart_rules.decide(state, message, now_ms=now_ms)  # type: ignore[arg-type]  # it is
+    if isinstance(state, Order) and type(message) in _ORDER_MESSAGES:
+        return order_rules.decide(state, message)  # type: ignore[arg-type]  # it is
+    if isinstance(state, Move) and type(message) in _MOVE_MESSAGES:
+        return move_rules.decide(state, message)  # type: ignore[arg-type]  # it is
     raise TypeError(f"a {type(message).__name__} is not for a {type(state).__name__}")
 
 
@@ -89,23 +147,67 @@ def evolve(state: State, event: Event, *, at_ms: int) -> None:
     Raises:
         TypeError: It is one of another kind of actor; the state is unchanged.
     """
-    of_move = type(event) in _MOVE_EVENTS
-    if isinstance(state, Pool) and not of_move:
+    if isinstance(state, Pool) and type(event) not in _PROCESS_EVENTS:
         rules.evolve(state, event, at_ms=at_ms)  # type: ignore[arg-type]  # it is
-    elif isinstance(state, Move) and of_move:
+    elif isinstance(state, Move) and type(event) in _MOVE_EVENTS:
         move_rules.evolve(state, event, at_ms=at_ms)  # type: ignore[arg-type]  # it is
+    elif isinstance(state, Order) and type(event) in _ORDER_EVENTS:
+        order_rules.evolve(state, event, at_ms=at_ms)  # type: ignore[arg-type]  # it is
+    elif isinstance(state, Cart) and type(event) in _CART_EVENTS:
+        cart_rules.evolve(state, event, at_ms=at_ms)  # type: ignore[arg-type]  # it is
     else:
         raise TypeError(f"a {type(event).__name__} does not happen to a {type(state).__name__}")
 
 
 def wake_at(state: State) -> int | None:
     """Return when an actor next wants a `Wake`, milliseconds of Unix time, or None."""
-    return rules.wake_at(state) if isinstance(state, Pool) else move_rules.wake_at(state)
+    match state:
+        case Pool():
+            return rules.wake_at(state)
+        case Move():
+            return move_rules.wake_at(state)
+        case Order():
+            return order_rules.wake_at(state)
+        case _:
+            return cart_rules.wake_at(state)
+
+
+def due_at(state: State) -> int | None:
+    """Return from when on a `Wake` changes something, milliseconds of Unix time, or None.
+
+    Other wake-ups are for what is not in memory; this one is for whoever it is, busy or not.
+    """
+    match state:
+        case Pool():
+            return rules.wake_at(state)
+        case Cart():
+            return cart_rules.due_at(state)
+        case _:
+            return None
 
 
 def intents(state: State) -> Sequence[Ask]:
     """Return the asks that are outstanding, by number; only processes have any."""
-    return () if isinstance(state, Pool) else move_rules.intents(state)
+    match state:
+        case Pool():
+            return ()
+        case Move():
+            return move_rules.intents(state)
+        case Order():
+            return order_rules.intents(state)
+        case _:
+            return cart_rules.intents(state)
+
+
+def outgoing(state: State, event: Event) -> Charge | None:
+    """Return what leaves for the outside because of an event that was just decided, or None.
+
+    It is no intent. Once the event is durable it is sent, in the life that decided it; whoever was
+    recovered never sends it: nobody can know whether it left before.
+    """
+    if isinstance(event, CheckoutBegun) and isinstance(state, Cart):
+        return checkout_rules.outgoing(state, event)
+    return None
 
 
 def is_process(state: State) -> bool:
@@ -120,12 +222,20 @@ def weight(state: State) -> int:
 
 def has_ended(state: State) -> bool:
     """Say whether nothing will happen to an actor any more, so that it need not stay in memory."""
-    return isinstance(state, Move) and state.ended
+    match state:
+        case Pool():
+            return False
+        case Move():
+            return state.ended
+        case Order():
+            return order_rules.has_ended(state)
+        case _:
+            return cart_rules.has_ended(state)
 
 
 def dump(state: State) -> bytes:
     """Return the whole state; equal states give equal bytes."""
-    return dump_pool(state) if isinstance(state, Pool) else dump_move(state)
+    return dump_pool(state) if isinstance(state, Pool) else dump_process(state)
 
 
 def load(kind: Kind, image: bytes) -> State:
@@ -139,5 +249,9 @@ def load(kind: Kind, image: bytes) -> State:
             return load_pool(image)
         case "move":
             return load_move(image)
+        case "order":
+            return load_order(image)
+        case "cart":
+            return load_cart(image)
         case _:
             assert_never(kind)

@@ -4,13 +4,15 @@ The rules keep these laws by construction. Here they are told apart from the rul
 journal can be held to them: units are neither made nor lost, and an order ends once.
 """
 
+from allocator.domain import laws_of_holds
+from allocator.domain.holds import HoldConfirmed, HoldRefused, UnitsHeld
 from allocator.domain.kinds import Event
 from allocator.domain.messages import (
     LotExpired,
     OrderCancelled,
     OrderDispatched,
+    OrderPartlyDispatched,
     OrderPlaced,
-    Picks,
     StockReceived,
     TicketOptionOpened,
 )
@@ -23,8 +25,7 @@ from allocator.domain.moves import (
     MoveRequested,
     MoveSent,
 )
-from allocator.domain.pool import Pool
-from allocator.domain.rules import units_of
+from allocator.domain.pool import Lot, Pool
 from allocator.domain.transfers import (
     ProcessLetGo,
     ProductExpected,
@@ -33,6 +34,7 @@ from allocator.domain.transfers import (
     UnitsSent,
     UnitsTaken,
 )
+from allocator.domain.values import Picks, units_of
 
 
 def unlawful(pool: Pool, event: Event) -> str:
@@ -41,7 +43,7 @@ def unlawful(pool: Pool, event: Event) -> str:
     What this lets pass, `evolve` can apply.
     """
     if type(event) is OrderPlaced:
-        return _unlawful_picks(pool, event.picks, event.quantity)
+        return unlawful_picks(pool, event.picks, event.quantity)
     if type(event) is OrderDispatched or type(event) is OrderCancelled:
         return _unlawful_end(pool, event)
     if type(event) is StockReceived:
@@ -54,15 +56,20 @@ def unlawful(pool: Pool, event: Event) -> str:
 def _unlawful_otherwise(pool: Pool, event: Event) -> str:
     match event:
         case TicketOptionOpened():
-            return "a ticket option opens once, with its first row" if pool.version else ""
+            why = "a ticket option opens once, with its first row" if pool.version else ""
         case UnitsSent():
-            return _unlawful_departure(pool, event)
+            why = _unlawful_departure(pool, event)
         case UnitsTaken(lot=lot):
-            return _unlawful_stock(lot.quantity)
-        case ProductExpected() | SendRefused() | ProcessLetGo():
-            return ""
+            why = _unlawful_stock(lot.quantity)
+        case OrderPartlyDispatched():
+            why = _unlawful_part(pool, event)
+        case UnitsHeld() | HoldConfirmed() | ProcessLetGo():
+            why = laws_of_holds.unlawful(pool, event)
+        case ProductExpected() | SendRefused() | HoldRefused():
+            why = ""
         case _:
-            return f"{type(event).__name__} does not happen to a pool"
+            why = f"{type(event).__name__} does not happen to a pool"
+    return why
 
 
 def _unlawful_stock(quantity: int) -> str:
@@ -71,10 +78,11 @@ def _unlawful_stock(quantity: int) -> str:
 
 def _unlawful_departure(pool: Pool, event: UnitsSent) -> str:
     picks = tuple((lot.origin[1], lot.quantity) for lot in event.lots)
-    return _unlawful_picks(pool, picks, event.quantity)
+    return unlawful_picks(pool, picks, event.quantity)
 
 
-def _unlawful_picks(pool: Pool, picks: Picks, quantity: int) -> str:
+def unlawful_picks(pool: Pool, picks: Picks, quantity: int) -> str:
+    """Say why so many units cannot have been taken from these lots, or nothing if they can."""
     left = quantity
     for seq, units in picks:
         lot = pool.lots.get(seq)
@@ -101,6 +109,19 @@ def _unlawful_end(pool: Pool, event: OrderDispatched | OrderCancelled) -> str:
     return ""
 
 
+def _unlawful_part(pool: Pool, event: OrderPartlyDispatched) -> str:
+    order, units = event.order, units_of(event.picks)
+    held = dict(pool.orders.get(order) or ())
+    if not held:
+        return f"units of order {order} leave, which is not open"
+    if any(not 0 < units <= held.get(seq, 0) for seq, units in event.picks):
+        return f"order {order} loses the picks {event.picks}, and it holds {tuple(held.items())}"
+    left = sum(held.values()) - units
+    if event.quantity != units or event.left != left or not left:
+        return f"{event.quantity} units of order {order} leave and {event.left} stay, not {left}"
+    return ""
+
+
 def _unlawful_expiry(pool: Pool, event: LotExpired) -> str:
     lot = pool.lots.get(event.lot)
     if lot is not None and 0 < event.quantity <= lot.available:
@@ -120,17 +141,29 @@ def unbalanced(pool: Pool) -> str:
     for _, picks in pool.orders:
         for seq, units in picks:
             ordered_of[seq] = ordered_of.get(seq, 0) + units
+    held_of = laws_of_holds.held_by_lot(pool)
     for lot in pool.lots.values():
-        if min(lot.available, lot.ordered, lot.expired) < 0 or not 0 < lot.on_hand <= lot.quantity:
-            return f"lot {lot.seq} has {lot.on_hand} units on hand of {lot.quantity}"
-        if lot.ordered != ordered_of.pop(lot.seq, 0):
-            return f"lot {lot.seq} has other units ordered than orders have picked"
-    if ordered_of:
-        return f"orders hold units of lot {min(ordered_of)}, of which nothing is there"
-    for name in ("available", "ordered", "expired"):
+        why = _unbalanced_lot(lot, ordered_of.pop(lot.seq, 0), held_of.pop(lot.seq, 0))
+        if why:
+            return why
+    for lots, whose in ((ordered_of, "orders"), (held_of, "processes")):
+        if lots:
+            return f"{whose} hold units of lot {min(lots)}, of which nothing is there"
+    for name in ("available", "ordered", "held", "expired"):
         total, parts = getattr(pool, name), sum(getattr(lot, name) for lot in pool.lots.values())
         if total != parts:
             return f"{total} units are {name}, and in lots {parts}"
+    return ""
+
+
+def _unbalanced_lot(lot: Lot, ordered: int, held: int) -> str:
+    least = min(lot.available, lot.ordered, lot.held, lot.expired)
+    if least < 0 or not 0 < lot.on_hand <= lot.quantity:
+        return f"lot {lot.seq} has {lot.on_hand} units on hand of {lot.quantity}"
+    if lot.ordered != ordered:
+        return f"lot {lot.seq} has other units ordered than orders have picked"
+    if lot.held != held:
+        return f"lot {lot.seq} has other units held than processes hold"
     return ""
 
 

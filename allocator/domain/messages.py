@@ -14,6 +14,8 @@ event created: the order that `OrderPlaced` number 7 placed is order 7 of that p
 
 from typing import TypeAlias
 
+from allocator.domain.holds import AlreadyHeld, HoldAsked, HoldEvent
+from allocator.domain.orders import TooMuch
 from allocator.domain.transfers import (
     AlreadySent,
     Asked,
@@ -22,16 +24,10 @@ from allocator.domain.transfers import (
     TooManyLots,
     Transit,
 )
-from allocator.domain.values import Message
+from allocator.domain.values import Message, Picks
 
 QUANTITY_MAX = 1_000_000_000
 """Units of one command: far above any lot, far below what 64-bit sums could overflow on."""
-
-Pick: TypeAlias = tuple[int, int]
-"""(seq of the lot, units taken from it); units are at least 1."""
-
-Picks: TypeAlias = tuple[Pick, ...]
-"""Lots in the order in which they were taken; never empty, no lot twice."""
 
 
 # Commands
@@ -56,15 +52,33 @@ class PlaceOrder(Message, frozen=True, tag=True, kw_only=True):
 
 
 class DispatchOrder(Message, frozen=True, tag=True, kw_only=True):
-    """Let the units of an open order leave."""
+    """Let units of an open order leave.
+
+    Attributes:
+        leaving: How many are to stay ordered; if there are no more than that, nothing is done.
+    """
 
     order: int
+    leaving: int = 0
+
+
+class DispatchPart(Message, frozen=True, tag=True, kw_only=True):
+    """Let so many more units of an open order leave, at most those that are left."""
+
+    order: int
+    quantity: int
 
 
 class CancelOrder(Message, frozen=True, tag=True, kw_only=True):
-    """Give the units of an open order back to the lots they came from."""
+    """Give the units of an open order back to the lots they came from.
+
+    Attributes:
+        placed: How many the order was placed with, if only a whole one is to be cancelled: one of
+            which units have left is refused like one that has ended. 0 for whatever is left.
+    """
 
     order: int
+    placed: int = 0
 
 
 class OpenTicketOption(Message, frozen=True, tag=True, kw_only=True):
@@ -80,7 +94,15 @@ class Wake(Message, frozen=True, tag=True):
 
 
 Command: TypeAlias = (
-    ReceiveStock | PlaceOrder | DispatchOrder | CancelOrder | OpenTicketOption | Wake | Asked
+    ReceiveStock
+    | PlaceOrder
+    | DispatchOrder
+    | DispatchPart
+    | CancelOrder
+    | OpenTicketOption
+    | Wake
+    | Asked
+    | HoldAsked
 )
 
 
@@ -112,6 +134,20 @@ class OrderDispatched(Message, frozen=True, kw_only=True, omit_defaults=True):
     order: int
     quantity: int
     picks: Picks
+    product: str | None = None
+
+
+class OrderPartlyDispatched(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """Some units of an order left the warehouse; the others stay ordered.
+
+    Attributes:
+        left: How many stay.
+    """
+
+    order: int
+    quantity: int
+    picks: Picks
+    left: int
     product: str | None = None
 
 
@@ -147,7 +183,9 @@ Event: TypeAlias = (
     | OrderCancelled
     | LotExpired
     | TicketOptionOpened
+    | OrderPartlyDispatched
     | Transit
+    | HoldEvent
 )
 
 
@@ -181,11 +219,13 @@ class AlreadyBegun(Message, frozen=True, tag=True):
 Refusal: TypeAlias = (
     InsufficientStock
     | OrderNotOpen
+    | TooMuch
     | AlreadyExpired
     | AlreadyBegun
     | Occupied
     | TooManyLots
     | AlreadySent
+    | AlreadyHeld
     | Stale
 )
 

@@ -1,28 +1,24 @@
 """What happened and where, for those who want to be told as it happens."""
 
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
 from allocator.domain.catalogue import LOCATION_PUT, PRODUCT_PUT, WAREHOUSE_PUT
 from allocator.domain.codec import KINDS, UnknownEventError, decode_event
+from allocator.domain.holds import HoldConfirmed, HoldRefused, UnitsHeld
 from allocator.domain.interests import NOWHERE, Site
 from allocator.domain.kinds import Event
 from allocator.domain.messages import (
     LotExpired,
     OrderCancelled,
     OrderDispatched,
+    OrderPartlyDispatched,
     OrderPlaced,
     StockReceived,
 )
-from allocator.domain.moves import (
-    MoveDone,
-    MoveEnded,
-    MoveExpected,
-    MoveRefused,
-    MoveRequested,
-    MoveSent,
-)
+from allocator.domain.moves import MoveEvent
+from allocator.domain.orders import OrderEvent
 from allocator.domain.positions import Position
 from allocator.domain.records import Record
 from allocator.domain.rows import Address
@@ -47,8 +43,11 @@ Thing: TypeAlias = Literal[
 OPTION_SEQ: Final = 1
 """Of the row that opened a ticket option: the option's id is its address."""
 
-MOVE_SEQ: Final = 1
-"""Likewise of the row that requested a move."""
+PROCESS_SEQ: Final = 1
+"""Likewise of the row that requested a move, or an order of several lines."""
+
+_DECIDED_STEP: Final = 2
+"""Of an order of several lines: it confirms, or lets go. Moves and carts do neither in it."""
 
 THINGS_PUT: Final[dict[str, Thing]] = {
     WAREHOUSE_PUT: "warehouse",
@@ -56,6 +55,12 @@ THINGS_PUT: Final[dict[str, Thing]] = {
     PRODUCT_PUT: "product",
 }
 """What has a name, by the kind of the events that say it."""
+
+_OF_PROCESSES: Final[dict[type[object], Thing]] = {
+    **dict.fromkeys(get_args(MoveEvent), "move"),
+    **dict.fromkeys(get_args(OrderEvent), "order"),
+}
+"""What a process journals of itself."""
 
 _NAMES_PRODUCT: Final = frozenset(
     name for event, name in KINDS.items() if "product" in event.__struct_fields__
@@ -124,7 +129,7 @@ def thing_of_event(
     """Return what an event happened to, and the address of the row that made it.
 
     What happens to tickets, purchases included, happens to their option; what a process asks of a
-    pool, to the move that the process is.
+    pool, to the move or the order that the process is.
 
     Args:
         event: What the row says.
@@ -135,22 +140,46 @@ def thing_of_event(
     thing: Thing | None = None
     address: Address | None = None
     match event:
-        case (
-            MoveRequested() | MoveExpected() | MoveSent() | MoveDone() | MoveRefused() | MoveEnded()
-        ):
-            thing, address = "move", (actor_id, MOVE_SEQ)
+        case _ if type(event) in _OF_PROCESSES:
+            thing, address = _OF_PROCESSES[type(event)], (actor_id, PROCESS_SEQ)
         case _ if of_tickets:
             thing, address = "ticket_option", (actor_id, OPTION_SEQ)
         case OrderPlaced():
             thing, address = "order", (actor_id, seq)
-        case OrderDispatched(order=order) | OrderCancelled(order=order):
+        case (
+            OrderDispatched(order=order)
+            | OrderPartlyDispatched(order=order)
+            | OrderCancelled(order=order)
+        ):
             thing, address = "order", (actor_id, order)
         case StockReceived():
             thing, address = "stock", (actor_id, seq)
         case LotExpired(lot=lot):
             thing, address = "stock", (actor_id, lot)
-        case UnitsSent() | UnitsTaken() | ProductExpected() | SendRefused() | ProcessLetGo():
-            thing, address = "move", (event.process, MOVE_SEQ)
+        case UnitsHeld() | HoldRefused() | HoldConfirmed() | ProcessLetGo():
+            return _thing_of_hold(event)
+        case UnitsSent() | UnitsTaken() | ProductExpected() | SendRefused():
+            thing, address = "move", (event.process, PROCESS_SEQ)
         case _:
             pass
     return thing, address
+
+
+def _thing_of_hold(
+    event: UnitsHeld | HoldRefused | HoldConfirmed | ProcessLetGo,
+) -> tuple[Thing | None, Address | None]:
+    """Return for what a pool holds units, which only the steps of the process tell.
+
+    An order of several lines is begun in its first step, and decided in its second one. What was
+    paid for in a later one has the address of that step.
+    """
+    process, step = event.process, event.step
+    match event:
+        case HoldConfirmed() if step != _DECIDED_STEP:
+            return "order", (process, step)
+        case ProcessLetGo() if step != _DECIDED_STEP:
+            return "move", (process, PROCESS_SEQ)
+        case UnitsHeld() | HoldRefused() if step != PROCESS_SEQ:
+            return None, None  # a cart's, which is no order yet
+        case _:
+            return "order", (process, PROCESS_SEQ)

@@ -11,7 +11,7 @@ import struct
 from array import array
 from collections.abc import Iterator
 
-from allocator.domain.messages import Picks
+from allocator.domain.values import Picks
 
 _SLOT = struct.Struct("<QQ")
 _SHIFT = 4
@@ -19,6 +19,9 @@ _PAGE_SLOTS = 1 << _SHIFT
 _MASK = _PAGE_SLOTS - 1
 _PAGE_BYTES = _SLOT.size * _PAGE_SLOTS
 _EMPTY_PAGE = bytes(_PAGE_BYTES)
+_LED = 1 << 63
+"""Beside the quantity of an order that a process leads; no quantity is as large."""
+_UNITS = _LED - 1
 
 SPANS_LOTS = 0
 """Stands in a slot's lot field for "see `spans`"; no lot has sequence number 0."""
@@ -45,10 +48,20 @@ class OpenOrders:
                 lot, quantity = _SLOT.unpack_from(page, slot * _SLOT.size)
                 if quantity:
                     seq = (number << _SHIFT) | slot
-                    yield seq, self._spans[seq] if lot == SPANS_LOTS else ((lot, quantity),)
+                    yield (
+                        seq,
+                        self._spans[seq] if lot == SPANS_LOTS else ((lot, quantity & _UNITS),),
+                    )
 
-    def add(self, seq: int, picks: Picks, quantity: int) -> None:
-        """Open order `seq`, which must not be open, of `quantity` units in all."""
+    def add(self, seq: int, picks: Picks, quantity: int, *, led: bool = False) -> None:
+        """Open order `seq`, which must not be open, of `quantity` units in all.
+
+        Args:
+            seq: Its number.
+            picks: Their lots.
+            quantity: Their sum.
+            led: Whether it is a process that decides what becomes of it.
+        """
         number = seq >> _SHIFT
         page = self._pages.get(number)
         if page is None:
@@ -58,7 +71,8 @@ class OpenOrders:
         else:
             lot = SPANS_LOTS
             self._spans[seq] = picks
-        _SLOT.pack_into(page, (seq & _MASK) * _SLOT.size, lot, quantity)
+        slot = quantity | _LED if led else quantity
+        _SLOT.pack_into(page, (seq & _MASK) * _SLOT.size, lot, slot)
         self._count += 1
 
     def get(self, seq: int) -> Picks | None:
@@ -69,7 +83,15 @@ class OpenOrders:
         lot, quantity = _SLOT.unpack_from(page, (seq & _MASK) * _SLOT.size)
         if not quantity:
             return None
-        return self._spans[seq] if lot == SPANS_LOTS else ((lot, quantity),)
+        return self._spans[seq] if lot == SPANS_LOTS else ((lot, quantity & _UNITS),)
+
+    def is_led(self, seq: int) -> bool:
+        """Say whether an order is open, and a process decides what becomes of it."""
+        page = self._pages.get(seq >> _SHIFT)
+        if page is None:
+            return False
+        _, quantity = _SLOT.unpack_from(page, (seq & _MASK) * _SLOT.size)
+        return bool(quantity & _LED)
 
     def remove(self, seq: int) -> None:
         """Close order `seq`, which must be open."""

@@ -12,9 +12,9 @@ from bisect import bisect_left, insort
 
 import msgspec
 
-from allocator.domain.messages import Picks
 from allocator.domain.open_orders import OpenOrders
 from allocator.domain.transit import Processes
+from allocator.domain.values import Picks
 
 NEVER_MS = 1 << 62
 """Sorts after every date: the expiry of a lot that has none."""
@@ -34,6 +34,7 @@ class Lot(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
     quantity: int
     available: int
     ordered: int = 0
+    held: int = 0
     expired: int = 0
     code: str | None = None
     expires_at_ms: int | None = None
@@ -44,7 +45,7 @@ class Lot(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
     @property
     def on_hand(self) -> int:
         """Units of this lot that are still in the warehouse."""
-        return self.available + self.ordered + self.expired
+        return self.available + self.ordered + self.held + self.expired
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -77,7 +78,7 @@ class Pool:
         orders: Open orders, by seq.
         product: That of the last claim, if this is a location that holds one at a time.
         processes: Those that asked it something; None if it remembers none.
-        available: Units for sale, summed over `lots`; `ordered` and `expired` likewise.
+        available: Units for sale, summed over `lots`; `ordered`, `held` and `expired` likewise.
         next_expiry_ms: When the first lot with unsold units expires, None if none does.
     """
 
@@ -86,6 +87,7 @@ class Pool:
         "_queue",
         "available",
         "expired",
+        "held",
         "last_at_ms",
         "lots",
         "next_expiry_ms",
@@ -105,6 +107,7 @@ class Pool:
         self.processes: Processes | None = None
         self.available = 0
         self.ordered = 0
+        self.held = 0
         self.expired = 0
         self.next_expiry_ms: int | None = None
         # Ranks of the lots with units available, ascending from index `_first`; what stands
@@ -131,7 +134,7 @@ class Pool:
             version=self.version,
             available=self.available,
             ordered=self.ordered,
-            held=0,
+            held=self.held,
             expired=self.expired,
         )
 
@@ -166,6 +169,7 @@ class Pool:
         self.lots[lot.seq] = lot
         self.available += lot.available
         self.ordered += lot.ordered
+        self.held += lot.held
         self.expired += lot.expired
         if lot.available:
             self._enqueue(lot)
@@ -178,6 +182,26 @@ class Pool:
         if not lot.available:
             self._unqueue(lot)
         return lot
+
+    def hold(self, seq: int, units: int) -> None:
+        """Set `units` of the available ones of a lot aside."""
+        self.take(seq, units).held += units
+        self.held += units
+
+    def release(self, seq: int, units: int) -> None:
+        """Have `units` of a lot that were held available again."""
+        lot = self.lots[seq]
+        lot.held -= units
+        self.held -= units
+        self.give_back(lot, units)
+
+    def order_held(self, seq: int, units: int) -> None:
+        """Have `units` of a lot that were held ordered."""
+        lot = self.lots[seq]
+        lot.held -= units
+        lot.ordered += units
+        self.held -= units
+        self.ordered += units
 
     def give_back(self, lot: Lot, units: int) -> None:
         """Add `units` to the available ones of a lot."""

@@ -9,19 +9,29 @@ when all of them have been answered. `Errands` keeps count of that.
 """
 
 from collections.abc import Sequence
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar, get_args
 
 import msgspec
 
-from allocator.domain.messages import Event, Refusal
-from allocator.domain.transfers import Asked, Stale
+from allocator.domain.holds import AlreadyHeld, HoldAsked, HoldRefused
+from allocator.domain.messages import CancelOrder, DispatchOrder, Event, Refusal
+from allocator.domain.transfers import AlreadySent, Asked, SendRefused, Stale
 from allocator.domain.values import Message
 
 Answer: TypeAlias = Event | Refusal | None
 """The event that an ask led to, the last one if there were several; why not; or None: there was
 nothing to do, as after a step that was done before."""
 
-T = TypeVar("T", bound=Asked)
+Wanted: TypeAlias = Asked | HoldAsked | DispatchOrder | CancelOrder
+"""What processes ask. An order of a pool closes once, so that to close it needs no stamp."""
+
+_Name: TypeAlias = tuple[int, int]
+"""(number, actor): what tells asks of a process apart."""
+
+T = TypeVar("T", bound=Wanted)
+
+REFUSALS: Final = (*get_args(Refusal), SendRefused, HoldRefused)
+"""The answers that say no; of which `AlreadySent` and `AlreadyHeld` do not."""
 
 
 class Ask(Message, frozen=True, kw_only=True):
@@ -30,18 +40,28 @@ class Ask(Message, frozen=True, kw_only=True):
     Attributes:
         number: Ascends within the process; the same for asks that belong together.
         command: Not stamped yet.
+        in_turn: Whether it is asked when those of its number that stand before it are answered.
+        otherwise: What is asked instead, if one of them was refused.
     """
 
     number: int
     actor_id: int
-    command: Asked
+    command: Wanted
+    in_turn: bool = False
+    otherwise: Wanted | None = None
 
 
 class Answered(Message, frozen=True, kw_only=True):
-    """Tell a process what came of the asks of a number; a command of its shell."""
+    """Tell a process what came of the asks of a number; a command of its shell.
+
+    Attributes:
+        answer: The last one.
+        answers: All of them, by the actor that gave it.
+    """
 
     number: int
     answer: Answer
+    answers: tuple[tuple[int, Answer], ...] = ()
 
 
 def stamped(command: T, *, process: int, sent_at_ms: int) -> T:
@@ -55,39 +75,49 @@ def stamped(command: T, *, process: int, sent_at_ms: int) -> T:
             deposed writer that wakes up after an hour believes in its intents, too: this is how
             pools tell. If the pool called the ask stale, its time, if that is later.
     """
+    if isinstance(command, DispatchOrder | CancelOrder):
+        return command
     return msgspec.structs.replace(command, process=process, sent_at_ms=sent_at_ms)
 
 
 class Errands:
     """The asks of one process under way, in this life of it; nothing of this has to be durable."""
 
-    __slots__ = ("_answered", "_waiting")
+    __slots__ = ("_answers", "_waiting")
 
     def __init__(self) -> None:
-        self._waiting: dict[tuple[int, int], Ask] = {}
-        self._answered: set[tuple[int, int]] = set()
+        self._waiting: dict[_Name, Ask] = {}
+        self._answers: dict[_Name, Answer] = {}
 
     def renew(self, intents: Sequence[Ask]) -> list[Ask]:
         """Return the asks that are to be sent for the first time.
 
         Those that are not intended any more are forgotten, answered or not.
         """
-        wanted = {(ask.number, ask.actor_id): ask for ask in intents}
-        self._answered &= wanted.keys()
-        self._waiting = {name: ask for name, ask in wanted.items() if name in self._waiting}
-        new = [
-            ask
-            for name, ask in wanted.items()
-            if name not in self._waiting and name not in self._answered
-        ]
-        self._waiting |= {(ask.number, ask.actor_id): ask for ask in new}
+        if not intents:
+            self._waiting.clear()
+            self._answers.clear()
+            return []
+        wanted = {(ask.number, ask.actor_id) for ask in intents}
+        self._answers = {name: said for name, said in self._answers.items() if name in wanted}
+        self._waiting = {name: ask for name, ask in self._waiting.items() if name in wanted}
+        unanswered: set[int] = set()
+        new = []
+        for ask in intents:
+            name = (ask.number, ask.actor_id)
+            if name in self._answers:
+                continue
+            if name not in self._waiting and not (ask.in_turn and ask.number in unanswered):
+                self._waiting[name] = self._as_things_stand(ask)
+                new.append(self._waiting[name])
+            unanswered.add(ask.number)
         return new
 
     def waiting(self) -> list[Ask]:
         """Return the asks that have not been answered: to be sent again, now and then."""
         return list(self._waiting.values())
 
-    def hear(self, ask: Ask, answer: Answer) -> Answered | None:
+    def hear(self, ask: Ask, answer: Answer, intents: Sequence[Ask]) -> Answered | None:
         """Take an answer; return what to tell the process, if it completes a number.
 
         None as well if nobody waits for it any more, or it was stale: send that one again.
@@ -96,9 +126,23 @@ class Errands:
         if name not in self._waiting or isinstance(answer, Stale):
             return None
         del self._waiting[name]
-        self._answered.add(name)
-        if any(number == ask.number for number, _ in self._waiting):
+        self._answers[name] = answer
+        asked = [(each.number, each.actor_id) for each in intents if each.number == ask.number]
+        if not all(each in self._answers for each in asked):
             return None
         # What the process makes of it shows in its intents; what it still intends is sent again.
-        self._answered = {each for each in self._answered if each[0] != ask.number}
-        return Answered(number=ask.number, answer=answer)
+        answers = tuple((each[1], self._answers.pop(each)) for each in asked)
+        return Answered(number=ask.number, answer=answer, answers=answers)
+
+    def _as_things_stand(self, ask: Ask) -> Ask:
+        """Return what is asked instead, if one of the same number was refused."""
+        if ask.otherwise is None or not any(
+            number == ask.number and is_refusal(said) for (number, _), said in self._answers.items()
+        ):
+            return ask
+        return msgspec.structs.replace(ask, command=ask.otherwise)
+
+
+def is_refusal(answer: Answer) -> bool:
+    """Say whether an answer says no."""
+    return isinstance(answer, REFUSALS) and not isinstance(answer, AlreadySent | AlreadyHeld)

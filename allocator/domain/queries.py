@@ -1,13 +1,16 @@
 """What may be read of an actor without changing it, as values that can travel between processes."""
 
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 import msgspec
 
+from allocator.domain.carts import Cart
+from allocator.domain.checkouts import Checkout
 from allocator.domain.kinds import State
-from allocator.domain.messages import Picks
 from allocator.domain.moves import Move
+from allocator.domain.orders import Order
 from allocator.domain.pool import Balance, Lot, Pool
+from allocator.domain.values import Picks
 
 
 class BalanceQuery(msgspec.Struct, frozen=True, gc=False, tag=True):
@@ -42,14 +45,60 @@ class MoveQuery(msgspec.Struct, frozen=True, gc=False, tag=True):
     decided: bool = False
 
 
-Query: TypeAlias = BalanceQuery | LotQuery | OpenOrderQuery | MoveQuery
+class LinesQuery(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """An order of several lines as it stands; also what a cart became that was paid for.
+
+    Attributes:
+        decided: Answer only when it is accepted or declined.
+    """
+
+    decided: bool = False
+
+
+class CartQuery(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """A cart as it stands, with the last one of its checkouts.
+
+    Attributes:
+        edit: Answer only when this edit is settled, or never will be; 0 for at once.
+    """
+
+    edit: int = 0
+
+
+class CheckoutQuery(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """An attempt to pay for a cart, as it stands.
+
+    Attributes:
+        decided: Answer only when something is known of the money, if only that it is unknown.
+    """
+
+    attempt: int
+    decided: bool = False
+
+
+Query: TypeAlias = (
+    BalanceQuery | LotQuery | OpenOrderQuery | MoveQuery | LinesQuery | CartQuery | CheckoutQuery
+)
+
+
+def may_wait(query: Query) -> bool:
+    """Say whether `look` may have nothing to show for it yet."""
+    match query:
+        case MoveQuery(decided=wanted) | LinesQuery(decided=wanted):
+            return wanted
+        case CheckoutQuery(decided=wanted):
+            return wanted
+        case CartQuery(edit=edit):
+            return edit > 0
+        case _:
+            return False
 
 
 class View(msgspec.Struct, frozen=True):
     """What was seen; only the field that was asked for is filled, and None if there is nothing.
 
     Attributes:
-        lot: A copy; `move` likewise.
+        lot: A copy; `move`, `order` and `cart` likewise.
         picks: Of the order, if it is open.
         product: With a balance or a lot: the product by which a location is occupied that holds
             one at a time; None if it is free, or another kind of pool.
@@ -60,6 +109,9 @@ class View(msgspec.Struct, frozen=True):
     picks: Picks | None = None
     product: str | None = None
     move: Move | None = None
+    order: Order | None = None
+    cart: Cart | None = None
+    checkout: Checkout | None = None
 
 
 def look(state: State, query: Query) -> View | None:
@@ -79,12 +131,44 @@ def look(state: State, query: Query) -> View | None:
             return View(lot=msgspec.structs.replace(lot), product=state.product)
         case OpenOrderQuery(seq=seq) if isinstance(state, Pool):
             return View(picks=state.orders.get(seq))
+        case _:
+            return _look_at_process(state, query)
+
+
+def _look_at_process(state: State, query: Query) -> View | None:
+    match query:
         case MoveQuery(decided=decided) if isinstance(state, Move):
-            if decided and state.status == "in_transit":
-                return None
-            return View(move=msgspec.structs.replace(state))
+            waits = decided and state.status == "in_transit"
+            return None if waits else View(move=msgspec.structs.replace(state))
+        case LinesQuery(decided=decided) if isinstance(state, Order):
+            waits = decided and state.status == "requested"
+            return None if waits else View(order=_copy(state))
+        case LinesQuery() | CartQuery() | CheckoutQuery() if isinstance(state, Cart):
+            return _look_at_cart(state, query)
         case _:
             raise TypeError(f"a {type(query).__name__} is not for a {type(state).__name__}")
+
+
+def _look_at_cart(cart: Cart, query: LinesQuery | CartQuery | CheckoutQuery) -> View | None:
+    match query:
+        case LinesQuery():
+            return View(order=_copy(cart.order))
+        case CartQuery(edit=edit):
+            if cart.status == "open" and any(each.seq == edit for each in cart.edits):
+                return None
+            last = cart.checkouts[-1:]
+            seen = msgspec.structs.replace(cart, checkouts=last, order=_copy(cart.order))
+            return View(cart=seen)
+        case CheckoutQuery(attempt=attempt, decided=decided):
+            checkout = cart.checkout(attempt)
+            waits = decided and checkout is not None and checkout.status == "capturing"
+            return None if waits else View(checkout=checkout)
+        case _:
+            assert_never(query)
+
+
+def _copy(order: Order | None) -> Order | None:
+    return None if order is None else msgspec.structs.replace(order)
 
 
 def balance_of(pool: Pool, product: str | None) -> Balance:

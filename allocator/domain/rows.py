@@ -1,21 +1,31 @@
 """Rows of the read models, as queries hand them out. Addresses are not sealed yet."""
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from allocator.domain.messages import Picks
+from allocator.domain import order_rules
 from allocator.domain.moves import Move, MoveStatus, Reason
+from allocator.domain.orders import Order, Status
 from allocator.domain.transfers import Transfer
+from allocator.domain.values import Picks
 
-OrderStatus: TypeAlias = Literal["new", "dispatched", "cancelled"]
+OrderStatus: TypeAlias = Literal["new", "partly_dispatched", "dispatched", "cancelled"]
+
+CLOSED: Final = frozenset({"dispatched", "cancelled"})
+"""Statuses of orders that are final."""
 
 Address: TypeAlias = tuple[int, int]
 """(actor id, seq): what an id says. Lists are sorted by it."""
 
 
 class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An order."""
+    """An order of one line, which a pool keeps.
+
+    Attributes:
+        picks: As it was placed, whatever has left since.
+        dispatched: How many units have left.
+    """
 
     actor_id: int
     seq: int
@@ -26,13 +36,132 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     created_at_ms: int
     customer: str | None
     picks: Picks
+    dispatched: int = 0
+
+
+class LineRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of an order of several; fields as of `OrderRow`.
+
+    Attributes:
+        pool: Its actor.
+    """
+
+    pool: int
+    warehouse: str
+    product: str
+    quantity: int
+    picks: Picks
+    dispatched: int
+
+
+class LinesRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An order of several lines, which a process keeps."""
+
+    actor_id: int
+    seq: int
+    status: OrderStatus
+    created_at_ms: int
+    customer: str | None
+    lines: tuple[LineRow, ...]
+
+    @classmethod
+    def of(cls, actor_id: int, seq: int, order: Order) -> "LinesRow | None":
+        """Return what is to be said of an order as it stands; None unless it was accepted."""
+        match order.status:
+            case "new" | "partly_dispatched" | "dispatched" | "cancelled" as status:
+                pass
+            case _:
+                return None
+        return cls(
+            actor_id=actor_id,
+            seq=seq,
+            status=status,
+            created_at_ms=order.requested_at_ms,
+            customer=order.customer,
+            lines=tuple(
+                LineRow(
+                    pool=line.pool,
+                    warehouse=line.warehouse,
+                    product=line.product,
+                    quantity=line.quantity,
+                    picks=held.picks,
+                    dispatched=0 if status == "cancelled" else line.quantity - left,
+                )
+                for line, held, left in zip(order.lines, order.held, order.left, strict=True)
+            ),
+        )
+
+
+class ListedLine(LineRow, frozen=True, kw_only=True):
+    """A line as the read model has it.
+
+    Attributes:
+        order: The number of the order in its pool.
+    """
+
+    order: int
+
+
+class ProcessOrderRow(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the read model says of an order of several lines; before it is accepted, too.
+
+    Attributes:
+        closed_at_ms: When it was dispatched as a whole, or cancelled.
+        confirmed: Whether its pools have made orders of what they held.
+        ended: Whether nothing will happen to it any more.
+        lines: None before it is accepted.
+    """
+
+    seq: int
+    version: int
+    status: Status
+    customer: str | None
+    created_at_ms: int
+    closed_at_ms: int | None
+    confirmed: bool
+    ended: bool
+    lines: tuple[ListedLine, ...]
+
+    @classmethod
+    def of(cls, _actor_id: int, order: Order) -> "ProcessOrderRow | None":
+        """Return what is to be said of an order as it stands; None before it is requested."""
+        if order.status is None:
+            return None
+        is_cancelled, is_closed = order.status == "cancelled", order.status in CLOSED
+        return cls(
+            seq=1,
+            version=order.version,
+            status=order.status,
+            customer=order.customer,
+            created_at_ms=order.requested_at_ms,
+            closed_at_ms=order.changed_at_ms if is_closed else None,
+            confirmed=order.confirmed,
+            ended=order_rules.has_ended(order),
+            lines=tuple(
+                ListedLine(
+                    pool=line.pool,
+                    order=held.order,
+                    warehouse=line.warehouse,
+                    product=line.product,
+                    quantity=line.quantity,
+                    picks=held.picks,
+                    dispatched=0 if is_cancelled else line.quantity - left,
+                )
+                for line, held, left in zip(order.lines, order.held, order.left, strict=False)
+            ),
+        )
 
 
 class OrderEnd(msgspec.Struct, frozen=True, kw_only=True):
-    """How an order ended, and when."""
+    """How an order ended, and when.
+
+    Attributes:
+        quantity: The units that were ordered till then; fewer than were placed if others had left.
+    """
 
     status: OrderStatus
     at_ms: int
+    quantity: int
 
 
 class PurchaseRow(msgspec.Struct, frozen=True, kw_only=True):

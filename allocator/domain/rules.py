@@ -6,7 +6,8 @@
 
 from typing import assert_never
 
-from allocator.domain import transit_rules
+from allocator.domain import closing, transit_rules
+from allocator.domain.holds import Check, Confirm, Hold
 from allocator.domain.messages import (
     AlreadyBegun,
     AlreadyExpired,
@@ -14,15 +15,15 @@ from allocator.domain.messages import (
     Command,
     Decision,
     DispatchOrder,
+    DispatchPart,
     Event,
     InsufficientStock,
     LotExpired,
     OpenTicketOption,
     OrderCancelled,
     OrderDispatched,
-    OrderNotOpen,
+    OrderPartlyDispatched,
     OrderPlaced,
-    Picks,
     PlaceOrder,
     ReceiveStock,
     StockReceived,
@@ -34,13 +35,8 @@ from allocator.domain.transfers import (
     Expect,
     LetGo,
     Occupied,
-    ProcessLetGo,
-    ProductExpected,
     SendOut,
-    SendRefused,
     TakeIn,
-    UnitsSent,
-    UnitsTaken,
 )
 
 
@@ -60,16 +56,18 @@ def decide(pool: Pool, command: Command, *, now_ms: int) -> Decision:
             decision = _place(pool, command)
         case ReceiveStock():
             decision = _receive(pool, command, now_ms=now_ms)
-        case DispatchOrder(order=order):
-            decision = _close(pool, order, OrderDispatched)
-        case CancelOrder(order=order):
-            decision = _close(pool, order, OrderCancelled)
+        case DispatchOrder(order=order, leaving=leaving):
+            decision = closing.dispatch(pool, order, leaving=leaving)
+        case CancelOrder(order=order, placed=placed):
+            decision = closing.cancel(pool, order, placed=placed)
+        case DispatchPart(order=order, quantity=quantity):
+            decision = closing.dispatch_part(pool, order, quantity=quantity)
         case Wake():
             decision = tuple(
                 LotExpired(lot=lot.seq, quantity=lot.available, product=pool.product)
                 for lot in pool.due(now_ms)
             )
-        case SendOut() | TakeIn() | Expect() | LetGo():
+        case SendOut() | TakeIn() | Expect() | LetGo() | Hold() | Check() | Confirm():
             decision = transit_rules.decide(pool, command, now_ms=now_ms)
         case OpenTicketOption():
             decision = _open(pool, command)
@@ -98,17 +96,17 @@ def evolve(pool: Pool, event: Event, *, at_ms: int) -> None:
             pool.claim(product)
             pool.put(_received(event, seq=version, at_ms=at_ms))
         case OrderDispatched() | OrderCancelled():
-            _evolve_closed(pool, event)
+            closing.evolve_closed(pool, event)
         case LotExpired(lot=seq, quantity=units):
             pool.take(seq, units).expired += units
             pool.expired += units
-        case UnitsSent() | SendRefused() | UnitsTaken() | ProductExpected() | ProcessLetGo():
-            transit_rules.evolve(pool, event, at_ms=at_ms)
+        case OrderPartlyDispatched():
+            closing.evolve_partly(pool, event)
         case TicketOptionOpened():
             if event.allocation:
                 pool.put(_allocated(event, seq=version, at_ms=at_ms))
         case _:
-            assert_never(event)
+            transit_rules.evolve(pool, event, at_ms=at_ms)
     if pool.processes is not None and not pool.processes.forget_old(at_ms=at_ms):
         pool.processes = None
 
@@ -116,11 +114,6 @@ def evolve(pool: Pool, event: Event, *, at_ms: int) -> None:
 def wake_at(pool: Pool) -> int | None:
     """Return when the pool next wants a `Wake`, milliseconds of Unix time, or None."""
     return pool.next_expiry_ms
-
-
-def units_of(picks: Picks) -> int:
-    """Return how many units the picks hold together."""
-    return sum(units for _, units in picks)
 
 
 def _place(pool: Pool, command: PlaceOrder) -> Decision:
@@ -139,25 +132,6 @@ def _place_at_location(pool: Pool, command: PlaceOrder) -> Decision:
         return InsufficientStock(requested=quantity, available=available)
     picks, customer = pool.pick(quantity), command.customer
     return (OrderPlaced(quantity=quantity, picks=picks, customer=customer, product=pool.product),)
-
-
-def _close(pool: Pool, order: int, closing: type[OrderDispatched | OrderCancelled]) -> Decision:
-    picks = pool.orders.get(order)
-    if picks is None:
-        return OrderNotOpen(order=order)
-    return (closing(order=order, quantity=units_of(picks), picks=picks, product=pool.product),)
-
-
-def _evolve_closed(pool: Pool, event: OrderDispatched | OrderCancelled) -> None:
-    pool.orders.remove(event.order)
-    pool.ordered -= event.quantity
-    for seq, units in event.picks:
-        lot = pool.lots[seq]
-        lot.ordered -= units
-        if isinstance(event, OrderDispatched):
-            pool.forget_if_gone(lot)
-        else:
-            pool.give_back(lot, units)
 
 
 def _receive(pool: Pool, command: ReceiveStock, *, now_ms: int) -> Decision:

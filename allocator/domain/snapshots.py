@@ -4,11 +4,13 @@ from typing import Final
 
 import msgspec
 
-from allocator.domain.messages import Picks
+from allocator.domain.carts import Cart
 from allocator.domain.moves import Move
 from allocator.domain.open_orders import OpenOrders
+from allocator.domain.orders import Order
 from allocator.domain.pool import Lot, Pool
 from allocator.domain.transit import Processes, Trace
+from allocator.domain.values import Picks
 
 SCHEMA_VERSION: Final = 2
 """Snapshots of another version are ignored: the journal can always make new ones. Floors cannot be
@@ -32,6 +34,8 @@ class _PoolImage(msgspec.Struct, array_like=True):
 _encoder = msgspec.msgpack.Encoder()
 _pools = msgspec.msgpack.Decoder(_PoolImage)
 _moves = msgspec.msgpack.Decoder(Move)
+_orders = msgspec.msgpack.Decoder(Order)
+_carts = msgspec.msgpack.Decoder(Cart)
 
 
 def dump_pool(pool: Pool) -> bytes:
@@ -71,15 +75,25 @@ def load_pool(state: bytes) -> Pool:
     return pool
 
 
-def dump_move(move: Move) -> bytes:
-    """Return the whole state; equal moves give equal bytes."""
-    return _encoder.encode(move)
+def dump_process(process: Move | Order | Cart) -> bytes:
+    """Return the whole state; equal ones give equal bytes."""
+    return _encoder.encode(process)
 
 
 def load_move(state: bytes) -> Move:
-    """Return the move that `dump_move` wrote.
+    """Return the move that `dump_process` wrote.
 
     Raises:
         msgspec.DecodeError: Not such bytes; the caller falls back to an older snapshot.
     """
     return _moves.decode(state)
+
+
+def load_order(state: bytes) -> Order:
+    """Return the order that `dump_process` wrote; raises likewise."""
+    return _orders.decode(state)
+
+
+def load_cart(state: bytes) -> Cart:
+    """Return the cart that `dump_process` wrote; raises likewise."""
+    return _carts.decode(state)

@@ -11,7 +11,7 @@ product anyway are not told, and ignore what a sender knows.
 
 from typing import Final, TypeAlias
 
-from allocator.domain.values import Message
+from allocator.domain.values import Message, Picks
 
 LOTS_MAX: Final = 256
 """Of one ask. With the longest texts, an answer that names so many still fits a message between
@@ -136,11 +136,14 @@ class UnitsTaken(Message, frozen=True, kw_only=True, omit_defaults=True):
     product: str | None = None
 
 
-class ProcessLetGo(Message, frozen=True, kw_only=True):
-    """The process has come to its end."""
+class ProcessLetGo(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """The process has come to its end; the units that it held went back to their lots."""
 
     process: int
     step: int
+    quantity: int = 0
+    picks: Picks = ()
+    product: str | None = None
 
 
 Transit: TypeAlias = ProductExpected | UnitsSent | SendRefused | UnitsTaken | ProcessLetGo

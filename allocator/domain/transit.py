@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 
 from allocator.domain.transfers import Transfer
+from allocator.domain.values import Picks
 
 RELEASES_KEPT_MS: Final = 600_000
 STALE_AFTER_MS: Final = 300_000
@@ -27,10 +28,13 @@ class Trace(msgspec.Struct, frozen=True, gc=False, array_like=True):
         step: The last one that was done.
         expects: Whether the product is still to come.
         sent: What left in that step, if it was to send.
-        refused: Why nothing did: requested, available, and lots if these were too many.
+        refused: Why nothing did, or was held: requested, available, and lots if these were too
+            many.
         taking: The step that is being done, if some of its lots are in and others are not: rows
             of one decision may be stored in two appends, and a crash may come between them.
         taken: How many of its lots are in.
+        order: The number that the order will have for which units are held; 0 before any are.
+        held: The units that are.
     """
 
     step: int = 0
@@ -39,6 +43,8 @@ class Trace(msgspec.Struct, frozen=True, gc=False, array_like=True):
     refused: tuple[int, int, int] | None = None
     taking: int = 0
     taken: int = 0
+    order: int = 0
+    held: Picks = ()
 
 
 NO_TRACE: Final = Trace()
@@ -61,6 +67,10 @@ class Processes:
         self.expecting = 0
         # Of `released`: a dictionary that shrinks from its front finds it ever more slowly.
         self._oldest: deque[int] = deque()
+
+    def trace_of(self, process: int) -> Trace:
+        """Return what has come of a process."""
+        return self.traces.get(process, NO_TRACE)
 
     def note(self, process: int, trace: Trace) -> None:
         """Remember what has come of a process from now on."""

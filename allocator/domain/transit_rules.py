@@ -6,6 +6,18 @@ of a process that has let go, or of a step that is done, changes nothing.
 
 from typing import Final, assert_never
 
+from allocator.domain import hold_rules
+from allocator.domain.holds import (
+    AlreadyHeld,
+    Check,
+    Confirm,
+    Hold,
+    HoldAsked,
+    HoldConfirmed,
+    HoldEvent,
+    HoldRefused,
+    UnitsHeld,
+)
 from allocator.domain.messages import Decision, InsufficientStock
 from allocator.domain.pool import Lot, Pool
 from allocator.domain.transfers import (
@@ -27,13 +39,14 @@ from allocator.domain.transfers import (
     UnitsSent,
     UnitsTaken,
 )
-from allocator.domain.transit import NO_TRACE, STALE_AFTER_MS, Processes, Trace
+from allocator.domain.transit import STALE_AFTER_MS, Processes, Trace
+from allocator.domain.values import units_of
 
 _STRANGERS: Final = Processes()
 """Stands for the processes of a pool that knows none; never changed."""
 
 
-def decide(pool: Pool, command: Asked, *, now_ms: int) -> Decision:
+def decide(pool: Pool, command: Asked | HoldAsked, *, now_ms: int) -> Decision:
     """Say what an ask would do to `pool`, changing nothing.
 
     Returns:
@@ -46,7 +59,9 @@ def decide(pool: Pool, command: Asked, *, now_ms: int) -> Decision:
     processes = pool.processes or _STRANGERS
     if command.process in processes.released:
         return ()
-    trace = processes.traces.get(command.process, NO_TRACE)
+    trace = processes.trace_of(command.process)
+    if isinstance(command, Check):
+        return _check(pool, command, trace)
     if command.step < trace.step:
         return ()
     if command.step == trace.step:
@@ -68,10 +83,19 @@ def _again(trace: Trace) -> Decision:
     if trace.refused is not None:
         requested, available, lots = trace.refused
         return why_not_sent(requested=requested, available=available, lots=lots)
+    if trace.order:
+        return AlreadyHeld(order=trace.order, picks=trace.held)
     return ()
 
 
-def _do(pool: Pool, command: Asked, trace: Trace) -> Decision:
+def _check(pool: Pool, command: Check, trace: Trace) -> Decision:
+    available = hold_rules.could_hold(pool, trace, command.product)
+    if command.quantity > available:
+        return InsufficientStock(requested=command.quantity, available=available)
+    return ()
+
+
+def _do(pool: Pool, command: Asked | HoldAsked, trace: Trace) -> Decision:
     match command:
         case SendOut():
             return _send(pool, command)
@@ -82,12 +106,14 @@ def _do(pool: Pool, command: Asked, trace: Trace) -> Decision:
                 return Occupied(product=pool.product or "")
             return (ProductExpected(process=process, step=step, product=product),)
         case LetGo(process=process, step=step):
-            return (ProcessLetGo(process=process, step=step),)
+            return (_let_go(pool, trace, process=process, step=step),)
+        case Hold() | Check() | Confirm():
+            return hold_rules.decide(pool, command, trace)
         case _:
             assert_never(command)
 
 
-def evolve(pool: Pool, event: Transit, *, at_ms: int) -> None:
+def evolve(pool: Pool, event: Transit | HoldEvent, *, at_ms: int) -> None:
     """Apply what happened; the pool's version is that of `event` already."""
     processes = pool.processes
     if processes is None:
@@ -103,15 +129,31 @@ def evolve(pool: Pool, event: Transit, *, at_ms: int) -> None:
         case UnitsTaken(process=process, product=product):
             pool.claim(product)
             pool.put(_lot_of(event.lot, seq=pool.version))
-            trace = processes.traces.get(process, NO_TRACE)
+            trace = processes.trace_of(process)
             processes.note(process, _after_taking(event, trace))
         case ProductExpected(process=process, step=step, product=product):
             pool.claim(product)
             processes.note(process, Trace(step=step, expects=True))
-        case ProcessLetGo(process=process):
+        case ProcessLetGo(process=process, picks=picks):
+            for seq, units in picks:
+                pool.release(seq, units)
             processes.release(process, at_ms=at_ms)
+        case UnitsHeld() | HoldRefused() | HoldConfirmed():
+            hold_rules.evolve(pool, event, processes, at_ms=at_ms)
         case _:
             assert_never(event)
+
+
+def _let_go(pool: Pool, trace: Trace, *, process: int, step: int) -> ProcessLetGo:
+    if not trace.held:
+        return ProcessLetGo(process=process, step=step)
+    return ProcessLetGo(
+        process=process,
+        step=step,
+        quantity=units_of(trace.held),
+        picks=trace.held,
+        product=pool.product,
+    )
 
 
 def _send(pool: Pool, command: SendOut) -> Decision:

@@ -84,5 +84,7 @@ UPCASTERS: Final[Upcasters] = {
     ("order_dispatched", 1): unchanged,
     ("order_cancelled", 1): unchanged,
     ("lot_expired", 1): unchanged,
+    # A process that lets go may give back what it held.
+    ("process_let_go", 1): unchanged,
 }
 """Every step that ever was; none is ever removed or changed."""

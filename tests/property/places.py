@@ -1,4 +1,4 @@
-"""A small world of places and moves, with a network between them that delays, repeats and reorders.
+"""A small world of places and processes, and a network that delays, repeats and reorders.
 
 Actors live as the real shell has them live: what was decided is journaled row by row, a crash loses
 memory and whatever was not journaled, and an ask leaves when its event is durable.
@@ -8,13 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from allocator.domain import kinds
+from allocator.domain.carts import Cart, OpenCart
 from allocator.domain.kinds import Command, Event, Kind, Message, Refusal, State
 from allocator.domain.messages import Wake
-from allocator.domain.moves import Move, MoveEvent, RequestMove, SamePlace
+from allocator.domain.moves import Move, RequestMove
+from allocator.domain.orders import Line, Order, RequestOrder
 from allocator.domain.pool import Pool
-from allocator.domain.processes import Answer, Answered, Ask, Errands, stamped
+from allocator.domain.processes import Answer, Answered, Ask, Errands, Wanted, stamped
 from allocator.domain.replay import replay
-from allocator.domain.transfers import Asked, Stale, UnitsSent, UnitsTaken
+from allocator.domain.transfers import Stale, UnitsSent, UnitsTaken
 from tests.builders import NOW_MS, records_of
 
 PRODUCTS = ("tea", "pot")
@@ -37,7 +39,7 @@ class Life:
         """Decide and journal; with `rows_max`, crash when so many rows of it are stored."""
         now_ms = max(now_ms, self.state.last_at_ms)
         due = kinds.wake_at(self.state)
-        if due is not None and due <= now_ms:
+        if isinstance(self.state, Pool) and due is not None and due <= now_ms:
             self._store(kinds.decide(self.state, Wake(), now_ms=now_ms), now_ms=now_ms)
         decision = kinds.decide(self.state, message, now_ms=now_ms)
         if not isinstance(decision, tuple):
@@ -69,14 +71,14 @@ class Life:
 
 @dataclass
 class World:
-    """Places by actor id, moves by actor id, and what is under way between them."""
+    """Places and processes by actor id, and what is under way between them."""
 
     singles: frozenset[int]
     lives: dict[int, Life]
     now_ms: int = NOW_MS
-    asks: list[tuple[int, Ask, Asked]] = field(default_factory=list)
+    asks: list[tuple[int, Ask, Wanted]] = field(default_factory=list)
     answers: list[tuple[int, Ask, Answer]] = field(default_factory=list)
-    sent: list[tuple[int, Ask, Asked]] = field(default_factory=list)
+    sent: list[tuple[int, Ask, Wanted]] = field(default_factory=list)
     received: int = 0
     dispatched: int = 0
 
@@ -98,6 +100,28 @@ class World:
         state = self.lives[move].state
         assert isinstance(state, Move)
         return state
+
+    def order(self, order: int) -> Order:
+        state = self.lives[order].state
+        assert isinstance(state, Order)
+        return state
+
+    def cart(self, cart: int) -> Cart:
+        state = self.lives[cart].state
+        assert isinstance(state, Cart)
+        return state
+
+    @property
+    def carts(self) -> list[int]:
+        return [life.actor_id for life in self.lives.values() if life.kind == "cart"]
+
+    @property
+    def orders(self) -> list[int]:
+        return [life.actor_id for life in self.lives.values() if life.kind == "order"]
+
+    @property
+    def processes(self) -> list[int]:
+        return [life.actor_id for life in self.lives.values() if life.kind != "pool"]
 
     @property
     def places(self) -> list[int]:
@@ -132,6 +156,34 @@ class World:
         self.send(actor_id)
         return actor_id
 
+    def begin_order(self, *wanted: tuple[int, int], product: str = "tea") -> int:
+        """A client orders (units) of (places), all or nothing; return the order."""
+        actor_id = 2000 + len(self.orders)
+        self.lives[actor_id] = Life(actor_id, "order", Order())
+        lines = tuple(
+            self.line_of(place, units=units, product=product) for place, units in sorted(wanted)
+        )
+        assert isinstance(self.ask(actor_id, RequestOrder(lines=lines)), tuple)
+        self.send(actor_id)
+        return actor_id
+
+    def line_of(self, place: int, *, units: int, product: str = "tea") -> Line:
+        """Return units of a product at a place, as a client wants them."""
+        return Line(
+            pool=place,
+            warehouse=f"p{place}",
+            product=product,
+            quantity=units,
+            told=self.product_for(place, product),
+        )
+
+    def open_cart(self, *, ttl_ms: int, cap_ms: int) -> int:
+        """A client takes a cart; return it."""
+        actor_id = 3000 + len(self.carts)
+        self.lives[actor_id] = Life(actor_id, "cart", Cart())
+        assert isinstance(self.ask(actor_id, OpenCart(ttl_ms=ttl_ms, cap_ms=cap_ms)), tuple)
+        return actor_id
+
     def send(self, move: int, *, again: bool = False) -> None:
         """Send what a move asks for the first time; with `again`, all that is not answered."""
         errands = self.lives[move].errands
@@ -154,11 +206,12 @@ class World:
     def deliver_answer(self, which: int, *, keep: bool) -> None:
         """An answer arrives; with `keep`, a copy of it will, too."""
         move, ask, answer = self.answers[which] if keep else self.answers.pop(which)
-        told = self.lives[move].errands.hear(ask, answer)
+        life = self.lives[move]
+        told = life.errands.hear(ask, answer, kinds.intents(life.state))
         if told is not None:
             self.tell(move, told)
-        elif isinstance(answer, Stale):
-            self.send(move, again=True)
+        else:
+            self.send(move, again=isinstance(answer, Stale))
 
     def tell(self, move: int, told: Answered) -> None:
         self.lives[move].decide(told, now_ms=self.now_ms)
@@ -175,15 +228,15 @@ class World:
         """Let every ask and answer arrive, and all moves come to their end."""
         for _ in range(200):
             self.deliver_all()
-            if all(self.move(move).ended for move in self.moves):
+            if not any(kinds.intents(self.lives[each].state) for each in self.processes):
                 return
             if self.asks or self.answers:
                 continue
             self.now_ms += 1000
-            for move in self.moves:
-                self.lives[move].decide(Wake(), now_ms=self.now_ms)
-                self.send(move, again=True)
-        raise AssertionError("a move does not end")
+            for each in self.processes:
+                self.lives[each].decide(Wake(), now_ms=self.now_ms)
+                self.send(each, again=True)
+        raise AssertionError("a process does not come to its end")
 
     def on_hand(self) -> int:
         return sum(self.pool(place).balance().on_hand for place in self.places)
@@ -196,6 +249,6 @@ class World:
 
 
 def _answer_of(decision: Sequence[Event] | Refusal) -> Answer:
-    answer = (decision[-1] if decision else None) if isinstance(decision, Sequence) else decision
-    assert not isinstance(answer, MoveEvent | SamePlace)
-    return answer
+    if isinstance(decision, Sequence):
+        return decision[-1] if decision else None  # type: ignore[return-value]  # of a pool
+    return decision  # type: ignore[return-value]  # likewise

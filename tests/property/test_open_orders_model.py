@@ -4,8 +4,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
-from allocator.domain.messages import Picks
 from allocator.domain.open_orders import OpenOrders
+from allocator.domain.values import Picks
 
 SEQS = st.integers(1, 70) | st.integers(1, (1 << 36) - 1)
 LOTS = st.integers(1, (1 << 36) - 1)

@@ -110,6 +110,9 @@ class Model:
         return list(picks.items())
 
 
+ENDINGS: list[type[DispatchOrder | CancelOrder]] = [DispatchOrder, CancelOrder]
+
+
 class PoolMachine(RuleBasedStateMachine):
     """Commands, time and crashes in any order."""
 
@@ -205,7 +208,7 @@ class PoolMachine(RuleBasedStateMachine):
 
         return order
 
-    @rule(order=closed, again=st.sampled_from([DispatchOrder, CancelOrder]))
+    @rule(order=closed, again=st.sampled_from(ENDINGS))
     def close_again(self, order: int, again: type[DispatchOrder | CancelOrder]) -> None:
         """What is closed, or was refused, stays so."""
         assert self.send(again(order=order)) == OrderNotOpen(order=order)

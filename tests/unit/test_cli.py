@@ -51,6 +51,7 @@ def value_of(field: str) -> str:
         "data_dir": "stock",
         "database_url": "postgresql://db/stock",
         "log_level": "error",
+        "payment_url": "https://provider.example/charges",
         "tls_cert": "cert.pem",
         "tls_key": "key.pem",
     }[field]

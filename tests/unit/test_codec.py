@@ -38,6 +38,8 @@ from allocator.domain.transfers import (
     UnitsSent,
     UnitsTaken,
 )
+from tests.stored_carts import STORED_CARTS
+from tests.stored_orders import STORED_ORDERS
 
 PLAIN = Transfer(quantity=3, origin=(5, 1), received_at_ms=9)
 WHOLE = Transfer(
@@ -146,6 +148,8 @@ STORED: list[tuple[str, str, Event]] = [
         MoveRefused(reason=TooManyLots(lots=300, limit=256)),
     ),
     ("move_ended", "{}", MoveEnded()),
+    *STORED_CARTS,
+    *STORED_ORDERS,
 ]
 
 # What the second versions say of a location that holds one product at a time.

@@ -40,6 +40,7 @@ def test_a_duration_or_size_carries_its_unit_in_its_name() -> None:
         "head_timeout_ms",
         "stall_timeout_ms",
         "keep_alive_ms",
+        "payment_timeout_ms",
         "database_timeout_ms",
         "idle_ms",
         "heartbeat_ms",
@@ -119,6 +120,44 @@ def test_a_wrong_database_url_is_refused_without_showing_its_password(url: str) 
         UsageError, match=r"^--database-url must look like postgresql://"
     ) as refusal:
         Config(database_url=url)
+
+    assert "hidden" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://external-provider.com/api/refund/",
+        "http://127.0.0.1:8090/charges",
+        "http://[::1]:8090/charges?shop=1",
+        "https://provider.example",
+    ],
+)
+def test_the_usual_forms_of_a_payment_url_are_accepted(url: str) -> None:
+    assert Config(payment_url=url).payment_url == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "provider.example/charges",
+        "ftp://provider.example/charges",
+        "https:///charges",
+        "https://shop:hidden@provider.example/charges",
+        "https://provider.example/charges#hidden",
+        "https://provider.example:0/charges",
+        "https://provider.example:99999/charges",
+        "https://[::1/charges",
+        "https://[nowhere]/charges",
+        "https://provider.example/char ges",
+        "https://provider.example/\r\nX-Hidden: 1",
+        "https://bücher.example/charges",
+    ],
+)
+def test_a_wrong_payment_url_is_refused_without_showing_what_is_secret(url: str) -> None:
+    with pytest.raises(UsageError, match=r"^--payment-url must look like https://") as refusal:
+        Config(payment_url=url)
 
     assert "hidden" not in str(refusal.value)
 

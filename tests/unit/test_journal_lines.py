@@ -4,7 +4,24 @@ import json
 
 import pytest
 
+from allocator.domain.carts import (
+    CartClosed,
+    CartEnded,
+    CartExpired,
+    CartOpened,
+    LineHeld,
+    LineRefused,
+    LineWanted,
+)
+from allocator.domain.checkouts import (
+    CheckoutBegun,
+    CheckoutFailed,
+    CheckoutPaid,
+    CheckoutUnknown,
+    RefundDue,
+)
 from allocator.domain.codec import KINDS
+from allocator.domain.holds import HoldConfirmed, HoldRefused, UnitsHeld
 from allocator.domain.ids import IdSeal
 from allocator.domain.kinds import Event
 from allocator.domain.messages import (
@@ -12,6 +29,7 @@ from allocator.domain.messages import (
     LotExpired,
     OrderCancelled,
     OrderDispatched,
+    OrderPartlyDispatched,
     OrderPlaced,
     StockReceived,
     TicketOptionOpened,
@@ -23,6 +41,17 @@ from allocator.domain.moves import (
     MoveRefused,
     MoveRequested,
     MoveSent,
+)
+from allocator.domain.orders import (
+    Held,
+    Line,
+    LinesCancelled,
+    LinesDispatched,
+    LinesSettled,
+    OrderAccepted,
+    OrderDeclined,
+    OrderRequested,
+    Shortage,
 )
 from allocator.domain.pool import Balance
 from allocator.domain.records import Record
@@ -47,6 +76,8 @@ WHEN = "2023-11-14T22:13:20.000Z"
 TEA = Place("main", "tea")
 LOT = Transfer(quantity=3, origin=(5, 4), received_at_ms=NOW_MS)
 
+LINE = Line(pool=5, warehouse="main", product="tea", quantity=3)
+
 EVENTS: list[tuple[Event, str]] = [
     (StockReceived(quantity=5), "received 5"),
     (
@@ -58,6 +89,45 @@ EVENTS: list[tuple[Event, str]] = [
     (OrderDispatched(order=9, quantity=3, picks=((2, 3),)), "dispatched 3: 3 of #2"),
     (OrderCancelled(order=9, quantity=3, picks=((2, 3),)), "cancelled 3: 3 of #2"),
     (LotExpired(lot=2, quantity=3), "expired 3 of #2"),
+    (
+        OrderPartlyDispatched(order=9, quantity=1, picks=((2, 1),), left=2),
+        "dispatched 1: 1 of #2; 2 stay",
+    ),
+    (
+        UnitsHeld(process=7, step=1, order=9, quantity=3, added=((2, 1),), returned=((3, 2),)),
+        "holds 3 for a process; took 1 of #2; gave back 2 of #3",
+    ),
+    (HoldRefused(process=7, step=1, requested=3, available=2), "does not hold 3: 2 available"),
+    (
+        HoldConfirmed(process=7, step=2, order=9, quantity=3, picks=((2, 3),)),
+        "ordered 3 that were held: 3 of #2",
+    ),
+    (OrderRequested(lines=(LINE,), customer="ada"), "to order for ada: 3 of tea@main"),
+    (OrderAccepted(held=(Held(order=9, picks=((2, 3),)),)), "ordered: everything is held"),
+    (
+        OrderDeclined(shortages=(Shortage(line=0, requested=3, available=2),)),
+        "declined: 2 of 3 for line 1",
+    ),
+    (LinesDispatched(parts=((0, 1),)), "dispatched 1 of line 1"),
+    (LinesCancelled(), "cancelled"),
+    (LinesSettled(), "its pools have done what was decided"),
+    (CartOpened(customer="7", ttl_ms=9, cap_ms=9), "opened for 7"),
+    (LineWanted(line=LINE), "to hold 3 of tea@main"),
+    (LineHeld(edit=2, order=9, picks=((2, 3),)), "#2 done: 3 of #2"),
+    (LineHeld(edit=2, order=9, picks=()), "#2 done: nothing"),
+    (LineRefused(edit=2, requested=3, available=1), "#2 not done: 1 of 3 available"),
+    (CartClosed(), "closed by its customer"),
+    (CartExpired(), "expired"),
+    (CartEnded(), "ended: everything was let go"),
+    (
+        CheckoutBegun(items=(), amount=750, currency="EUR", client_id=7, deadline_ms=NOW_MS),
+        "to be paid by 7: 750 minor units of EUR",
+    ),
+    (CheckoutPaid(attempt=4, held=(), reference="r 1"), '#4 paid, reference "r 1"'),
+    (CheckoutPaid(attempt=4, held=(), resolved=True), "#4 paid, says an operator"),
+    (CheckoutFailed(attempt=4, detail="402"), "#4 not paid: 402"),
+    (CheckoutUnknown(attempt=4), "#4 nobody knows whether it is paid"),
+    (RefundDue(attempt=4), "#4 paid all the same: to be given back"),
     (TicketOptionOpened(name="Row A", desc="x", allocation=9), 'opened "Row A": 9'),
     (ProductExpected(process=7, step=1, product="tea"), "expects tea"),
     (UnitsSent(process=7, step=2, quantity=3, lots=(LOT,)), "sent out 3: 3 of #4"),
@@ -228,7 +298,7 @@ def test_a_json_line_is_one_line_whatever_is_in_it() -> None:
 
 
 def test_a_state_tells_what_there_is_and_leaves_out_what_is_not() -> None:
-    lot = LotState(available=1, ordered=2, expired=0)
+    lot = LotState(available=1, ordered=2, held=0, expired=0)
     pool = Balance(version=9, available=0, ordered=2, held=3, expired=4)
 
     assert state_in_words("new") == "new"

@@ -1,7 +1,7 @@
 """Open orders, packed: as a dictionary of picks would be, but small."""
 
-from allocator.domain.messages import Picks
 from allocator.domain.open_orders import OpenOrders
+from allocator.domain.values import Picks
 
 SPAN: Picks = ((1, 2), (4, 5))
 

@@ -21,8 +21,9 @@ from allocator.domain.messages import (
     Wake,
 )
 from allocator.domain.pool import Pool
-from allocator.domain.rules import decide, units_of, wake_at
+from allocator.domain.rules import decide, wake_at
 from allocator.domain.snapshots import dump_pool
+from allocator.domain.values import units_of
 from tests.builders import HOUR_MS, NOW_MS, do, place, pool_of, receive, received, refusal, units
 
 SOON_MS = NOW_MS + HOUR_MS

@@ -19,7 +19,8 @@ from allocator.actors.statistics import (
     WriterStatistics,
     merged,
 )
-from allocator.domain.messages import CancelOrder, DispatchOrder, Refusal
+from allocator.domain.kinds import Refusal
+from allocator.domain.messages import CancelOrder, DispatchOrder
 from allocator.domain.pool import Pool
 from allocator.domain.records import Batch
 from allocator.errors import OutcomeUnknownError

@@ -1,0 +1,100 @@
+"""The rules of a pool for how open orders end: dispatched, in parts perhaps, or cancelled."""
+
+from allocator.domain.messages import (
+    Decision,
+    OrderCancelled,
+    OrderDispatched,
+    OrderNotOpen,
+    OrderPartlyDispatched,
+)
+from allocator.domain.orders import TooMuch
+from allocator.domain.pool import Pool
+from allocator.domain.values import Picks, units_of
+
+
+def dispatch(pool: Pool, order: int, *, leaving: int) -> Decision:
+    """Say what becomes of an order of which all but `leaving` units are to leave."""
+    if not leaving:
+        return _close(pool, order, OrderDispatched)
+    picks = pool.orders.get(order)
+    if picks is None:
+        return OrderNotOpen(order=order)
+    left = units_of(picks)
+    return () if left <= leaving else (_part(pool, order, picks, leaving=leaving),)
+
+
+def dispatch_part(pool: Pool, order: int, *, quantity: int) -> Decision:
+    """Say what becomes of an order of which `quantity` more units are to leave."""
+    picks = pool.orders.get(order)
+    if picks is None:
+        return OrderNotOpen(order=order)
+    left = units_of(picks)
+    if quantity > left:
+        return TooMuch(line=0, requested=quantity, left=left)
+    if quantity == left:
+        return _close(pool, order, OrderDispatched)
+    return (_part(pool, order, picks, leaving=left - quantity),)
+
+
+def cancel(pool: Pool, order: int, *, placed: int) -> Decision:
+    """Say what becomes of an order that is to be cancelled, if all `placed` units are there."""
+    if placed and units_of(pool.orders.get(order) or ()) != placed:
+        return OrderNotOpen(order=order)
+    return _close(pool, order, OrderCancelled)
+
+
+def evolve_closed(pool: Pool, event: OrderDispatched | OrderCancelled) -> None:
+    """Close an order."""
+    pool.orders.remove(event.order)
+    pool.ordered -= event.quantity
+    for seq, units in event.picks:
+        lot = pool.lots[seq]
+        lot.ordered -= units
+        if isinstance(event, OrderDispatched):
+            pool.forget_if_gone(lot)
+        else:
+            pool.give_back(lot, units)
+
+
+def evolve_partly(pool: Pool, event: OrderPartlyDispatched) -> None:
+    """Leave the rest of an order open."""
+    left = dict(pool.orders.get(event.order) or ())
+    for seq, units in event.picks:
+        left[seq] -= units
+        lot = pool.lots[seq]
+        lot.ordered -= units
+        pool.forget_if_gone(lot)
+    pool.ordered -= event.quantity
+    led = pool.orders.is_led(event.order)
+    pool.orders.remove(event.order)
+    rest = tuple((seq, units) for seq, units in left.items() if units)
+    pool.orders.add(event.order, rest, units_of(rest), led=led)
+
+
+def _close(pool: Pool, order: int, closing: type[OrderDispatched | OrderCancelled]) -> Decision:
+    picks = pool.orders.get(order)
+    if picks is None:
+        return OrderNotOpen(order=order)
+    return (closing(order=order, quantity=units_of(picks), picks=picks, product=pool.product),)
+
+
+def _part(pool: Pool, order: int, picks: Picks, *, leaving: int) -> OrderPartlyDispatched:
+    quantity = units_of(picks) - leaving
+    return OrderPartlyDispatched(
+        order=order,
+        quantity=quantity,
+        picks=_first(picks, quantity),
+        left=leaving,
+        product=pool.product,
+    )
+
+
+def _first(picks: Picks, quantity: int) -> Picks:
+    """Return the part of some picks that is used first."""
+    part = []
+    for seq, units in picks:
+        if quantity <= 0:
+            break
+        part.append((seq, min(units, quantity)))
+        quantity -= units
+    return tuple(part)
