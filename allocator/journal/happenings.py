@@ -4,14 +4,16 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from allocator.domain import orders
 from allocator.domain.api_keys import API_KEY_CREATED, API_KEY_REVOKED
+from allocator.domain.carts import CartStatus
 from allocator.domain.catalogue import LOCATION_PUT, PRODUCT_PUT, WAREHOUSE_PUT, Price
 from allocator.domain.codec import VERSIONS, UnknownEventError, decode_event
 from allocator.domain.kinds import Event
 from allocator.domain.moves import MoveStatus
 from allocator.domain.occurrences import (
-    MOVE_SEQ,
     OPTION_SEQ,
+    PROCESS_SEQ,
     THINGS_PUT,
     product_named_by,
     thing_of_event,
@@ -25,6 +27,10 @@ KNOWN_KINDS: Final = tuple(VERSIONS)
 
 TICKET_OPTION: Final = "ticket option"
 MOVE: Final = "move"
+ORDER: Final = "order"
+
+
+_NUMBERED: Final = frozenset({TICKET_OPTION, MOVE, ORDER})
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -60,8 +66,8 @@ class Place(msgspec.Struct, frozen=True):
 
     @property
     def numbered(self) -> str | None:
-        """What it is, if it has no name: a ticket option or a move."""
-        return self.other[0] if self.other and self.other[0] in {TICKET_OPTION, MOVE} else None
+        """What it is, if it has no name: a ticket option, a move or an order of several lines."""
+        return self.other[0] if self.other and self.other[0] in _NUMBERED else None
 
     def __str__(self) -> str:
         if self.other is not None:
@@ -103,12 +109,13 @@ class LotState(msgspec.Struct, frozen=True, kw_only=True):
 
     available: int
     ordered: int
+    held: int
     expired: int
 
     @property
     def on_hand(self) -> int:
         """Units that are still in the warehouse."""
-        return self.available + self.ordered + self.expired
+        return self.available + self.ordered + self.held + self.expired
 
 
 class HookPut(msgspec.Struct, frozen=True):
@@ -137,7 +144,7 @@ OfTable: TypeAlias = Named | Located | OfSetup
 Meaning: TypeAlias = Event | OfTable | None
 """None: of a kind that this release does not know, or damaged."""
 
-State: TypeAlias = OrderStatus | MoveStatus | LotState | Balance
+State: TypeAlias = OrderStatus | MoveStatus | orders.Status | CartStatus | LotState | Balance
 """Of an order, a move, a lot or a pool."""
 
 _OF_TABLES: Final[dict[str, type[OfTable]]] = {
@@ -200,7 +207,9 @@ def thing_of(happening: Happening) -> tuple[str | None, Address | None]:
         case _ if place.numbered == TICKET_OPTION:
             thing, address = "ticket_option", (record.actor_id, OPTION_SEQ)
         case _ if place.numbered == MOVE:
-            thing, address = "move", (record.actor_id, MOVE_SEQ)
+            thing, address = "move", (record.actor_id, PROCESS_SEQ)
+        case _ if place.numbered == ORDER:
+            thing, address = "order", (record.actor_id, PROCESS_SEQ)
         case None:
             pass
         case _:

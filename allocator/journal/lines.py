@@ -12,12 +12,12 @@ from allocator.domain.messages import (
     OrderCancelled,
     OrderDispatched,
     OrderPlaced,
-    Picks,
     StockReceived,
     TicketOptionOpened,
 )
 from allocator.domain.pool import Balance
 from allocator.domain.records import Record
+from allocator.journal.carts_in_words import cart_in_words
 from allocator.journal.happenings import (
     Happening,
     HookDeleted,
@@ -33,6 +33,7 @@ from allocator.journal.happenings import (
     State,
     thing_of,
 )
+from allocator.journal.holds_in_words import hold_in_words, picked
 from allocator.journal.times import text_of, time_of
 from allocator.journal.travels import travel_in_words
 
@@ -126,9 +127,7 @@ def state_in_words(state: State) -> str:
     match state:
         case str():
             return state
-        case LotState():
-            numbers = {"available": state.available, "ordered": state.ordered}
-        case Balance():
+        case LotState() | Balance():
             numbers = {"available": state.available, "ordered": state.ordered, "held": state.held}
         case _:
             assert_never(state)
@@ -141,16 +140,14 @@ def _after(state: State) -> _After:
     match state:
         case str():
             return _After(status=state)
-        case LotState():
-            held = None
-        case Balance():
-            held = state.held
+        case LotState() | Balance():
+            pass
         case _:
             assert_never(state)
     return _After(
         available=state.available,
         ordered=state.ordered,
-        held=held,
+        held=state.held,
         expired=state.expired,
         on_hand=state.on_hand,
     )
@@ -169,11 +166,11 @@ def _said(meaning: Meaning, record: Record) -> str:
             said = _received(meaning)
         case OrderPlaced(customer=customer):
             whose = "" if customer is None else f" for {_plain(customer)}"
-            said = f"ordered {meaning.quantity}{whose}: {_picked(meaning.picks)}"
+            said = f"ordered {meaning.quantity}{whose}: {picked(meaning.picks)}"
         case OrderDispatched():
-            said = f"dispatched {meaning.quantity}: {_picked(meaning.picks)}"
+            said = f"dispatched {meaning.quantity}: {picked(meaning.picks)}"
         case OrderCancelled():
-            said = f"cancelled {meaning.quantity}: {_picked(meaning.picks)}"
+            said = f"cancelled {meaning.quantity}: {picked(meaning.picks)}"
         case TicketOptionOpened(name=name, allocation=allocation):
             said = f"opened {_quoted(name)}: {allocation}"
         case LotExpired():
@@ -185,7 +182,12 @@ def _said(meaning: Meaning, record: Record) -> str:
         case None:
             said = _as_stored(record)
         case _:
-            said = travel_in_words(meaning, plain=_plain) or _as_stored(record)
+            said = (
+                travel_in_words(meaning, plain=_plain)
+                or hold_in_words(meaning, plain=_plain)
+                or cart_in_words(meaning, plain=_plain)
+                or _as_stored(record)
+            )
     return said
 
 
@@ -236,11 +238,6 @@ def _hooked(put: HookPut) -> str:
         if value is not None:
             said += f", {name} {_plain(value)}"
     return said if put.kinds is None else f"{said}, {_plain('/'.join(put.kinds))}"
-
-
-def _picked(picks: Picks) -> str:
-    """Name lots by the row that received them: `5 of #2, 2 of #1`."""
-    return ", ".join(f"{units} of #{lot}" for lot, units in picks)
 
 
 def _plain(text: str) -> str:

@@ -1,8 +1,8 @@
-"""`allocator journal prune`: archive and remove the oldest rows of pools and moves."""
+"""`allocator journal prune`: archive and remove the oldest rows of pools, moves and orders."""
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing, nullcontext
 from pathlib import Path
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 from rich.console import Console
 
+from allocator.domain.kinds import Kind
 from allocator.errors import UsageError
 from allocator.journal.archive import Archive
 from allocator.journal.command import Source
@@ -21,7 +22,7 @@ from allocator.persistence.installation import find_installation
 from allocator.persistence.leadership import Role, try_lead
 from allocator.persistence.migrate import refuse_other_schema
 from allocator.persistence.proving import Floor, Prover, Terms, UnsoundError
-from allocator.persistence.proving_moves import MovesProver
+from allocator.persistence.proving_processes import ProcessesProver
 from allocator.persistence.pruning import Pruning
 from allocator.persistence.statements import statement
 
@@ -58,7 +59,7 @@ class Report(msgspec.Struct, kw_only=True):
     Attributes:
         before: Rows from before this time were wanted.
         slowest: Of the readers of the journal; nothing is pruned that it has not seen.
-        rows, pools, moves: That were pruned, or would be.
+        rows, pools, moves, orders: That were pruned, or would be; orders of several lines alone.
         without_snapshots: Pools with such rows that were left: they have fewer than two snapshots.
         held_back: Likewise: their snapshots, or the read models, have not come so far.
         leftovers: Rows that an interrupted prune had left, and that were removed now.
@@ -71,6 +72,7 @@ class Report(msgspec.Struct, kw_only=True):
     rows: int = 0
     pools: int = 0
     moves: int = 0
+    orders: int = 0
     without_snapshots: int = 0
     held_back: int = 0
     leftovers: int = 0
@@ -122,7 +124,7 @@ async def prune(url: str, flags: PruneFlags, *, console: Console) -> Report:
             async for removed in pruning.remove_left():
                 report.leftovers += removed
             with progress(console, "pruning", total=plan.rows) as advance:
-                provers = Prover(pool, terms), MovesProver(pool, terms)
+                provers = Prover(pool, terms), ProcessesProver(pool, terms)
                 await _Run(provers, pruning, archive, report, advance).run()
     return report
 
@@ -165,9 +167,9 @@ async def _plan(pruning: Pruning, report: Report) -> None:
         report.rows += sum(candidate.rows for candidate in looked.candidates)
         report.without_snapshots += looked.without_snapshots
         report.held_back += looked.held_back
-    async for moves in pruning.ended_moves():
-        report.moves += len(moves)
-        report.rows += sum(move["version"] - 1 for move in moves)  # the last one stays
+    async for processes in pruning.ended():
+        _count(report, [each.kind for each in processes])
+        report.rows += sum(each.version - 1 for each in processes)  # the last one stays
 
 
 class _Run:
@@ -175,13 +177,13 @@ class _Run:
 
     def __init__(
         self,
-        provers: tuple[Prover, MovesProver],
+        provers: tuple[Prover, ProcessesProver],
         pruning: Pruning,
         archive: Archive | None,
         report: Report,
         advance: Advance,
     ) -> None:
-        self._prover, self._moves_prover = provers
+        self._prover, self._processes_prover = provers
         self._pruning = pruning
         self._archive = archive
         self._report = report
@@ -189,9 +191,9 @@ class _Run:
         self._floors: list[Floor] = []
 
     async def run(self) -> None:
-        """Prune every pool and every move of which something may go."""
+        """Prune every pool and every process of which something may go."""
         self._report.pools = await self._prune_pools()
-        self._report.moves = await self._prune_moves()
+        await self._prune_processes()
 
     async def _prune_pools(self) -> int:
         """Return of how many something went."""
@@ -208,16 +210,16 @@ class _Run:
                     pools += await self._settle()
         return pools + await self._settle()
 
-    async def _prune_moves(self) -> int:
-        """Likewise."""
-        pruned = 0
-        async for moves in self._pruning.ended_moves():
-            floors, unsound = await self._moves_prover.prove(moves, self._write)
+    async def _prune_processes(self) -> None:
+        async for processes in self._pruning.ended():
+            floors, unsound = await self._processes_prover.prove(processes, self._write)
+            kinds = {each.actor_id: each.kind for each in processes}
+            _count(self._report, [kinds[floor.actor_id] for floor in floors])
             self._floors += floors
             self._report.unsound += [Unsound(error.name, error.why) for error in unsound]
             if self._is_full():
-                pruned += await self._settle()
-        return pruned + await self._settle()
+                await self._settle()
+        await self._settle()
 
     def _write(self, lines: bytes) -> None:
         if self._archive is not None and lines:
@@ -239,6 +241,11 @@ class _Run:
             self._report.rows += removed
             self._advance(removed)
         return len(floors)
+
+
+def _count(report: Report, kinds: Sequence[Kind]) -> None:
+    report.moves += kinds.count("move")
+    report.orders += kinds.count("order")
 
 
 def _check(flags: PruneFlags) -> None:
@@ -282,6 +289,7 @@ def _sentences(report: Report) -> list[str]:
     where = "" if report.archive is None or report.dry_run else f"; they are in {report.archive}"
     how_many = f"{report.rows:,} rows of {report.pools:,} pools"
     how_many += f" and {report.moves:,} moves" if report.moves else ""
+    how_many += f" and {report.orders:,} orders of several lines" if report.orders else ""
     told = [f"{how_many}, from before {report.before}, {what}{where}"]
     if report.leftovers:
         told.append(f"{report.leftovers:,} rows that an interrupted prune had left are removed")

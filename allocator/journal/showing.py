@@ -11,22 +11,25 @@ import msgspec
 
 from allocator.domain import kinds
 from allocator.domain.catalogue import is_code, location_key, pool_key, warehouse_key
+from allocator.domain.holds import HoldConfirmed, UnitsHeld
 from allocator.domain.ids import IdSeal
 from allocator.domain.kinds import evolve
 from allocator.domain.messages import (
     LotExpired,
     OrderCancelled,
     OrderDispatched,
+    OrderPartlyDispatched,
     OrderPlaced,
-    Picks,
     StockReceived,
     TicketOptionOpened,
 )
 from allocator.domain.moves import Move, MoveRequested
+from allocator.domain.orders import OrderRequested
 from allocator.domain.pool import Lot, Pool
 from allocator.domain.records import Record
 from allocator.domain.rows import OrderStatus
-from allocator.domain.transfers import Transfer, UnitsSent, UnitsTaken
+from allocator.domain.transfers import ProcessLetGo, Transfer, UnitsSent, UnitsTaken
+from allocator.domain.values import Picks
 from allocator.errors import AllocatorError, UsageError
 from allocator.journal.happenings import (
     Happening,
@@ -43,7 +46,21 @@ from allocator.persistence.history import History
 
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z")
 
-_THINGS: Final = ("order", "stock", "ticket option", "move")
+LED_ORDER: Final = "order of several lines"
+
+_WHOLE: Final = frozenset({"ticket option", "move", LED_ORDER})
+"""What is an actor of its own."""
+
+_THINGS: Final = frozenset({"order", "stock", *_WHOLE})
+
+
+_MADE_BY: Final = (
+    (OrderPlaced, "order"),
+    (StockReceived | UnitsTaken, "stock"),
+    (TicketOptionOpened, "ticket option"),
+    (MoveRequested, "move"),
+    (OrderRequested, LED_ORDER),
+)
 
 
 class NotFoundError(AllocatorError):
@@ -107,7 +124,7 @@ async def _by_id(history: History, asked: str) -> Subject:
     if thing not in _THINGS:
         raise NotFoundError(f"{asked} is the id of no order, stock, move or ticket option")
     beginning = await history.beginning(actor_id)
-    if thing in {"ticket option", "move"}:
+    if thing in _WHOLE:
         return Subject(actor_id, Place.of(key), thing, beginning)
     return Subject(actor_id, Place.of(key), thing, beginning, seq)
 
@@ -117,17 +134,8 @@ async def _thing(history: History, actor_id: int, seq: int) -> str | None:
     record = await history.record(actor_id, seq)
     if record is None:
         return await history.pruned_thing(actor_id, seq)
-    match meaning_of(record):
-        case OrderPlaced():
-            return "order"
-        case StockReceived() | UnitsTaken():
-            return "stock"
-        case TicketOptionOpened():
-            return "ticket option"
-        case MoveRequested():
-            return "move"
-        case _:
-            return ""
+    meaning = meaning_of(record)
+    return next((thing for events, thing in _MADE_BY if isinstance(meaning, events)), "")
 
 
 async def _by_name(history: History, warehouse: str, product: str) -> Subject:
@@ -206,7 +214,7 @@ class _Fold(Protocol):
 
 
 class _ActorFold:
-    """A pool or a move, by the rules by which the server itself recovers it."""
+    """A pool or a process, by the rules by which the server itself recovers it."""
 
     def __init__(self, beginning: kinds.State) -> None:
         self._state: kinds.State | None = beginning
@@ -227,7 +235,7 @@ class _ActorFold:
     def state(self) -> State | None:
         if self._state is None:
             return None
-        return self._state.status if isinstance(self._state, Move) else self._state.balance()
+        return self._state.balance() if isinstance(self._state, Pool) else self._state.status
 
 
 class _OrderFold:
@@ -241,6 +249,8 @@ class _OrderFold:
         match meaning:
             case OrderPlaced() if record.seq == self._seq:
                 self._status = "new"
+            case OrderPartlyDispatched(order=order) if order == self._seq:
+                self._status = "partly_dispatched"
             case OrderDispatched(order=order) if order == self._seq:
                 self._status = "dispatched"
             case OrderCancelled(order=order) if order == self._seq:
@@ -260,6 +270,7 @@ class _LotFold:
         self._seq = seq
         self._available = 0 if lot is None else lot.available
         self._ordered = 0 if lot is None else lot.ordered
+        self._held = 0 if lot is None else lot.held
         self._expired = 0 if lot is None else lot.expired
 
     def apply(self, record: Record, meaning: Meaning) -> bool:
@@ -273,20 +284,43 @@ class _LotFold:
             case OrderPlaced(picks=picks) if units := self._units(picks):
                 self._available -= units
                 self._ordered += units
-            case OrderDispatched(picks=picks) if units := self._units(picks):
+            case OrderDispatched(picks=picks) | OrderPartlyDispatched(picks=picks) if (
+                units := self._units(picks)
+            ):
                 self._ordered -= units
-            case OrderCancelled(picks=picks) if units := self._units(picks):
-                self._ordered -= units
-                self._available += units
             case LotExpired(lot=expired, quantity=units) if expired == self._seq:
                 self._available -= units
                 self._expired += units
+            case _:
+                return self._apply_hold(meaning)
+        return True
+
+    def _apply_hold(self, meaning: Meaning) -> bool:
+        match meaning:
+            case UnitsHeld(added=added, returned=returned) if self._units(added + returned):
+                units = self._units(added) - self._units(returned)
+                self._available -= units
+                self._held += units
+            case HoldConfirmed(picks=picks) if units := self._units(picks):
+                self._held -= units
+                self._ordered += units
+            case ProcessLetGo(picks=picks) if units := self._units(picks):
+                self._held -= units
+                self._available += units
+            case OrderCancelled(picks=picks) if units := self._units(picks):
+                self._ordered -= units
+                self._available += units
             case _:
                 return False
         return True
 
     def state(self) -> State | None:
-        return LotState(available=self._available, ordered=self._ordered, expired=self._expired)
+        return LotState(
+            available=self._available,
+            ordered=self._ordered,
+            held=self._held,
+            expired=self._expired,
+        )
 
     def _units(self, picks: Picks) -> int:
         return sum(units for lot, units in picks if lot == self._seq)

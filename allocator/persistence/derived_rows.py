@@ -12,8 +12,8 @@ from allocator.domain.codec import decode_event
 from allocator.domain.messages import (
     OrderCancelled,
     OrderDispatched,
+    OrderPartlyDispatched,
     OrderPlaced,
-    Picks,
     StockReceived,
     TicketOptionOpened,
 )
@@ -21,8 +21,8 @@ from allocator.domain.moves import Move
 from allocator.domain.pool import Pool
 from allocator.domain.records import Record
 from allocator.domain.rows import MoveRow
-from allocator.domain.rules import units_of
 from allocator.domain.transfers import UnitsTaken
+from allocator.domain.values import Picks, units_of
 
 Columns: TypeAlias = tuple[list[object], ...]
 """Parameters of a statement behind the actor's id: arrays of one length."""
@@ -41,6 +41,7 @@ class DerivedRows:
 
     def __init__(self, records: Iterable[Record]) -> None:
         orders: list[tuple[object, ...]] = []
+        parts: dict[object, object] = {}  # what stays in the end
         ends: list[tuple[object, ...]] = []
         stocks: list[tuple[object, ...]] = []
         options: list[tuple[object, ...]] = []
@@ -50,10 +51,12 @@ class DerivedRows:
             match event:
                 case OrderPlaced(quantity=quantity, picks=picks, customer=customer):
                     orders.append((seq, quantity, at_ms, customer, _json(picks), event.product))
-                case OrderDispatched(order=order, picks=picks):
-                    ends.append((order, "dispatched", at_ms, _json(picks)))
-                case OrderCancelled(order=order, picks=picks):
-                    ends.append((order, "cancelled", at_ms, _json(picks)))
+                case OrderPartlyDispatched(order=order, left=left):
+                    parts[order] = left
+                case OrderDispatched(order=order):
+                    ends.append((order, "dispatched", at_ms))
+                case OrderCancelled(order=order):
+                    ends.append((order, "cancelled", at_ms))
                 case StockReceived(quantity=quantity, expires_at_ms=expires, lot=lot):
                     more = (event.reference, event.product, None, None)
                     stocks.append((seq, quantity, at_ms, expires, lot, *more))
@@ -79,15 +82,21 @@ class DerivedRows:
         self.columns: Mapping[str, Columns] = {
             "repair_ticket_options": _columns(options, count=4),
             "repair_orders": _columns(orders, count=6),
-            "repair_order_ends": _columns(ends, count=4),
+            "repair_order_parts": _columns(list(parts.items()), count=2),
+            "repair_order_ends": _columns(ends, count=3),
             "repair_stocks": _columns(stocks, count=9),
         }
 
 
 def columns_of_open(pool: Pool, *, rows_max: int) -> Iterator[Columns]:
-    """Yield the open orders of a pool, some at a time, as `repair_open_orders` wants them."""
+    """Yield the open orders of a pool, some at a time, as `repair_open_orders` wants them.
+
+    Those that a process leads are listed by that.
+    """
     rows: list[tuple[object, ...]] = []
     for seq, picks in pool.orders:
+        if pool.orders.is_led(seq):
+            continue
         rows.append((seq, units_of(picks), _json(picks), pool.product))
         if len(rows) == rows_max:
             yield _columns(rows, count=4)

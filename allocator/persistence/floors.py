@@ -6,12 +6,12 @@ it; and the rows of orders and stocks at or below it, which nothing could make a
 
 from typing import Final
 
-import msgspec
-
 from allocator.domain.pool import Pool as State
-from allocator.domain.snapshots import load_move, load_pool
+from allocator.domain.snapshots import load_move, load_order, load_pool
+from allocator.domain.values import units_of
 from allocator.persistence.connections import Executor
 from allocator.persistence.derived_rows import columns_of_moves
+from allocator.persistence.led_orders import put_orders
 from allocator.persistence.reader import require_sound
 from allocator.persistence.statements import statement
 
@@ -31,6 +31,7 @@ async def restore_floors(connection: Executor) -> None:
     """
     await _restore_pools(connection)
     await _restore_moves(connection)
+    await _restore_led(connection)
 
 
 async def _restore_pools(connection: Executor) -> None:
@@ -50,6 +51,17 @@ async def _restore_moves(connection: Executor) -> None:
             require_sound(after, row)
             moves[after] = load_move(row["state"])
         await connection.execute(statement("put_moves"), *columns_of_moves(moves))
+
+
+async def _restore_led(connection: Executor) -> None:
+    after = 0
+    while rows := await connection.fetch(statement("floors_after"), after, "order", _MOVES_AT_ONCE):
+        orders = {}
+        for row in rows:
+            after = row["actor_id"]
+            require_sound(after, row)
+            orders[after] = load_order(row["state"])
+        await put_orders(connection, orders)
 
 
 async def _restore(connection: Executor, actor_id: int, state: State) -> None:
@@ -81,6 +93,6 @@ async def _restore(connection: Executor, actor_id: int, state: State) -> None:
             statement("restore_orders"),
             actor_id,
             [seq for seq, _ in batch],
-            [msgspec.json.encode(picks).decode() for _, picks in batch],
+            [units_of(picks) for _, picks in batch],
             timeout=_TIMEOUT_S,
         )

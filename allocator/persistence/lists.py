@@ -6,11 +6,12 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from allocator.domain.messages import Picks
 from allocator.domain.moves import Reason
 from allocator.domain.rows import (
     BalanceRow,
     Lag,
+    LineRow,
+    LinesRow,
     MoveFilter,
     MoveRow,
     OrderFilter,
@@ -19,10 +20,12 @@ from allocator.domain.rows import (
     StockRow,
 )
 from allocator.domain.transfers import Transfer
+from allocator.domain.values import Picks
 from allocator.persistence.connections import Pool, borrowed
 from allocator.persistence.statements import statement
 
 picks_in: Final = msgspec.json.Decoder(Picks).decode
+_lines_in: Final = msgspec.json.Decoder(tuple[LineRow, ...]).decode
 _lots_in: Final = msgspec.json.Decoder(tuple[Transfer, ...]).decode
 _reason_in: Final = msgspec.json.Decoder(Reason).decode
 
@@ -34,11 +37,11 @@ class PostgresLists:
         self._pool = pool
         self._era = era
 
-    async def orders(self, wanted: OrderFilter, page: Page) -> Sequence[OrderRow]:
-        """List orders by address."""
+    async def orders(self, wanted: OrderFilter, page: Page) -> Sequence[OrderRow | LinesRow]:
+        """List orders by address; those of several lines are found by any of them."""
         filters = (wanted.status, wanted.warehouse, wanted.product, wanted.customer)
         rows = await self._list("list_orders", page, *filters)
-        return [_order_of(row) for row in rows]
+        return [_lines_of(row) if row["has_lines"] else _order_of(row) for row in rows]
 
     async def stocks(
         self, *, warehouse: str | None, product: str | None, page: Page
@@ -116,6 +119,28 @@ def _order_of(row: asyncpg.Record) -> OrderRow:
         created_at_ms=row["created_at"],
         customer=row["customer"],
         picks=picks_in(row["picks"]),
+        dispatched=_dispatched_in(row),
+    )
+
+
+def _dispatched_in(row: asyncpg.Record) -> int:
+    match row["status"]:
+        case "dispatched":
+            return int(row["quantity"])
+        case "partly_dispatched":
+            return int(row["dispatched"])
+        case _:
+            return 0
+
+
+def _lines_of(row: asyncpg.Record) -> LinesRow:
+    return LinesRow(
+        actor_id=row["actor_id"],
+        seq=row["seq"],
+        status=row["status"],
+        created_at_ms=row["created_at"],
+        customer=row["customer"],
+        lines=_lines_in(row["lines"]),
     )
 
 

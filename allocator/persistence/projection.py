@@ -34,13 +34,16 @@ log = structlog.get_logger()
 _STEPS: Final = (
     "project_ticket_options",
     "project_orders",
+    "project_departures",
     "project_order_ends",
     "project_stocks",
     "project_stock_changes",
+    "project_order_lines",
+    "project_order_parts",
 )
 """In this order."""
 
-_COUNTING_STEPS: Final = ("project_moves", "project_balances")
+_COUNTING_STEPS: Final = ("project_moves", "project_process_orders", "project_balances")
 """After those; each returns how many events it applied, and together they apply all."""
 
 BATCH_EVENTS: Final = 10_000

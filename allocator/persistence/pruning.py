@@ -1,4 +1,4 @@
-"""Pruning: the oldest rows of pools and moves make room, and a floor takes their place.
+"""Pruning: the oldest rows of pools, moves and orders make room, and a floor takes their place.
 
 In this order, so that an end at any point loses nothing and the same can be begun again: the rows
 are archived, and the archive is durable; the floor is raised in one transaction; from then on
@@ -6,23 +6,29 @@ nobody needs the rows at or below it, and they are removed, oldest first, in sho
 """
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from typing import Final, TypeAlias
 
 import asyncpg
 import msgspec
 
+from allocator.domain.rows import ProcessOrderRow
 from allocator.domain.snapshots import SCHEMA_VERSION
 from allocator.errors import JournalError
 from allocator.persistence.connections import FAILURES, Connection, Pool, borrowed
+from allocator.persistence.lists import move_of
 from allocator.persistence.proving import Candidate, Floor, Terms
+from allocator.persistence.proving_processes import Ended
 from allocator.persistence.reader import digest_of
 from allocator.persistence.statements import statement
 
 _POOLS_AT_ONCE: Final = 500
-_MOVES_AT_ONCE: Final = 500
+_PROCESSES_AT_ONCE: Final = 500
 _REMOVED_AT_ONCE: Final = 10_000
 """Rows that one transaction removes: some 50 ms."""
 _SNAPSHOTS: Final = 2
+
+_decode_order: Final = msgspec.json.Decoder(ProcessOrderRow).decode
 
 _Range: TypeAlias = tuple[int, int, int]
 """(actor id, the seq after which it begins, the last seq)."""
@@ -73,12 +79,13 @@ class Pruning:
                 held_back=len(ready) - len(candidates),
             )
 
-    async def ended_moves(self) -> AsyncIterator[Sequence[asyncpg.Record]]:
-        """Yield moves that ended long ago and are whole, some at a time, as their lists say."""
-        after, terms = 0, self._terms.parameters
-        while rows := await self._fetch("prune_moves", after, _MOVES_AT_ONCE, *terms):
-            after = rows[-1]["actor_id"]
-            yield rows
+    async def ended(self) -> AsyncIterator[Sequence[Ended]]:
+        """Yield moves and orders that ended long ago and are whole, some of a kind at a time."""
+        for name, understood in (("prune_moves", _ended_move), ("prune_orders", _ended_order)):
+            after, terms = 0, self._terms.parameters
+            while rows := await self._fetch(name, after, _PROCESSES_AT_ONCE, *terms):
+                after = rows[-1]["actor_id"]
+                yield [understood(row) for row in rows]
 
     async def raise_floors(self, floors: Sequence[Floor]) -> None:
         """Let floors take the place of rows: all of them, or none.
@@ -134,6 +141,17 @@ class Pruning:
     async def _fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
         async with borrowed(self._pool) as connection:
             return await connection.fetch(statement(name), *arguments)
+
+
+def _ended_move(row: asyncpg.Record) -> Ended:
+    return Ended(kind="move", actor_id=row["actor_id"], version=row["version"], told=move_of(row))
+
+
+def _ended_order(row: asyncpg.Record) -> Ended:
+    told = None
+    with suppress(msgspec.MsgspecError):
+        told = _decode_order(row["told"])
+    return Ended(kind="order", actor_id=row["actor_id"], version=row["version"], told=told)
 
 
 def _portions(ranges: Sequence[_Range]) -> list[list[_Range]]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from allocator.domain.catalogue import PoolRef
+from allocator.domain.checkouts import CheckoutPaid
 from allocator.domain.codec import KINDS, UnknownEventError, decode_event
 from allocator.domain.kinds import Event
 from allocator.domain.messages import (
@@ -13,7 +14,8 @@ from allocator.domain.messages import (
     StockReceived,
 )
 from allocator.domain.moves import MoveRequested
-from allocator.domain.occurrences import MOVE_SEQ
+from allocator.domain.occurrences import PROCESS_SEQ
+from allocator.domain.orders import OrderRequested
 from allocator.domain.records import Record
 from allocator.domain.rows import MoveRow, OrderEnd, OrderRow, OrderStatus, StockRow
 from allocator.domain.transfers import UnitsTaken
@@ -26,6 +28,8 @@ _ENDS: Final[dict[str, OrderStatus]] = {
     KINDS[OrderDispatched]: "dispatched",
     KINDS[OrderCancelled]: "cancelled",
 }
+_MADE_OF_LINES: Final = [KINDS[OrderRequested], KINDS[CheckoutPaid]]
+"""Rows whose addresses are those of orders."""
 
 
 class PostgresReadings(PostgresLists):
@@ -62,7 +66,14 @@ class PostgresReadings(PostgresLists):
         async with borrowed(self._pool) as connection:
             row = await connection.fetchrow(statement("order_end"), pool.actor_id, seq, list(_ENDS))
         assert row is not None, f"order {pool.actor_id}/{seq} is neither open nor closed"
-        return OrderEnd(status=_ENDS.get(row["how"], row["how"]), at_ms=row["at"])
+        status = _ENDS.get(row["how"], row["how"])
+        return OrderEnd(status=status, at_ms=row["at"], quantity=row["quantity"])
+
+    async def is_of_lines(self, actor_id: int, seq: int) -> bool:
+        """Say whether an address is that of an order of several lines, accepted or not."""
+        async with borrowed(self._pool) as connection:
+            args = (actor_id, seq, _MADE_OF_LINES)
+            return bool(await connection.fetchval(statement("is_of_lines"), *args))
 
     async def received(self, pool: PoolRef, seq: int) -> StockRow | None:
         """Return a stock as it was when it was received, with nothing available."""
@@ -105,7 +116,7 @@ class PostgresReadings(PostgresLists):
         One whose request has been pruned is returned as it ended.
         """
         try:
-            record, event = await self._event(actor_id, MOVE_SEQ)
+            record, event = await self._event(actor_id, PROCESS_SEQ)
         except UnknownEventError:  # of a table
             return None
         if record is None:

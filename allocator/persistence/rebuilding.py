@@ -9,7 +9,7 @@ answers by id are right: rebuild it again.
 
 Nothing at or below a floor can be derived but what was open or on hand there.
 
-The row of a move, which is short, is made again in one go.
+The rows of a move or of an order of several lines, which are short, are made again in one go.
 """
 
 from collections.abc import AsyncIterator
@@ -20,10 +20,11 @@ import msgspec
 
 from allocator.domain.kinds import wake_at
 from allocator.domain.moves import Move
+from allocator.domain.orders import Order
 from allocator.domain.pool import Pool as State
 from allocator.domain.records import Record
 from allocator.domain.replay import replay
-from allocator.domain.snapshots import load_move, load_pool
+from allocator.domain.snapshots import load_move, load_order, load_pool
 from allocator.persistence.connections import Borrowed, Pool, borrowed, open_pool
 from allocator.persistence.derived_rows import (
     DerivedRows,
@@ -33,6 +34,7 @@ from allocator.persistence.derived_rows import (
 )
 from allocator.persistence.folding import fold
 from allocator.persistence.leadership import Role
+from allocator.persistence.led_orders import put_orders
 from allocator.persistence.reader import JournalReader, record_of
 from allocator.persistence.statements import statement
 
@@ -98,6 +100,18 @@ class Rebuilding:
                 await connection.execute(
                     statement("put_moves"), *columns_of_moves({actor_id: move})
                 )
+
+    async def order(self, actor_id: int) -> None:
+        """Make what lists show of an order of several lines again, likewise."""
+        async with borrowed(self._pool) as connection, connection.transaction():
+            position = await _position(connection)
+            rows = await connection.fetch(statement("verify_floor"), actor_id)
+            order = load_order(rows[0]["state"]) if rows else Order()
+            while records := await _passed(connection, actor_id, order.version, position):
+                replay(order, records)
+            await connection.execute(statement("repair_release"), actor_id)
+            if order.version:
+                await put_orders(connection, {actor_id: order})
 
     async def _rebuild(self, actor_id: int) -> None:
         position = await self._begin(actor_id)

@@ -13,11 +13,9 @@ from allocator.domain.messages import (
     OrderCancelled,
     OrderDispatched,
     OrderPlaced,
-    Picks,
     StockReceived,
 )
 from allocator.domain.pool import Balance, Lot
-from allocator.domain.rules import units_of
 from allocator.domain.transfers import (
     ProcessLetGo,
     ProductExpected,
@@ -26,6 +24,7 @@ from allocator.domain.transfers import (
     UnitsSent,
     UnitsTaken,
 )
+from allocator.domain.values import Picks, units_of
 from allocator.simulation.model_lots import NOTHING, LotModel, Numbers, Occupancy
 
 

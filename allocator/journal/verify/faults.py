@@ -10,7 +10,15 @@ DETAILED_PER_ACTOR: Final = 20
 DETAILED_PER_REPORT: Final = 1_000
 
 Derived: TypeAlias = Literal[
-    "snapshot", "order", "stock", "balance", "ticket_option", "move", "quarantine", "wake_up"
+    "snapshot",
+    "order",
+    "process_order",
+    "stock",
+    "balance",
+    "ticket_option",
+    "move",
+    "quarantine",
+    "wake_up",
 ]
 """What is wrong with something that the journal can make again."""
 
@@ -107,7 +115,7 @@ class Subject:
     Attributes:
         actor_id: Its id.
         name: Its key, as a person spells it.
-        is_move: Whether it is a move.
+        sort: What comes before the colon of its key: "pool", "move", "order" and so on.
         is_damaged: Whether its journal itself is wrong; nothing is derived from such.
         wrong: What is wrong of what is derived from it, by kind, with the seqs of snapshots.
     """
@@ -115,7 +123,7 @@ class Subject:
     def __init__(self, actor_id: int, key: str, faults: Faults) -> None:
         self.actor_id = actor_id
         self.name = key.removeprefix("pool:").removesuffix("/") if "/" in key else key
-        self.is_move = key.startswith("move:")
+        self.sort = key.partition(":")[0]
         self.is_damaged = False
         self.wrong: dict[Kind, list[int]] = {}
         self._faults = faults

@@ -38,6 +38,9 @@ class Mending(Protocol):
     async def move(self, actor_id: int) -> None:
         """Make the row of a move again."""
 
+    async def order(self, actor_id: int) -> None:
+        """Make the rows of an order of several lines again."""
+
 
 class Asking(Protocol):
     """Asks a server for balances; `ServerAudit` does."""
@@ -121,8 +124,13 @@ class Auditor:
         if "wake_up" in subject.wrong:
             await rebuilding.wake_up(actor_id)
         if subject.wrong.keys() & DERIVED - {"snapshot", "wake_up"}:
-            rebuild = rebuilding.move if subject.is_move else rebuilding.read_models
-            await rebuild(actor_id)
+            match subject.sort:
+                case "move":
+                    await rebuilding.move(actor_id)
+                case "order":
+                    await rebuilding.order(actor_id)
+                case _:
+                    await rebuilding.read_models(actor_id)
         again = RangeAudit(self._windows, advance=lambda _events: None)
         async for _ in again.run(actor_id, actor_id):
             pass

@@ -7,14 +7,18 @@ import msgspec
 
 from allocator.domain.catalogue import pool_key
 from allocator.domain.ids import SHARD_MASK, shard_of
+from allocator.domain.moves import Move
+from allocator.domain.orders import Order
 from allocator.journal.verify.faults import Faults, Subject
-from allocator.journal.verify.moves import MoveAudit
+from allocator.journal.verify.lines import ORDERS
+from allocator.journal.verify.moves import MOVES
 from allocator.journal.verify.pools import PoolAudit
+from allocator.journal.verify.processes import ProcessAudit
 from allocator.journal.verify.segments import Segment, segments
 from allocator.journal.verify.things import EVENTS_OF, ThingAudit, UnknownAudit
 from allocator.persistence.windows import EVERYBODY, NOBODY, Measured, Row, Windows
 
-Audit: TypeAlias = PoolAudit | MoveAudit | ThingAudit | UnknownAudit
+Audit: TypeAlias = PoolAudit | ProcessAudit[Move] | ProcessAudit[Order] | ThingAudit | UnknownAudit
 
 _ACTORS_MAX: Final = 5_000
 _EVENTS: Final = 100_000
@@ -101,15 +105,22 @@ class RangeAudit:
             self._is_unknown(subject, segment)
             return UnknownAudit(subject)
         _check_place(subject, actor, segment.thing)
-        if actor["kind"] == "pool":
-            return PoolAudit(subject, segment, self._windows)
-        if actor["kind"] in EVENTS_OF:
-            return ThingAudit(subject, actor["kind"])
-        if actor["kind"] == "move":
-            return MoveAudit(subject, segment)
-        message = f"this release knows no actors of kind {actor['kind']!r}"
-        subject.is_wrong("unknown_actor", message, table="actors")
-        return UnknownAudit(subject)
+        return self._audit_of_kind(actor["kind"], subject, segment)
+
+    def _audit_of_kind(self, kind: str, subject: Subject, segment: Segment) -> Audit:
+        match kind:
+            case "pool":
+                return PoolAudit(subject, segment, self._windows)
+            case "move":
+                return ProcessAudit(subject, segment, MOVES)
+            case "order":
+                return ProcessAudit(subject, segment, ORDERS)
+            case _ if kind in EVENTS_OF:
+                return ThingAudit(subject, kind)
+            case _:
+                message = f"this release knows no actors of kind {kind!r}"
+                subject.is_wrong("unknown_actor", message, table="actors")
+                return UnknownAudit(subject)
 
     def _is_unknown(self, subject: Subject, segment: Segment) -> None:
         for table in ("journal", "orders", "stocks"):
@@ -141,6 +152,9 @@ def _check_place(subject: Subject, actor: Row, thing: Row | None) -> None:
         )
     if actor["is_move"] and actor["kind"] != "move":
         subject.is_wrong("wrong_actor", "moves has a row of it, and it is none", table="moves")
+    if actor["order_row"] is not None and actor["kind"] not in {"order", "cart"}:
+        message = "process_orders has a row of it, and it is none"
+        subject.is_wrong("wrong_actor", message, table="process_orders")
     named = None if thing is None else thing["key"]
     if actor["kind"] == "pool":
         has_pool = actor["warehouse"] is not None

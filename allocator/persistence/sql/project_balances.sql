@@ -1,6 +1,7 @@
 -- Add what happened to the balances. Returns how many events that was.
 -- A version that does not follow from the former one and the number of events is a gap or a
 -- repetition: it becomes NULL, which the table refuses.
+-- What happens most stands first in each list of kinds.
 -- Which product came last is asked only of rows that name one: most pools are of one for ever. The
 -- greatest (seq, product) says it, written as a text.
 -- $1 era  $2 after xid  $3 up to xid  $4 only this actor, or NULL for all that are not quarantined
@@ -14,23 +15,47 @@ WITH batch AS (
     WHERE era = $1 AND xid > $2 AND xid <= $3
       AND kind IN ('stock_received', 'order_placed', 'order_dispatched', 'order_cancelled',
                    'lot_expired', 'ticket_option_opened', 'product_expected', 'units_sent',
-                   'send_refused', 'units_taken', 'process_let_go')
+                   'send_refused', 'units_taken', 'process_let_go', 'hold_refused', 'hold_confirmed',
+                   'order_partly_dispatched')
+      AND ($4::bigint IS NULL OR actor_id = $4)
+      AND actor_id NOT IN (SELECT actor_id FROM quarantined_projections)
+    UNION ALL
+    SELECT actor_id, seq, kind, (
+               SELECT coalesce(sum((pick ->> 1)::bigint), 0)
+               FROM json_array_elements(body -> 'added') AS pick) - (
+               SELECT coalesce(sum((pick ->> 1)::bigint), 0)
+               FROM json_array_elements(body -> 'returned') AS pick),
+           CASE WHEN body ->> 'product' IS NOT NULL
+                THEN lpad(seq::text, 19, '0') || (body ->> 'product') END
+    FROM journal
+    WHERE era = $1 AND xid > $2 AND xid <= $3
+      AND kind = 'units_held'
       AND ($4::bigint IS NULL OR actor_id = $4)
       AND actor_id NOT IN (SELECT actor_id FROM quarantined_projections)
 ), sums AS (
     SELECT actor_id,
            count(*) AS events,
            max(seq) AS version,
-           sum(CASE kind WHEN 'stock_received' THEN quantity
+           sum(CASE kind WHEN 'order_placed' THEN -quantity
+                         WHEN 'order_dispatched' THEN 0
+                         WHEN 'stock_received' THEN quantity
                          WHEN 'ticket_option_opened' THEN quantity
                          WHEN 'units_taken' THEN quantity
                          WHEN 'units_sent' THEN -quantity
-                         WHEN 'order_placed' THEN -quantity
                          WHEN 'order_cancelled' THEN quantity
+                         WHEN 'units_held' THEN -quantity
+                         WHEN 'process_let_go' THEN coalesce(quantity, 0)
                          WHEN 'lot_expired' THEN -quantity ELSE 0 END) AS available,
            sum(CASE kind WHEN 'order_placed' THEN quantity
                          WHEN 'order_dispatched' THEN -quantity
-                         WHEN 'order_cancelled' THEN -quantity ELSE 0 END) AS ordered,
+                         WHEN 'order_cancelled' THEN -quantity
+                         WHEN 'order_partly_dispatched' THEN -quantity
+                         WHEN 'hold_confirmed' THEN quantity ELSE 0 END) AS ordered,
+           sum(CASE kind WHEN 'order_placed' THEN 0
+                         WHEN 'order_dispatched' THEN 0
+                         WHEN 'units_held' THEN quantity
+                         WHEN 'hold_confirmed' THEN -quantity
+                         WHEN 'process_let_go' THEN coalesce(-quantity, 0) ELSE 0 END) AS held,
            sum(CASE kind WHEN 'lot_expired' THEN quantity ELSE 0 END) AS expired,
            substr(max(named COLLATE "C"), 20) AS product
     FROM batch GROUP BY actor_id
@@ -39,14 +64,15 @@ WITH batch AS (
         version = CASE WHEN sums.version = balances.version + sums.events THEN sums.version END,
         available = balances.available + sums.available,
         ordered = balances.ordered + sums.ordered,
+        held = balances.held + sums.held,
         expired = balances.expired + sums.expired,
         product = coalesce(sums.product, balances.product)
     FROM sums WHERE balances.actor_id = sums.actor_id
     RETURNING balances.actor_id
 ), opened AS (
-    INSERT INTO balances (actor_id, version, available, ordered, expired, product)
-    SELECT actor_id, CASE WHEN version = events THEN version END, available, ordered, expired,
-           product
+    INSERT INTO balances (actor_id, version, available, ordered, held, expired, product)
+    SELECT actor_id, CASE WHEN version = events THEN version END, available, ordered, held,
+           expired, product
     FROM sums WHERE actor_id NOT IN (SELECT actor_id FROM known)
 )
 SELECT coalesce(sum(events), 0)::bigint FROM sums

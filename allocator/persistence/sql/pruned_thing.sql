@@ -8,3 +8,6 @@ WHERE actor_id = $1 AND stocks.seq = $2 AND stocks.seq <= floors.seq
 UNION ALL
 SELECT 'move' AS thing FROM moves JOIN floors USING (actor_id)
 WHERE actor_id = $1 AND $2::bigint = 1
+UNION ALL
+SELECT 'order of several lines' AS thing FROM process_orders JOIN floors USING (actor_id)
+WHERE actor_id = $1 AND $2::bigint = process_orders.seq

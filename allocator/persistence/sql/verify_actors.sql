@@ -1,13 +1,13 @@
 -- Say what is known of a range of actors beside their rows: what they are, when they are to be
 -- woken, how far their read models have come, what is in their balances, what they are as ticket
--- options and as moves, and their floors.
+-- options, as moves and as orders of several lines, and their floors.
 -- A row is passed over if the projection has come past it without applying it.
 -- $1 first and $2 last actor id
 WITH position AS MATERIALIZED (
     SELECT era, xid FROM projections WHERE name = 'read models'
 )
 SELECT actors.id, actors.kind, actors.key, actors.wake_at, pools.warehouse, pools.product,
-       coalesce(balances.version, moves.version, 0) AS version, balances.available,
+       coalesce(balances.version, moves.version, process_orders.version, 0) AS version, balances.available,
        balances.ordered, balances.held, balances.expired, balances.product AS balance_product,
        quarantined_projections.error AS quarantine,
        ticket_options.actor_id IS NOT NULL AS is_option, ticket_options.name AS option_name,
@@ -16,16 +16,31 @@ SELECT actors.id, actors.kind, actors.key, actors.wake_at, pools.warehouse, pool
        ticket_options.created_at AS option_created_at,
        moves.actor_id IS NOT NULL AS is_move, moves.product AS move_product, moves.from_code,
        moves.to_code, moves.quantity, moves.status, moves.requested_at, moves.decided_at, moves.lots,
-       moves.reason, moves.ended, floors.seq AS floor, next.seq AS passed_over
+       moves.reason, moves.ended, floors.seq AS floor, next.seq AS passed_over,
+       CASE WHEN process_orders.actor_id IS NOT NULL THEN json_build_object(
+           'seq', process_orders.seq, 'version', process_orders.version,
+           'status', process_orders.status, 'customer', process_orders.customer,
+           'created_at_ms', (extract(epoch FROM process_orders.created_at) * 1000)::bigint,
+           'closed_at_ms', (extract(epoch FROM process_orders.closed_at) * 1000)::bigint,
+           'confirmed', process_orders.confirmed, 'ended', process_orders.ended, 'lines', (
+               SELECT coalesce(json_agg(json_build_object(
+                          'pool', pool, 'order', pool_order, 'warehouse', warehouse,
+                          'product', lines.product, 'quantity', lines.quantity, 'picks', picks,
+                          'dispatched', dispatched) ORDER BY line), '[]')
+               FROM process_order_lines AS lines WHERE lines.actor_id = actors.id)) END
+       AS order_row
 FROM actors
 LEFT JOIN pools ON pools.actor_id = actors.id
 LEFT JOIN balances ON balances.actor_id = actors.id
 LEFT JOIN moves ON moves.actor_id = actors.id
+LEFT JOIN process_orders ON process_orders.actor_id = actors.id
 LEFT JOIN ticket_options ON ticket_options.actor_id = actors.id
 LEFT JOIN quarantined_projections ON quarantined_projections.actor_id = actors.id
 LEFT JOIN floors ON floors.actor_id = actors.id
-LEFT JOIN journal AS next ON actors.kind IN ('pool', 'move') AND next.actor_id = actors.id
-    AND next.seq = greatest(balances.version, moves.version, floors.seq, 0) + 1
+LEFT JOIN journal AS next ON actors.kind IN ('pool', 'move', 'order')
+    AND next.actor_id = actors.id
+    AND next.seq = greatest(balances.version, moves.version, process_orders.version,
+                            floors.seq, 0) + 1
     AND (next.era, next.xid) <= ((SELECT era FROM position), (SELECT xid FROM position))
 WHERE actors.id BETWEEN $1 AND $2
 ORDER BY actors.id

@@ -1,7 +1,8 @@
 -- Read the orders between two addresses, but for those at or below a floor.
 -- $1 actor id and $2 seq after which to begin  $3 actor id and $4 seq of the last one
 -- $5 how many at most
-SELECT actor_id, seq, quantity, created_at, closed_at, status, customer, picks, product
+SELECT actor_id, seq, quantity, created_at, closed_at, status, customer, picks, product,
+       dispatched
 FROM orders
 WHERE (actor_id, seq) > ($1::bigint, $2::bigint) AND (actor_id, seq) <= ($3::bigint, $4::bigint)
   AND NOT EXISTS (SELECT FROM floors

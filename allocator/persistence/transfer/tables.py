@@ -24,7 +24,16 @@ PARTLY: Final = frozenset({"orders", "stocks"})
 """Of these only what nothing can make again: rows of which the journal has been pruned."""
 
 DERIVED: Final = frozenset(
-    {"snapshots", "projections", "quarantined_projections", "balances", "ticket_options", "moves"}
+    {
+        "snapshots",
+        "projections",
+        "quarantined_projections",
+        "balances",
+        "ticket_options",
+        "moves",
+        "process_orders",
+        "process_order_lines",
+    }
 )
 """Made again from the journal."""
 

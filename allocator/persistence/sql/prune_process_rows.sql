@@ -1,4 +1,4 @@
--- Read all rows of moves in order, all of each, and whether they may be pruned as far as age and
+-- Read all rows of processes in order, all of each, and whether they may be pruned as far as age and
 -- consumers are concerned.
 -- $1 actor ids  $2 time  $3 era and $4 xid of the slowest consumer
 SELECT actor_id, seq, at, era, xid::text AS xid, kind, version, body, digest, principal,

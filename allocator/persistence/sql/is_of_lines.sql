@@ -1,0 +1,5 @@
+-- Say whether an address is that of an order of several lines: by its row, or, if that was pruned, by
+-- the read model, which keeps those.
+-- $1 actor id  $2 seq  $3 kinds of rows that make such orders
+SELECT EXISTS (SELECT FROM journal WHERE actor_id = $1 AND seq = $2 AND kind = ANY ($3::text[]))
+    OR EXISTS (SELECT FROM process_orders WHERE actor_id = $1 AND seq = $2)
