@@ -15,6 +15,7 @@ from allocator.errors import UsageError
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 DATABASE_SCHEMES = ("postgres", "postgresql")
+PAYMENT_SCHEMES = ("http", "https")
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -243,6 +244,32 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(ge=100, le=60_000, description="Milliseconds that a receiver may take to answer."),
     ] = 10_000
 
+    payment_url: Annotated[
+        str | None,
+        Meta(
+            description="Where the payment provider takes charges, by POST, for instance "
+            "https://provider.example/charges; without it nobody can check out."
+        ),
+    ] = None
+    payment_timeout_ms: Annotated[
+        int,
+        Meta(
+            ge=10,
+            le=3_600_000,
+            description="Milliseconds that the payment provider may take to answer, several times "
+            "what it takes on average; after that a person has to look what became of the charge.",
+        ),
+    ] = 600_000
+    payments_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100_000,
+            description="Charges for which a worker waits for the payment provider at once; as "
+            "many again wait until they can be sent.",
+        ),
+    ] = 10_000
+
     heartbeat_ms: Annotated[
         int,
         Meta(ge=50, le=60_000, description="Milliseconds between two heartbeats of a worker."),
@@ -307,6 +334,10 @@ def _check_choices(config: Config) -> None:
     if config.database_url is not None and not _is_database_url(config.database_url):
         # The URL itself stays out of the message: it may hold a password.
         raise UsageError("--database-url must look like postgresql://user@host:port/database.")
+    if config.payment_url is not None and not _is_payment_url(config.payment_url):
+        raise UsageError(
+            "--payment-url must look like https://host/path, with nothing that is secret in it."
+        )
 
 
 def _check_relations(config: Config) -> None:
@@ -337,3 +368,14 @@ def _is_database_url(url: str) -> bool:
     except ValueError:
         return False
     return parts.scheme in DATABASE_SCHEMES and port != 0
+
+
+def _is_payment_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return False
+    is_plain = url.isascii() and url.isprintable() and " " not in url and not parts.fragment
+    is_http = parts.scheme in PAYMENT_SCHEMES and bool(parts.hostname) and port != 0
+    return is_plain and is_http and "@" not in parts.netloc

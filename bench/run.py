@@ -26,6 +26,7 @@ from bench.bench_full_pool import full_pool_figures
 from bench.bench_moves import moves_figures
 from bench.bench_moving import moving_figures
 from bench.bench_paced import paced_figure
+from bench.bench_payments import payments_figure
 from bench.bench_restart import restart_figure
 from bench.bench_tickets import tickets_figure
 from bench.bench_verify import verify_figures
@@ -76,6 +77,7 @@ FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "full_pool": full_pool_figures,
     "verify": verify_figures,
     "moving": moving_figures,
+    "payments": lambda bench: [payments_figure(bench)],
     "restart": lambda bench: [restart_figure(bench)],
     "flash_sale": prove_flash_sale,
     "forwarded": lambda bench: [forwarded_figure(bench)],

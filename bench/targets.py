@@ -83,6 +83,7 @@ VERIFY_MB = "verify_mb"
 EXPORT_PER_S = "export_events_per_s"
 IMPORT_PER_S = "import_events_per_s"
 MOVING_MB = "moving_mb"
+PAYMENTS_MB = "payments_mb"
 
 CATCH_UP_MAX_S = 5.0
 
@@ -257,6 +258,14 @@ TARGETS = (
         title="memory of either",
         at_least=300,
         aim=100,
+        unit="MB",
+        decimals=0,
+    ),
+    Target(
+        name=PAYMENTS_MB,
+        title="memory for 10,000 calls that wait for the payment provider",
+        at_least=200,
+        aim=50,
         unit="MB",
         decimals=0,
     ),

@@ -13,6 +13,7 @@ import click
 
 from allocator.cli.journal import journal
 from allocator.cli.keys import keys
+from allocator.cli.payments_sim import payments_sim
 from allocator.cli.prune import prune
 from allocator.cli.replay import replay
 from allocator.cli.restore import restore
@@ -86,7 +87,18 @@ def commands() -> None:
     """
 
 
-for command in (serve, db, keys, journal, snapshot, restore, seed, replay, simulate):
+for command in (
+    serve,
+    db,
+    keys,
+    journal,
+    snapshot,
+    restore,
+    seed,
+    replay,
+    simulate,
+    payments_sim,
+):
     commands.add_command(command)
 for command in (verify, prune):
     journal.add_command(command)

@@ -18,9 +18,11 @@ from allocator.actors.messages import Answer, Noted, Outcome
 from allocator.domain.catalogue import PoolRef
 from allocator.domain.messages import PlaceOrder
 from allocator.errors import AllocatorError
-from allocator.http.context import Context, decode, request_digest, require_media_type
+from allocator.http.context import Context, request_digest, require_media_type
 from allocator.http.doors import Caller, caller_of
-from allocator.http.orders import ORDER_SCOPE, placed_order
+from allocator.http.multi_orders import ORDER_SCOPE, Asked, MultiOrders
+from allocator.http.order_bodies import order_in
+from allocator.http.order_shapes import BatchLines
 from allocator.http.paging import no_query
 from allocator.http.problems import (
     Fact,
@@ -32,19 +34,21 @@ from allocator.http.problems import (
     unauthenticated,
 )
 from allocator.http.shapes import BatchOrder, Order
+from allocator.http.shaping import placed_order
 
 NDJSON: Final = "application/x-ndjson"
 
 _WINDOW_LINES: Final = 512
 _WINDOWS_UNDER_WAY: Final = 4
+_LED_UNDER_WAY: Final = 64
+"""Orders of several lines: each is some messages to as many actors."""
 _CREATED: Final = int(HTTPStatus.CREATED)
 
 _decoder: Final = msgspec.json.Decoder(BatchOrder)
+_lines_decoder: Final = msgspec.json.Decoder(BatchLines)
 _encoder: Final = msgspec.json.Encoder()
 
 Waiting: TypeAlias = tuple[PoolRef, asyncio.Future[Answer]]
-Line: TypeAlias = Waiting | Problem
-"""A line that was placed and waits for its commit, or why it was not."""
 
 
 class BatchResult(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -53,6 +57,11 @@ class BatchResult(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     status: int
     order: Order | None = None
     problem: dict[str, Fact] | None = None
+
+
+Line: TypeAlias = Waiting | asyncio.Task[BatchResult] | Problem
+"""A line that was placed and waits for its commit, or for what a process decides; or why it was
+not."""
 
 
 class _Sender:
@@ -70,11 +79,11 @@ class _Sender:
         self.caller = caller
         self.keyed: asyncio.Future[Answer] | None = None
 
-    def lets_pass(self, body: BatchOrder) -> bool:
+    def lets_pass(self, body: BatchOrder | BatchLines) -> bool:
         """Return whether a line may be decided now."""
         return body.key is not None or self.keyed is None or self.keyed.done()
 
-    async def until_it_lets_pass(self, body: BatchOrder) -> None:
+    async def until_it_lets_pass(self, body: BatchOrder | BatchLines) -> None:
         """Wait for the lines with keys, if this one may not overtake them."""
         if self.keyed is not None and not self.lets_pass(body):
             await asyncio.wait((self.keyed,))
@@ -86,9 +95,12 @@ class BatchHandlers:
     def __init__(self, context: Context, *, line_max_bytes: int) -> None:
         self._context = context
         self._known = context.router.known
+        self._ids = context.ids
+        self._multi = MultiOrders(context)
         self._line_max_bytes = line_max_bytes
         # Shared by all requests, so that bulk clients leave room in every mailbox for others.
         self._free_windows = asyncio.Semaphore(_WINDOWS_UNDER_WAY)
+        self._free_to_lead = asyncio.Semaphore(_LED_UNDER_WAY)
 
     def routes(self) -> list[web.RouteDef]:
         """Return what to register."""
@@ -155,7 +167,9 @@ class BatchHandlers:
         try:
             if len(line) > self._line_max_bytes:
                 return _TOO_LONG
-            body = decode(line, _decoder)
+            body = order_in(line, _decoder, _lines_decoder)
+            if not isinstance(body, BatchOrder):
+                return None
             pool = self._known.get((body.warehouse, body.product))
             if pool is None or not sender.lets_pass(body):
                 return None
@@ -166,9 +180,11 @@ class BatchHandlers:
             return problem_of(error)
 
     async def _place_slowly(self, line: bytes, sender: _Sender) -> Line:
-        """Place a line whose pool is not known yet, or that must not overtake another."""
+        """Place one whose pool is not known yet, that has several, or that must not overtake."""
         try:
-            body = decode(line, _decoder)
+            body = order_in(line, _decoder, _lines_decoder)
+            if not isinstance(body, BatchOrder):
+                return await self._ask_for_lines(body, sender)
             pool = await self._context.pool(body.warehouse, body.product)
             await sender.until_it_lets_pass(body)
             return self._ask(pool, body, sender)
@@ -194,10 +210,34 @@ class BatchHandlers:
         sender.keyed = self._context.asker.ask_once(request)
         return pool, sender.keyed
 
+    async def _ask_for_lines(self, body: BatchLines, sender: _Sender) -> asyncio.Task[BatchResult]:
+        """Send an order of several lines on its way, as soon as there are not too many."""
+        lines = await self._multi.lines_in(body.lines)
+        await sender.until_it_lets_pass(body)
+        if sender.caller.is_revoked:
+            raise ProblemError(unauthenticated(is_missing=False))
+        await self._free_to_lead.acquire()
+        try:
+            asked = await self._multi.ask(
+                lines, body.customer, principal=sender.caller.name, key=body.key
+            )
+        except BaseException:
+            self._free_to_lead.release()
+            raise
+        if body.key is not None:
+            sender.keyed = asked.reply
+        # Of its own: whoever asked may be gone before it is decided.
+        task = asyncio.create_task(_result_of(asked))
+        task.add_done_callback(lambda _: self._free_to_lead.release())
+        return task
+
     async def _settle(self, placed: Sequence[Line]) -> bytes:
         """Wait until a window is decided and durable; return its results, encoded."""
         results: list[BatchResult] = []
         for line in placed:
+            if isinstance(line, asyncio.Task):
+                results.append(await asyncio.shield(line))
+                continue
             if not isinstance(line, tuple):
                 results.append(_refused(line))
                 continue
@@ -213,9 +253,18 @@ class BatchHandlers:
 
     def _result(self, pool: PoolRef, answer: Answer) -> BatchResult:
         if isinstance(answer, Outcome):
-            return BatchResult(_CREATED, placed_order(self._context, pool, answer))
+            return BatchResult(_CREATED, placed_order(self._ids, pool, answer))
         assert not isinstance(answer, Noted), "commands of clients leave events"
         return _refused(problem_for(answer))
+
+
+async def _result_of(asked: Asked) -> BatchResult:
+    try:
+        return BatchResult(_CREATED, await asked.order())
+    except ProblemError as error:
+        return _refused(error.problem)
+    except AllocatorError as error:
+        return _refused(problem_of(error))
 
 
 async def _write(

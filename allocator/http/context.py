@@ -1,5 +1,6 @@
 """What handlers work with, and the two things that nearly all of them do: decode, and ask."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from decimal import Decimal
@@ -19,6 +20,7 @@ from allocator.domain.ids import IdSeal
 from allocator.domain.kinds import Command
 from allocator.domain.messages import OpenTicketOption
 from allocator.domain.moves import RequestMove
+from allocator.domain.orders import RequestOrder
 from allocator.http.doors import Doors
 from allocator.http.listening import Feed, Webhooks
 from allocator.http.paging import no_query
@@ -42,7 +44,7 @@ _DIGEST_BYTES: Final = 16
 _NEWBORN: Final = 0
 """Stands for the id of an actor that comes into being: a repeat would bring another one."""
 
-Beginning: TypeAlias = OpenTicketOption | RequestMove
+Beginning: TypeAlias = OpenTicketOption | RequestMove | RequestOrder
 """Commands with which actors come into being."""
 
 
@@ -116,19 +118,25 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
             ProblemError: It refused.
             AllocatorError: It could not be asked, or the outcome is unknown.
         """
+        return success(
+            await self.send(actor_id, command, principal=principal, key=key, scope=scope)
+        )
+
+    def send(
+        self, actor_id: int, command: Command, *, principal: str, key: str | None, scope: str
+    ) -> asyncio.Future[Answer]:
+        """Likewise, and return what will hold the answer."""
         if key is None:
-            answer = await self.asker.ask(actor_id, command, principal=principal)
-        else:
-            answer = await self.asker.ask_once(
-                KeyedRequest(
-                    actor_id=actor_id,
-                    command=command,
-                    principal=principal,
-                    key=key,
-                    request_digest=request_digest(actor_id, command, scope=scope),
-                )
+            return self.asker.ask(actor_id, command, principal=principal)
+        return self.asker.ask_once(
+            KeyedRequest(
+                actor_id=actor_id,
+                command=command,
+                principal=principal,
+                key=key,
+                request_digest=request_digest(actor_id, command, scope=scope),
             )
-        return _success(answer)
+        )
 
     async def begin(
         self, command: Beginning, *, principal: str, key: str | None, scope: str
@@ -137,25 +145,35 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
         A repeat gets the first outcome, and its `actor_id` is that of the first.
         """
+        reply = await self.send_beginning(command, principal=principal, key=key, scope=scope)
+        return success(await reply)
+
+    async def send_beginning(
+        self, command: Beginning, *, principal: str, key: str | None, scope: str
+    ) -> asyncio.Future[Answer]:
+        """Likewise, and return what will hold the answer as soon as the command is on its way."""
         if key is None:
             actor_id = await self.asker.begin(None)
-            return _success(await self.asker.ask(actor_id, command, principal=principal))
+            return self.asker.ask(actor_id, command, principal=principal)
         # Repeats go the same way, for the worker that got the first one remembers it.
         actor_id = await self.asker.begin(f"{scope}:{principal}/{key}")
-        return _success(
-            await self.asker.ask_once(
-                KeyedRequest(
-                    actor_id=actor_id,
-                    command=command,
-                    principal=principal,
-                    key=key,
-                    request_digest=request_digest(_NEWBORN, command, scope=scope),
-                )
+        return self.asker.ask_once(
+            KeyedRequest(
+                actor_id=actor_id,
+                command=command,
+                principal=principal,
+                key=key,
+                request_digest=request_digest(_NEWBORN, command, scope=scope),
             )
         )
 
 
-def _success(answer: Answer) -> Outcome:
+def success(answer: Answer) -> Outcome:
+    """Return an answer that says yes.
+
+    Raises:
+        ProblemError: It says no.
+    """
     if isinstance(answer, Outcome):
         return answer
     assert not isinstance(answer, Noted), "commands of clients leave events"
@@ -175,9 +193,24 @@ async def decode_body(request: web.Request, decoder: msgspec.json.Decoder[T]) ->
         ProblemError: 415, 400 or 422.
         web.HTTPRequestEntityTooLarge: 413.
     """
+    return decode(await json_body(request), decoder)
+
+
+async def json_body(request: web.Request) -> bytes:
+    """Return the body, which is said to be JSON.
+
+    Raises:
+        ProblemError: 415 or 422.
+        web.HTTPRequestEntityTooLarge: 413.
+    """
     no_query(request)
+    require_json(request)
+    return await request.read()
+
+
+def require_json(request: web.Request) -> None:
+    """Accept a body of JSON; raises as `require_media_type`."""
     require_media_type(request, _JSON)
-    return decode(await request.read(), decoder)
 
 
 def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:

@@ -63,7 +63,7 @@ _GAUGES: Final = {
     "mailbox_messages_max": "Of these, those of the fullest mailbox",
     "actors": "Actors in memory",
     "quarantined_actors": "Actors that cannot be replayed",
-    "processes": "Of these, moves",
+    "processes": "Of these, moves and orders of several lines",
     "outstanding_asks": "What processes asked of other actors and have no answer to",
     "shards": "Shards that are served",
     "append_rows_max": "Rows of the largest append so far",

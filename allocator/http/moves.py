@@ -1,6 +1,5 @@
 """Moves of units from one place to another: request one, look at it, see which there were."""
 
-import asyncio
 from typing import Final, get_args
 
 import msgspec
@@ -8,24 +7,20 @@ from aiohttp import web
 
 from allocator.domain.moves import Move as MoveState
 from allocator.domain.moves import MoveStatus, Reason, RequestMove
-from allocator.domain.occurrences import MOVE_SEQ
+from allocator.domain.occurrences import PROCESS_SEQ
 from allocator.domain.queries import MoveQuery
 from allocator.domain.rows import MoveFilter, MoveRow
-from allocator.errors import AllocatorError
 from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body, key_of
 from allocator.http.doors import principal_of
 from allocator.http.paging import listing, no_query, page_of, query
+from allocator.http.patience import seen_in_time
 from allocator.http.place_shapes import Move, MovedLot, MoveReason, PostMove
 from allocator.http.problems import ProblemError, invalid, not_decided, not_found, problem_for
 from allocator.http.shapes import time_of
 
 _decoder: Final = msgspec.json.Decoder(PostMove)
 _STATUSES: Final = get_args(MoveStatus)
-
-PATIENCE_S: Final = 10.0
-"""So long a client is kept waiting for the end of a move; it goes on without him."""
-_AGAIN_S: Final = 0.05
 
 
 class MoveHandlers:
@@ -70,7 +65,7 @@ class MoveHandlers:
         no_query(request)
         address = self._ids.unseal(request.match_info["id"])
         row = None
-        if address is not None and address[1] == MOVE_SEQ:
+        if address is not None and address[1] == PROCESS_SEQ:
             row = await self._context.readings.requested(address[0])
         if row is None:
             raise ProblemError(not_found("move"))
@@ -100,32 +95,19 @@ class MoveHandlers:
         Raises:
             ProblemError: 409 with the reason if it was refused; 503 if nobody knows yet.
         """
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                move = await self._end_of(actor_id)
-        except TimeoutError as error:
-            raise ProblemError(not_decided(self._id(actor_id))) from error
+        seen = await seen_in_time(self._context.asker, actor_id, MoveQuery(decided=True))
+        if seen is None:
+            raise ProblemError(not_decided(self._id(actor_id)))
+        move = seen.move
+        assert move is not None
         if move.reason is None:
             return move
         problem = problem_for(move.reason)
         facts = problem.facts | {"move": self._id(actor_id)}
         raise ProblemError(msgspec.structs.replace(problem, facts=facts))
 
-    async def _end_of(self, actor_id: int) -> MoveState:
-        """Wait until a move is decided, whoever has to be asked for that meanwhile."""
-        while True:
-            try:
-                seen = await self._context.asker.look(actor_id, MoveQuery(decided=True))
-            except AllocatorError as error:
-                if not error.retryable:
-                    raise
-                await asyncio.sleep(_AGAIN_S)
-            else:
-                assert seen.move is not None
-                return seen.move
-
     def _id(self, actor_id: int) -> str:
-        return self._ids.seal(actor_id, MOVE_SEQ)
+        return self._ids.seal(actor_id, PROCESS_SEQ)
 
     def _shape(self, row: MoveRow) -> Move:
         return Move(

@@ -26,7 +26,8 @@ from allocator.http.reference.operation import (
     Operation,
     Parameter,
 )
-from allocator.http.reference.problem_types import PROBLEM_TYPES, ProblemType
+from allocator.http.reference.problem_type import ProblemType
+from allocator.http.reference.problem_types import PROBLEM_TYPES
 from allocator.http.reference.schemas import JsonObject, ProblemBody, named_schemas, schema_of
 from allocator.http.reference.values import example_of, path_parameters
 
@@ -101,8 +102,10 @@ def _operation(operation: Operation) -> JsonObject:
     if parameters:
         described["parameters"] = parameters
     if operation.body is not None:
-        lines = operation.body.media_type.endswith("ndjson")  # there may be none
-        described["requestBody"] = {"required": not lines, "content": _content(operation.body)}
+        described["requestBody"] = {
+            "required": operation.body.required,
+            "content": _content(operation.body),
+        }
     return described | {"responses": _responses(operation)}
 
 
@@ -188,6 +191,8 @@ def _problems(kinds: list[ProblemType]) -> JsonObject:
 def _content(body: Body | Answer) -> JsonObject:
     """Describe a body; one of lines is a text, of which each line is described."""
     schema = schema_of(body.shape)
+    if isinstance(body, Body) and body.other is not None:
+        schema = {"anyOf": [schema, schema_of(body.other)]}
     if body.media_type.endswith("ndjson"):
         schema = {"type": "string", "contentMediaType": body.media_type, "contentSchema": schema}
     content: JsonObject = {"schema": schema}

@@ -5,29 +5,24 @@ from typing import Final, get_args
 import msgspec
 from aiohttp import web
 
-from allocator.actors.messages import Outcome
-from allocator.domain.catalogue import PoolRef
-from allocator.domain.messages import (
-    CancelOrder,
-    DispatchOrder,
-    OrderCancelled,
-    OrderDispatched,
-    OrderPlaced,
-    PlaceOrder,
-)
-from allocator.domain.queries import OpenOrderQuery
-from allocator.domain.rows import OrderFilter, OrderRow, OrderStatus
+from allocator.domain.messages import PlaceOrder
+from allocator.domain.rows import LinesRow, OrderFilter, OrderRow, OrderStatus
 from allocator.http.answers import JsonAnswer, json_answer
-from allocator.http.context import Context, decode_body, key_of
+from allocator.http.context import Context, json_body, key_of
 from allocator.http.doors import principal_of
 from allocator.http.moments import time_in
+from allocator.http.multi_orders import ORDER_SCOPE, MultiOrders
+from allocator.http.order_bodies import order_in, parts_in
+from allocator.http.order_ends import OrderEnds
+from allocator.http.order_lookup import OrderLookup
+from allocator.http.order_shapes import PostLines
 from allocator.http.paging import listing, no_query, page_of, query
-from allocator.http.problems import ProblemError, invalid, not_found
+from allocator.http.problems import ProblemError, invalid
 from allocator.http.shapes import Order, PostOrder
-from allocator.http.shaping import order_of, order_shape
+from allocator.http.shaping import order_of, order_of_lines, placed_order
 
 _decoder: Final = msgspec.json.Decoder(PostOrder)
-ORDER_SCOPE: Final = "order"
+_lines_decoder: Final = msgspec.json.Decoder(PostLines)
 _STATUSES: Final = get_args(OrderStatus)
 
 
@@ -38,6 +33,9 @@ class OrderHandlers:
         self._context = context
         self._known = context.router.known
         self._ids = context.ids
+        self._multi = MultiOrders(context)
+        self._lookup = OrderLookup(context, self._multi)
+        self._ends = OrderEnds(context, self._lookup)
 
     def routes(self) -> list[web.RouteDef]:
         """Return what to register."""
@@ -50,8 +48,11 @@ class OrderHandlers:
         ]
 
     async def post(self, request: web.Request) -> JsonAnswer:
-        """Place an order of one line; 409 if there is not enough."""
-        body = await decode_body(request, _decoder)
+        """Place an order, all of it or nothing; 409 if there is not enough."""
+        body = order_in(await json_body(request), _decoder, _lines_decoder)
+        if not isinstance(body, PostOrder):  # the cheap way round
+            principal, key = principal_of(request), key_of(request)
+            return _created(await self._multi.place(body, principal=principal, key=key))
         pool = self._known.get((body.warehouse, body.product))
         if pool is None:
             pool = await self._context.pool(body.warehouse, body.product)
@@ -63,15 +64,17 @@ class OrderHandlers:
             key=key_of(request),
             scope=ORDER_SCOPE,
         )
-        order = placed_order(self._context, pool, outcome)
-        return json_answer(order, status=201, headers={"Location": f"/orders/{order.id}"})
+        return _created(placed_order(self._ids, pool, outcome))
 
     async def get(self, request: web.Request) -> JsonAnswer:
         """Return an order as it stands, never stale, or as it stood."""
         found = query(request, "at") if request.rel_url.raw_query_string else {}
         at_ms = time_in(found, now_ms=self._context.clock()) if found else None
-        pool, seq = await self._context.address(request.match_info["id"], what="order")
-        return json_answer(order_of(self._ids, await self._row(pool, seq, at_ms=at_ms)))
+        address = await self._lookup.address(request.match_info["id"])
+        if address.pool is None:
+            return json_answer(self._shape(await self._lookup.lines(address, at_ms=at_ms)))
+        row = await self._lookup.row(address.pool, address.seq, at_ms=at_ms)
+        return json_answer(order_of(self._ids, row))
 
     async def list(self, request: web.Request) -> JsonAnswer:
         """List orders of the read model, oldest first within a product and warehouse."""
@@ -82,78 +85,30 @@ class OrderHandlers:
             listing(
                 rows,
                 limit=page.limit,
-                shape=lambda row: order_of(self._ids, row),
+                shape=self._shape,
                 position=lambda row: (row.actor_id, row.seq),
             )
         )
 
     async def dispatch(self, request: web.Request) -> JsonAnswer:
-        """Let an order leave; 409 unless it is new."""
-        return await self._close(request, DispatchOrder, scope="dispatch")
+        """Let an order leave, or parts of it; 409 if there is not so much left of it."""
+        return json_answer(await self._ends.dispatch(request, await parts_in(request)))
 
     async def cancel(self, request: web.Request) -> JsonAnswer:
         """Give an order's units back; 409 unless it is new."""
-        return await self._close(request, CancelOrder, scope="cancel")
-
-    async def _close(
-        self, request: web.Request, closing: type[DispatchOrder | CancelOrder], *, scope: str
-    ) -> JsonAnswer:
         no_query(request)
         if request.body_exists and await request.read() not in {b"", b"{}"}:
             raise ProblemError(invalid("this request takes no body"))
-        pool, seq = await self._context.address(request.match_info["id"], what="order")
-        row = await self._context.readings.placed(pool, seq)
-        if row is None:
-            raise ProblemError(not_found("order"))
-        outcome = await self._context.ask(
-            pool.actor_id,
-            closing(order=seq),
-            principal=principal_of(request),
-            key=key_of(request),
-            scope=scope,
-        )
-        return json_answer(closed_order(self._context, row, outcome))
+        return json_answer(await self._ends.cancel(request))
 
-    async def _row(self, pool: PoolRef, seq: int, *, at_ms: int | None) -> OrderRow:
-        """Return an order as it stands, or as it stood at a time."""
-        seen = await self._context.asker.look(pool.actor_id, OpenOrderQuery(seq))
-        readings = self._context.readings
-        row = await readings.placed(pool, seq)
-        if row is None:
-            raise ProblemError(not_found("order"))
-        if at_ms is not None and at_ms < row.created_at_ms:
-            raise ProblemError(not_found("order at that time: it was placed later"))
-        if seen.picks is not None:
-            return msgspec.structs.replace(row, picks=seen.picks)
-        end = await readings.closing(pool, seq)
-        if at_ms is not None and at_ms < end.at_ms:
-            return row
-        return msgspec.structs.replace(row, status=end.status)
+    def _shape(self, row: OrderRow | LinesRow) -> Order:
+        if isinstance(row, LinesRow):
+            return order_of_lines(self._ids, row)
+        return order_of(self._ids, row)
 
 
-def placed_order(context: Context, pool: PoolRef, outcome: Outcome) -> Order:
-    """Show the order that an event placed."""
-    event = outcome.event
-    assert isinstance(event, OrderPlaced)
-    return order_shape(
-        context.ids,
-        pool,
-        seq=outcome.seq,
-        status="new",
-        created_at_ms=outcome.at_ms,
-        quantity=event.quantity,
-        picks=event.picks,
-        customer=event.customer,
-    )
-
-
-def closed_order(context: Context, placed: OrderRow, outcome: Outcome) -> Order:
-    """Show the order that an event closed."""
-    event = outcome.event
-    assert isinstance(event, OrderDispatched | OrderCancelled)
-    status: OrderStatus = "dispatched" if isinstance(event, OrderDispatched) else "cancelled"
-    closed = msgspec.structs.replace(placed, status=status, picks=event.picks)
-    return order_of(context.ids, closed)
+def _created(order: Order) -> JsonAnswer:
+    return json_answer(order, status=201, headers={"Location": f"/orders/{order.id}"})
 
 
 def _filter_of(found: dict[str, str]) -> OrderFilter:

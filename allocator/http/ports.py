@@ -9,6 +9,7 @@ from allocator.actors.messages import Answer
 from allocator.domain.catalogue import Location, PoolRef, Product, Warehouse
 from allocator.domain.kinds import Command
 from allocator.domain.messages import TicketOptionOpened
+from allocator.domain.orders import Order
 from allocator.domain.past import Pruned, TooFarBack
 from allocator.domain.pool import Balance
 from allocator.domain.queries import Query, View
@@ -16,6 +17,7 @@ from allocator.domain.records import Record
 from allocator.domain.rows import (
     BalanceRow,
     Lag,
+    LinesRow,
     MoveFilter,
     MoveRow,
     OrderEnd,
@@ -25,6 +27,7 @@ from allocator.domain.rows import (
     PurchaseRow,
     StockRow,
 )
+from allocator.domain.values import Picks
 
 
 class Catalogue(Protocol):
@@ -76,8 +79,8 @@ class Catalogue(Protocol):
 class Readings(Protocol):
     """The read models, and the journal for what they do not know yet."""
 
-    async def orders(self, wanted: OrderFilter, page: Page) -> Sequence[OrderRow]:
-        """List orders by address."""
+    async def orders(self, wanted: OrderFilter, page: Page) -> Sequence[OrderRow | LinesRow]:
+        """List orders by address; those of several lines are found by any of them."""
 
     async def stocks(
         self, *, warehouse: str | None, product: str | None, page: Page
@@ -107,6 +110,9 @@ class Readings(Protocol):
     async def placed(self, pool: PoolRef, seq: int) -> OrderRow | None:
         """Return an order as it was when it was placed."""
 
+    async def is_of_lines(self, actor_id: int, seq: int) -> bool:
+        """Say whether an address is that of an order of several lines, accepted or not."""
+
     async def closing(self, pool: PoolRef, seq: int) -> OrderEnd:
         """Say how an order that is not open any more ended, and when."""
 
@@ -134,10 +140,10 @@ class Tickets(Protocol):
 
 
 class Past(Protocol):
-    """Pools as they were. What these raise are `AllocatorError`s."""
+    """Actors as they were. What these raise are `AllocatorError`s."""
 
     async def version_at(self, actor_id: int, *, at_ms: int) -> int | Pruned:
-        """Return the version that a pool had at a time, 0 before its first event."""
+        """Return the version that an actor had at a time, 0 before its first event."""
 
     async def balance(
         self, actor_id: int, *, version: int, product: str | None
@@ -149,6 +155,14 @@ class Past(Protocol):
             version: Not above the present one.
             product: Of which; as in `BalanceQuery`.
         """
+
+    async def open_order(
+        self, actor_id: int, *, version: int, seq: int
+    ) -> Picks | Pruned | TooFarBack:
+        """Return what was left of an order of a pool at a version; () if it was not open."""
+
+    async def order(self, actor_id: int, *, version: int) -> Order | Pruned | TooFarBack | None:
+        """Return an order of several lines as it was at a version; None if there was none yet."""
 
 
 class Asker(Protocol):

@@ -11,6 +11,18 @@ import msgspec
 from aiohttp import web
 
 from allocator.actors.messages import KeyReused
+from allocator.domain.carts import CartNotOpen, PaidFor, TooManyEdits, TooManyLines
+from allocator.domain.checkouts import (
+    AmountTooLarge,
+    CartChanged,
+    CartChanging,
+    CartEmpty,
+    CheckoutRefusal,
+    CheckoutUnderWay,
+    NotUnknown,
+    TooManyCheckouts,
+)
+from allocator.domain.holds import AlreadyHeld
 from allocator.domain.kinds import Refusal
 from allocator.domain.messages import (
     AlreadyBegun,
@@ -19,6 +31,7 @@ from allocator.domain.messages import (
     OrderNotOpen,
 )
 from allocator.domain.moves import SamePlace
+from allocator.domain.orders import NotOpen, TooMuch
 from allocator.domain.transfers import AlreadySent, Occupied, Stale, TooManyLots
 from allocator.errors import AllocatorError, OverloadedError
 from allocator.http.answers import JsonAnswer
@@ -26,7 +39,7 @@ from allocator.http.answers import JsonAnswer
 CONTENT_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 1
 
-Fact = str | int | None
+Fact = str | int | list[dict[str, str | int]] | None
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,8 +94,10 @@ def answer(problem: Problem, *, instance: str | None) -> JsonAnswer:
 def problem_for(refusal: Refusal | KeyReused) -> Problem:
     """Translate a refusal."""
     match refusal:
-        case Occupied() | TooManyLots() | AlreadyBegun() | AlreadySent() | Stale():
+        case Occupied() | TooManyLots() | SamePlace() | AlreadyExpired():
             return _problem_of_place(refusal)
+        case AlreadyBegun() | AlreadySent() | AlreadyHeld() | Stale():
+            return _problem_between_actors(refusal)
         case InsufficientStock(requested=requested, available=available):
             return Problem(
                 type="insufficient-stock",
@@ -91,17 +106,8 @@ def problem_for(refusal: Refusal | KeyReused) -> Problem:
                 detail=f"{requested} requested, {available} available",
                 facts={"requested": requested, "available": available},
             )
-        case OrderNotOpen():
-            return Problem(
-                type="order-not-open",
-                title="The order is closed",
-                status=HTTPStatus.CONFLICT,
-                detail="only an order with status new can be dispatched or cancelled",
-            )
-        case AlreadyExpired():
-            return invalid("expires_at must lie in the future: expired stock cannot be sold")
-        case SamePlace():
-            return invalid("from and to are one place: nothing would move")
+        case OrderNotOpen() | NotOpen() | TooMuch() | PaidFor():
+            return _problem_of_order(refusal)
         case KeyReused(key=key):
             return Problem(
                 type="key-reused",
@@ -111,11 +117,17 @@ def problem_for(refusal: Refusal | KeyReused) -> Problem:
                 facts={"idempotency_key": key},
             )
         case _:
-            assert_never(refusal)
+            return _problem_of_cart(refusal)
+
+
+def _problem_between_actors(
+    refusal: AlreadyBegun | AlreadySent | AlreadyHeld | Stale,
+) -> Problem:
+    return conflict("this was begun before") if isinstance(refusal, AlreadyBegun) else INTERNAL
 
 
 def _problem_of_place(
-    refusal: Occupied | TooManyLots | AlreadyBegun | AlreadySent | Stale,
+    refusal: Occupied | TooManyLots | SamePlace | AlreadyExpired,
 ) -> Problem:
     match refusal:
         case Occupied(product=product):
@@ -134,12 +146,83 @@ def _problem_of_place(
                 detail=f"so many units are spread over {lots} lots; {limit} can move at once",
                 facts={"lots": lots, "limit": limit},
             )
-        case AlreadyBegun():
-            return conflict("this was begun before")
-        case AlreadySent() | Stale():  # between processes and pools
-            return INTERNAL
+        case SamePlace():
+            return invalid("from and to are one place: nothing would move")
+        case AlreadyExpired():
+            return invalid("expires_at must lie in the future: expired stock cannot be sold")
         case _:
             assert_never(refusal)
+
+
+def _problem_of_order(refusal: OrderNotOpen | NotOpen | TooMuch | PaidFor) -> Problem:
+    match refusal:
+        case OrderNotOpen() | NotOpen():
+            return Problem(
+                type="order-not-open",
+                title="The order is closed",
+                status=HTTPStatus.CONFLICT,
+                detail="it was dispatched or cancelled before; one of which units have left "
+                "can only be dispatched",
+            )
+        case TooMuch(line=line, requested=requested, left=left):
+            return not_so_much_left(requested=requested, left=left, line=line)
+        case PaidFor():
+            return Problem(
+                type="order-paid",
+                title="The order was paid for",
+                status=HTTPStatus.CONFLICT,
+                detail="an order that was paid for can be dispatched, but not cancelled",
+            )
+        case _:
+            assert_never(refusal)
+
+
+def _problem_of_cart(
+    refusal: CartNotOpen | TooManyEdits | TooManyLines | CheckoutRefusal,
+) -> Problem:
+    facts: dict[str, Fact] = {}
+    match refusal:
+        case TooManyEdits(limit=limit):
+            return overloaded(f"{limit} changes of this cart wait")
+        case CartNotOpen(status=status):
+            kind, title = "cart-not-open", "The cart is not open"
+            detail, facts = f"the cart is {status}: open another one", {"status": status}
+        case TooManyLines(limit=limit, removed=removed):
+            kind, title, facts = "too-many-lines", "Too many lines", {"limit": limit}
+            counted = "may ever have had" if removed else "may have at a time"
+            detail = f"{limit} lines are all that a cart {counted}"
+        case CartChanged() | CartChanging():
+            kind, title = "cart-changed", "The cart has changed"
+            detail = "the cart has changed meanwhile, or is about to: see what is in it, and repeat"
+        case CartEmpty():
+            kind, title = "cart-empty", "The cart is empty"
+            detail = "there is nothing in the cart to pay for"
+        case _:
+            return _problem_of_checkout(refusal)
+    return Problem(type=kind, title=title, status=HTTPStatus.CONFLICT, detail=detail, facts=facts)
+
+
+def _problem_of_checkout(
+    refusal: CheckoutUnderWay | TooManyCheckouts | NotUnknown | AmountTooLarge,
+) -> Problem:
+    facts: dict[str, Fact] = {}
+    match refusal:
+        case AmountTooLarge(amount=amount, limit=limit):
+            return invalid(
+                f"the cart costs {amount} minor units; {limit} are the most", limit=limit
+            )
+        case CheckoutUnderWay():
+            kind, title = "checkout-under-way", "The cart is being paid for"
+            detail = "nothing about the cart can change until its checkout is paid or has failed"
+        case TooManyCheckouts(limit=limit):
+            kind, title, facts = "too-many-checkouts", "Too many checkouts", {"limit": limit}
+            detail = f"{limit} attempts to pay for this cart have failed; open another one"
+        case NotUnknown(status=status):
+            kind, title, facts = "checkout-not-unknown", "Nothing to resolve", {"status": status}
+            detail = "only a checkout with status unknown can be resolved"
+        case _:
+            assert_never(refusal)
+    return Problem(type=kind, title=title, status=HTTPStatus.CONFLICT, detail=detail, facts=facts)
 
 
 def problem_of(error: AllocatorError) -> Problem:
@@ -165,6 +248,42 @@ def not_decided(move: str) -> Problem:
         detail="the move is requested and goes on by itself, but one of the places does not answer "
         f"yet; see /moves/{move}, or repeat the request with the same Idempotency-Key",
         facts={"move": move},
+    )
+
+
+def order_not_decided(order: str) -> Problem:
+    """Say that an order goes on, and that nobody knows yet whether all of it is there."""
+    return Problem(
+        type="try-again",
+        title="Repeat this request",
+        status=HTTPStatus.SERVICE_UNAVAILABLE,
+        detail="the order is requested and goes on by itself, but the stock of one of its lines "
+        f"does not answer yet; see /orders/{order}, or repeat the request with the same "
+        "Idempotency-Key",
+        facts={"order": order},
+    )
+
+
+def lines_short(short: list[dict[str, str | int]]) -> Problem:
+    """Say of which lines of an order there is not enough, so that none of it was ordered."""
+    lines = "one line" if len(short) == 1 else f"{len(short)} lines"
+    return Problem(
+        type="insufficient-stock",
+        title="Not enough stock",
+        status=HTTPStatus.CONFLICT,
+        detail=f"there is not enough for {lines} of the order, and nothing was ordered",
+        facts={"lines": short},
+    )
+
+
+def not_so_much_left(*, requested: int, left: int, **line: Fact) -> Problem:
+    """Say that more units of a line are to leave than are left of it."""
+    return Problem(
+        type="not-so-much-left",
+        title="Less is left of the line",
+        status=HTTPStatus.CONFLICT,
+        detail=f"{requested} units are to leave, and {left} are left of this line",
+        facts=line | {"requested": requested, "left": left},
     )
 
 

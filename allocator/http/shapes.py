@@ -183,6 +183,7 @@ class OrderLine(msgspec.Struct, frozen=True, gc=False):
     warehouse: Place
     quantity: Units
     stocks: list[Pick]
+    dispatched: Annotated[int, Meta(description="units of it that have left")]
 
 
 class Order(msgspec.Struct, frozen=True, gc=False):
@@ -222,7 +223,7 @@ class StockBalance(msgspec.Struct, frozen=True, kw_only=True):
     product: Sku
     warehouse: Place
     available: Annotated[int, Meta(description="units that can be ordered now")]
-    ordered: Annotated[int, Meta(description="units of orders with status new")]
+    ordered: Annotated[int, Meta(description="units of orders that have not left")]
     held: Annotated[int, Meta(description="units set aside that may yet be released")]
     unallocatable: Unallocatable
     on_hand: Annotated[int, Meta(description="units that are there: the sum of the above")]

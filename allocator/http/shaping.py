@@ -2,13 +2,15 @@
 
 import msgspec
 
+from allocator.actors.messages import Outcome
 from allocator.domain.catalogue import PoolRef
 from allocator.domain.ids import IdSeal
-from allocator.domain.messages import Picks
+from allocator.domain.messages import OrderPlaced
 from allocator.domain.occurrences import Occurrence, thing_of
 from allocator.domain.pool import Balance
 from allocator.domain.records import Record
-from allocator.domain.rows import BalanceRow, OrderRow, OrderStatus, StockRow
+from allocator.domain.rows import BalanceRow, LinesRow, OrderRow, OrderStatus, StockRow
+from allocator.domain.values import Picks
 from allocator.http.shapes import (
     Happening,
     JournalEvent,
@@ -32,6 +34,7 @@ def order_shape(  # noqa: PLR0913 (what an order consists of)
     quantity: int,
     picks: Picks,
     customer: str | None,
+    dispatched: int = 0,
 ) -> Order:
     """Show an order of one line."""
     actor_id = pool.actor_id
@@ -39,22 +42,55 @@ def order_shape(  # noqa: PLR0913 (what an order consists of)
         stocks = [Pick(ids.seal_often(actor_id, picks[0][0]), picks[0][1])]
     else:
         stocks = [Pick(ids.seal_often(actor_id, lot), units) for lot, units in picks]
-    line = OrderLine(pool.product, pool.warehouse, quantity, stocks)
+    line = OrderLine(pool.product, pool.warehouse, quantity, stocks, dispatched)
     return Order(ids.seal(actor_id, seq), status, customer, time_of(created_at_ms), [line])
 
 
-def order_of(ids: IdSeal, row: OrderRow, *, status: OrderStatus | None = None) -> Order:
-    """Show an order of the read model, or with another status."""
+def placed_order(ids: IdSeal, pool: PoolRef, outcome: Outcome) -> Order:
+    """Show the order that an event placed."""
+    event = outcome.event
+    assert isinstance(event, OrderPlaced)
+    return order_shape(
+        ids,
+        pool,
+        seq=outcome.seq,
+        status="new",
+        created_at_ms=outcome.at_ms,
+        quantity=event.quantity,
+        picks=event.picks,
+        customer=event.customer,
+    )
+
+
+def order_of(ids: IdSeal, row: OrderRow) -> Order:
+    """Show an order of one line as a row has it."""
     return order_shape(
         ids,
         PoolRef(row.actor_id, row.warehouse, row.product),
         seq=row.seq,
-        status=row.status if status is None else status,
+        status=row.status,
         created_at_ms=row.created_at_ms,
         quantity=row.quantity,
         picks=row.picks,
         customer=row.customer,
+        dispatched=row.dispatched,
     )
+
+
+def order_of_lines(ids: IdSeal, row: LinesRow) -> Order:
+    """Show an order of several lines."""
+    lines = [
+        OrderLine(
+            product=line.product,
+            warehouse=line.warehouse,
+            quantity=line.quantity,
+            stocks=[Pick(ids.seal_often(line.pool, lot), units) for lot, units in line.picks],
+            dispatched=line.dispatched,
+        )
+        for line in row.lines
+    ]
+    created_at = time_of(row.created_at_ms)
+    return Order(ids.seal(row.actor_id, row.seq), row.status, row.customer, created_at, lines)
 
 
 def stock_of(ids: IdSeal, row: StockRow) -> Stock:

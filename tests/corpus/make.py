@@ -28,6 +28,7 @@ from allocator.domain.interests import Interest
 from allocator.domain.kinds import Command, blank, intents, kind_begun_by, kind_of
 from allocator.domain.messages import Wake
 from allocator.domain.move_rules import LET_GO
+from allocator.domain.moves import Move
 from allocator.domain.pool import Pool
 from allocator.domain.queries import MoveQuery
 from allocator.domain.records import Record
@@ -241,7 +242,10 @@ def final_of(kind: str, key: str, records: Sequence[Record]) -> FinalState:
     if kind in {"pool", "move"}:
         state = blank(kind_of(kind))
         replay(state, records)
-        return final_pool(key, state) if isinstance(state, Pool) else final_move(key, state)
+        if isinstance(state, Pool):
+            return final_pool(key, state)
+        assert isinstance(state, Move)
+        return final_move(key, state)
     row = records[-1]
     contents = msgspec.json.decode(row.body)
     entry = {"actor": "entry", "kind": kind, "key": key, "version": row.seq, "contents": contents}

@@ -35,6 +35,7 @@ class OrderLine(Shape, frozen=True, kw_only=True):
     warehouse: str
     quantity: int
     stocks: list[Pick]
+    dispatched: int
 
 
 class Order(Shape, frozen=True, kw_only=True):
@@ -185,6 +186,15 @@ class Listing(Shape, Generic[T], frozen=True, kw_only=True):
     next_cursor: str | None
 
 
+class ShortLine(Shape, frozen=True, kw_only=True):
+    """A line of an order of which there is not enough."""
+
+    product: str
+    warehouse: str
+    requested: int
+    available: int
+
+
 class Problem(Shape, frozen=True, kw_only=True):
     """RFC 9457, and the facts that any of ours may carry."""
 
@@ -201,6 +211,9 @@ class Problem(Shape, frozen=True, kw_only=True):
     earliest_version: int | None = None
     earliest_at: Time | None = None
     move: str | None = None
+    order: str | None = None
+    lines: list[ShortLine] | None = None
+    left: int | None = None
     lots: int | None = None
     limit: int | None = None
     source: str | None = msgspec.field(default=None, name="from")

@@ -18,6 +18,7 @@ _MEANT_OTHERWISE: Final = (
     "from and to are one place",
     "locations are in warehouses",
     "product and warehouse say whose journal",
+    "lines of one product and warehouse may have ",
     "url must ",  # lead somewhere, and be https unless the operator says otherwise
 )
 _UNPRINTABLE: Final = "printable characters"
@@ -36,6 +37,9 @@ def map_body(_context: HookContext, body: object) -> object:
     """Name what exists in half of the bodies: nothing happens to what does not."""
     if not isinstance(body, dict):
         return body
+    lines = body.get("lines")
+    if isinstance(lines, list):
+        body = body | {"lines": [map_body(_context, line) for line in lines]}
     wrong = {name for name in _KNOWN if len(str(body.get(name, ""))) % 2}
     return body | {name: _KNOWN[name] for name in wrong & body.keys()}
 

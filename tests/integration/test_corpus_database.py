@@ -28,6 +28,7 @@ from tests.corpus.reading import (
     records_in,
     releases,
 )
+from tests.unit.test_corpus import UNRELEASED
 
 _ROW = """
 INSERT INTO journal (actor_id, seq, at, era, kind, version, body, digest, principal,
@@ -192,8 +193,10 @@ async def test_a_snapshot_of_another_schema_version_is_ignored(database_url: str
 
 
 async def test_the_next_release_can_have_its_rows_written(database_url: str) -> None:
-    """Every kind, under the version of today; `tests.corpus.make` is all it takes."""
+    """Every kind that has a story, under its present version, by `tests.corpus.make` alone."""
     rows, finals = await written(database_url)
+    told = {(row.kind, row.version) for row in rows}
 
-    assert {(row.kind, row.version) for row in rows} == set(VERSIONS.items())
+    assert told <= set(VERSIONS.items())
+    assert set(VERSIONS.items()) - told <= UNRELEASED
     assert {row.actor_id for row in rows} == set(finals)

@@ -232,6 +232,10 @@ async def provoke_refusals(contract: Contract) -> None:
     for name in ("dispatch_order", "cancel_order"):
         await contract.ask(name, key="order-7781")
     await contract.ask("dispatch_order")
+    again = await contract.ask("place_order", key="parts")
+    parts = msgspec.json.encode({"lines": [order | {"quantity": 3}]})
+    path = {"id": again.headers["Location"].removeprefix("/orders/")}
+    await contract.ask("dispatch_order", body=parts, at=path, key="parts of it")
     for name in ("dispatch_order", "cancel_order"):
         await contract.ask(name, key="late")
     tickets = {"user_id": "406c1725-0ae2-45ab-8c8e-b2e5ea5e9b9c"}

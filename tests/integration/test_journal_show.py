@@ -152,6 +152,7 @@ async def test_the_state_of_an_order_and_a_stock_is_in_json_too(
     assert stock.objects[0]["after"] == {
         "available": 5,
         "ordered": 0,
+        "held": 0,
         "expired": 0,
         "on_hand": 5,
     }

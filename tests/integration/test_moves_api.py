@@ -325,7 +325,7 @@ async def test_whoever_waits_for_a_stuck_move_hears_where_to_look(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """O2: a client does not wait for ever; the move goes on by itself."""
-    monkeypatch.setattr("allocator.http.moves.PATIENCE_S", 0.3)
+    monkeypatch.setattr("allocator.http.patience.PATIENCE_S", 0.3)
     shelf = await located(shop)
     await shop.received(quantity=5)
     pool = await shop.server.context.pool(shelf, shop.product)

@@ -185,14 +185,18 @@ async def test_a_cancelled_order_gives_each_lot_its_units_back(shop: Shop) -> No
     assert picks(await shop.placed(quantity=1)) == [(first.id, 1)]
 
 
-async def test_a_dispatch_accepts_an_empty_object_and_nothing_else(shop: Shop) -> None:
+@pytest.mark.parametrize("ending", ["dispatch", "cancel"])
+async def test_an_end_accepts_an_empty_object_and_nothing_that_makes_no_sense(
+    shop: Shop, ending: str
+) -> None:
     await shop.received(quantity=1)
     order = await shop.placed()
-    problem = await shop.refused(422, f"/orders/{order.id}/dispatch", {"lines": []})
+    bodies: list[dict[str, object]] = [{"lines": []}, {"all": True}]
+    for body in bodies:
+        await shop.refused(422, f"/orders/{order.id}/{ending}", body)
 
-    assert problem.detail == "this request takes no body"
     assert (await shop.shown(order)).status == "new"
-    assert (await shop.post(f"/orders/{order.id}/dispatch", b"{}")).status == 200
+    assert (await shop.post(f"/orders/{order.id}/{ending}", b"{}")).status == 200
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from allocator.domain.messages import PlaceOrder, ReceiveStock
 from allocator.domain.moves import Move, RequestMove
 from allocator.domain.pool import Pool
 from allocator.domain.queries import MoveQuery
-from allocator.domain.rows import MoveFilter, OrderFilter, Page
+from allocator.domain.rows import MoveFilter, OrderFilter, OrderRow, Page
 from allocator.domain.transfers import Transfer
 from allocator.runtime import Running
 from tests.integration.shop import database, until
@@ -28,7 +28,7 @@ _ROWS = """
 SELECT actors.id, actors.kind AS actor_kind, journal.kind, version, body::text AS body,
        round(date_part('epoch', at) * 1000)::bigint AS at_ms
 FROM journal JOIN actors ON actors.id = actor_id
-WHERE actors.kind IN ('pool', 'move')
+WHERE actors.kind IN ('pool', 'move', 'order')
 ORDER BY actor_id, seq
 """
 _UNENDED = """
@@ -144,7 +144,7 @@ class Yard:
             "open orders": {
                 (each.actor_id, each.seq, each.product, each.picks)
                 for each in orders
-                if each.status == "new"
+                if isinstance(each, OrderRow) and each.status == "new"
             },
             "stocks": {
                 (

@@ -13,15 +13,7 @@ from allocator.domain.messages import Wake
 from allocator.domain.moves import Move, RequestMove, SamePlace
 from allocator.domain.pool import Pool
 from allocator.domain.processes import Answer, Answered, Ask, stamped
-from allocator.domain.queries import (
-    BalanceQuery,
-    LotQuery,
-    MoveQuery,
-    OpenOrderQuery,
-    Query,
-    View,
-    look,
-)
+from allocator.domain.queries import Query, View, look
 from allocator.domain.records import GENESIS, Record, chain
 from allocator.simulation.history import NEWBORN, Attempt, Evidence, Moved, Operation
 from tests.builders import ACTOR, NOW_MS
@@ -185,7 +177,7 @@ class Story:
         for event in self._events(decide(pool, Wake(), now_ms=self.now_ms)):
             self._store(actor_id, event, None)
         answer: messages.Answer | View
-        if isinstance(operation.ask, BalanceQuery | LotQuery | MoveQuery | OpenOrderQuery):
+        if isinstance(operation.ask, Query):
             seen = look(pool, operation.ask)
             assert seen is not None, "pools let nobody wait"
             answer = seen

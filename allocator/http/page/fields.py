@@ -28,7 +28,7 @@ class Schema(msgspec.Struct, frozen=True, rename="camel"):
     maximum: int | None = None
     min_length: int | None = None
     max_length: int | None = None
-    default: str | int | bool | UnsetType | None = UNSET
+    default: str | int | bool | list[object] | UnsetType | None = UNSET
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
@@ -107,7 +107,7 @@ def _bounds_of(schema: Schema) -> str:
 
 
 def _default_of(schema: Schema) -> str:
-    if schema.default is None or schema.default is UNSET:
+    if schema.default is None or schema.default is UNSET or isinstance(schema.default, list):
         return ""
     if isinstance(schema.default, bool):
         return str(schema.default).lower()

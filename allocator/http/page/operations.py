@@ -88,15 +88,23 @@ def _body(operation: Operation, types: Types) -> str:
     body = operation.body
     if body is None:
         return ""
+    needed = "" if body.required or body.media_type.endswith("ndjson") else ", optional"
+    title = f"Body {tag('small', code(body.media_type) + needed)}"
+    told = tag("h4", title) + _body_fields(types.fields(schema_of(body.shape)))
+    if body.other is not None:
+        told += tag("h4", "Or") + _body_fields(types.fields(schema_of(body.other)))
+    return told
+
+
+def _body_fields(fields: list[Field]) -> str:
     rows = [
         [
             code(field.path) + ("" if field.required else tag("small", "optional")),
             _meaning(field.meaning, field.kind, default=field.default),
         ]
-        for field in types.fields(schema_of(body.shape))
+        for field in fields
     ]
-    title = f"Body {tag('small', code(body.media_type))}"
-    return tag("h4", title) + table(("Field", "Meaning"), rows)
+    return table(("Field", "Meaning"), rows)
 
 
 def _answers(operation: Operation, types: Types) -> str:

@@ -24,7 +24,8 @@ from allocator.http.page.operations import (
 )
 from allocator.http.reference.conventions import CONVENTIONS, SUMMARY, TAGS, TITLE
 from allocator.http.reference.everything import OPERATIONS
-from allocator.http.reference.problem_types import PROBLEM_TYPES, ProblemType
+from allocator.http.reference.problem_type import ProblemType
+from allocator.http.reference.problem_types import PROBLEM_TYPES
 from allocator.http.reference.schemas import named_schemas
 
 

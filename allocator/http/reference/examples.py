@@ -64,16 +64,20 @@ PLACED: Final = Order(
     status="new",
     customer="c-42",
     created_at=_ORDERED_AT,
-    lines=[OrderLine("tea-01", "main", 2, [Pick(STOCK_ID, 2)])],
+    lines=[OrderLine("tea-01", "main", 2, [Pick(STOCK_ID, 2)], 0)],
 )
-DISPATCHED: Final = msgspec.structs.replace(PLACED, status="dispatched")
+DISPATCHED: Final = msgspec.structs.replace(
+    PLACED,
+    status="dispatched",
+    lines=[OrderLine("tea-01", "main", 2, [Pick(STOCK_ID, 2)], 2)],
+)
 CANCELLED: Final = msgspec.structs.replace(PLACED, status="cancelled")
 OF_BATCH: Final = Order(
     id="4edf7b38-6847-8ef1-a0d4-ec1baf69dce6",
     status="new",
     customer="c-43",
     created_at=_ORDERED_AT,
-    lines=[OrderLine("tea-01", "main", 1, [Pick(STOCK_ID, 1)])],
+    lines=[OrderLine("tea-01", "main", 1, [Pick(STOCK_ID, 1)], 0)],
 )
 
 BALANCE: Final = StockBalance(

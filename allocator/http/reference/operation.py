@@ -43,11 +43,15 @@ class Body(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         shape: The type of the body, or of one of its lines.
         example: A value of that type, or a tuple of them, one a line.
+        other: Another type that it may have; None if there is only one.
+        required: Whether there must be one.
     """
 
     shape: object
     example: object
     media_type: str = JSON
+    other: object = None
+    required: bool = True
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,6 +6,7 @@ from typing import Final
 from allocator.domain.messages import InsufficientStock
 from allocator.domain.rows import OrderStatus
 from allocator.http.batch import NDJSON, BatchResult
+from allocator.http.order_shapes import BatchLines, DispatchLine, PostDispatch, PostLines
 from allocator.http.problems import problem_for
 from allocator.http.reference.examples import (
     CANCELLED,
@@ -48,11 +49,16 @@ ORDER_OPERATIONS: Final = (
         tag="Orders",
         role="client",
         summary="Place an order",
-        meaning="Reserves units of one product at one warehouse, all of them or none. `stocks` of "
-        "the answer says which were selected: what expires first, then what came first.",
+        meaning="Reserves units of one product at one warehouse, or of several with `lines`: all "
+        "of them or none. `stocks` of the answer says which were selected: what expires first, "
+        "then what came first.\n\n"
+        "Lines of the same product and warehouse are one. If there is not enough for some lines, "
+        "`lines` of the problem names each of them, and nothing is ordered. Such an order that is "
+        "refused is kept: a repeat with its key hears the same.",
         key="order-7781",
         body=Body(
             shape=PostOrder,
+            other=PostLines,
             example=PostOrder(product="tea-01", warehouse="main", quantity=2, customer="c-42"),
         ),
         answers=(
@@ -82,6 +88,8 @@ ORDER_OPERATIONS: Final = (
         "what `POST /orders` would have answered. A key for the whole batch is refused.",
         body=Body(
             shape=BatchOrder,
+            other=BatchLines,
+            required=False,
             media_type=NDJSON,
             example=(
                 BatchOrder(product="tea-01", warehouse="main", customer="c-43", key="basket-1"),
@@ -114,7 +122,8 @@ ORDER_OPERATIONS: Final = (
         tag="Orders",
         role="any",
         summary="List orders",
-        meaning="From the read model, oldest first within a product and warehouse.",
+        meaning="From the read model, oldest first within a product and warehouse. An order of "
+        "several lines is found by any of them.",
         query=(
             Parameter(name="status", shape=OrderStatus, meaning="only with this status"),
             OF_PRODUCT,
@@ -152,9 +161,17 @@ ORDER_OPERATIONS: Final = (
         tag="Orders",
         role="stock",
         summary="Dispatch an order",
-        meaning="Its units leave the warehouse. Only an order with status `new` can be "
-        "dispatched, once. The request has no body.",
+        meaning="Its units leave the warehouse, all that have not left yet; or so many of each of "
+        "these `lines`, and the order is `partly_dispatched` until nothing is left of it. The "
+        "units of a part are those that leave now, so that parts add up.",
         key="dispatch-7781",
+        body=Body(
+            shape=PostDispatch,
+            required=False,
+            example=PostDispatch(
+                lines=[DispatchLine(product="tea-01", warehouse="main", quantity=2)]
+            ),
+        ),
         answers=(
             Answer(
                 status=HTTPStatus.OK,
@@ -163,7 +180,7 @@ ORDER_OPERATIONS: Final = (
                 example=DISPATCHED,
             ),
         ),
-        problems=_CLOSING,
+        problems=("not-so-much-left", "unsupported-media-type", *_CLOSING),
     ),
     Operation(
         method="POST",
@@ -173,7 +190,8 @@ ORDER_OPERATIONS: Final = (
         role="client",
         summary="Cancel an order",
         meaning="Its units go back to the stocks they came from. Only an order with status `new` "
-        "can be cancelled, once. The request has no body.",
+        "can be cancelled, once: of a `partly_dispatched` one units have left. The request has no "
+        "body.",
         key="cancel-7781",
         answers=(
             Answer(

@@ -3,7 +3,6 @@
 Examples are made by the code that makes the real ones.
 """
 
-from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -18,7 +17,6 @@ from allocator.http.moments import pruned
 from allocator.http.problems import (
     EXPECTATION_FAILED,
     INTERNAL,
-    Problem,
     conflict,
     forbidden,
     header_too_large,
@@ -28,6 +26,7 @@ from allocator.http.problems import (
     malformed_request,
     method_not_allowed,
     not_found,
+    not_so_much_left,
     problem_for,
     problem_of,
     problem_of_http,
@@ -35,34 +34,8 @@ from allocator.http.problems import (
     too_many_connections,
     unauthenticated,
 )
-
-
-class ProblemType(msgspec.Struct, frozen=True, kw_only=True):
-    """A type of problem, explained.
-
-    Attributes:
-        example: One; its type, title and status are those of all.
-        instance: The path that the example was answered at.
-        meaning: What happened.
-        remedy: What a client should do.
-        facts: Members that this type adds for programs, by name.
-    """
-
-    example: Problem
-    instance: str
-    meaning: str
-    remedy: str
-    facts: dict[str, str] = {}
-
-    @property
-    def name(self) -> str:
-        """The last part of its `type`."""
-        return self.example.type
-
-    @property
-    def status(self) -> HTTPStatus:
-        """The status of its answers."""
-        return self.example.status
+from allocator.http.reference.cart_problems import CART_PROBLEMS
+from allocator.http.reference.problem_type import ProblemType
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,19 +68,34 @@ _ALL: Final = (
         meaning="Fewer units are available than were asked for. Nothing was reserved or moved: "
         "an order or a move gets all of its units or none. What is ordered already cannot move.",
         remedy="Ask for at most `available` units, or wait for stock. An order's Idempotency-Key "
-        "may be used again: only successes are remembered. A move's may not: the refused move is "
-        "kept.",
+        "may be used again: only successes are remembered. That of a move or of an order of "
+        "several lines may not: what was refused is kept.",
         facts={
             "requested": "units asked for",
             "available": "units that could have been had",
             "move": "id of the move, if it was one that was refused",
+            "lines": "of an order with `lines`: each of which there is not enough, with its "
+            "`product`, `warehouse`, `requested` and `available`",
+        },
+    ),
+    ProblemType(
+        example=not_so_much_left(requested=3, left=2, product="tea-01", warehouse="main"),
+        instance="/orders/813f74ad-5f45-8f78-982c-5bc8016c96f7/dispatch",
+        meaning="More units of a line were to leave than the order has left of it. Nothing left.",
+        remedy="Read the order, and dispatch at most what is left.",
+        facts={
+            "product": "of the line",
+            "warehouse": "likewise",
+            "requested": "units that were to leave",
+            "left": "units that could",
         },
     ),
     ProblemType(
         example=problem_for(OrderNotOpen(order=1)),
         instance="/orders/813f74ad-5f45-8f78-982c-5bc8016c96f7/cancel",
-        meaning="The order was dispatched or cancelled before. Both are final.",
-        remedy="Read the order: its `status` says which of the two it was.",
+        meaning="The order was dispatched or cancelled before, which is final; or it was to be "
+        "cancelled, and units of it have left.",
+        remedy="Read the order: its `status` says which it was.",
     ),
     ProblemType(
         example=problem_for(Occupied(product="tea-01")),
@@ -229,7 +217,10 @@ _ALL: Final = (
         "itself. `detail` says whether nothing was done or the outcome is unknown.",
         remedy="Repeat the request unchanged after `Retry-After`. With an Idempotency-Key it "
         "happens once, whatever happened before; without one, look first.",
-        facts={"move": "id of a move that goes on meanwhile"},
+        facts={
+            "move": "id of a move that goes on meanwhile",
+            "order": "likewise, of an order of several lines",
+        },
     ),
     ProblemType(
         example=unauthenticated(is_missing=True),
@@ -288,6 +279,7 @@ _ALL: Final = (
         "done, nothing was.",
         remedy="Tell the operator when it happened, and at which path.",
     ),
+    *CART_PROBLEMS,
 )
 
 PROBLEM_TYPES: Final = {kind.name: kind for kind in _ALL}

@@ -38,8 +38,10 @@ def named_schemas(operations: Iterable[Operation]) -> dict[str, JsonObject]:
     """Return the schemas of all types that operations name, and of those that these name."""
     shapes: list[object] = [ProblemBody, Happening, *KINDS]
     for operation in operations:
-        bodies = (operation.body, *operation.answers)
-        shapes += [body.shape for body in bodies if body is not None and body.shape is not None]
+        body = operation.body
+        used = [] if body is None else [body.shape, body.other]
+        used += [answer.shape for answer in operation.answers]
+        shapes += [shape for shape in used if shape is not None]
     _, found = msgspec.json.schema_components(shapes, ref_template=REF + "{name}")
     schemas = {_client_name(name): _for_clients(schema) for name, schema in found.items()}
     _complete(schemas)
