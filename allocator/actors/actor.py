@@ -246,9 +246,9 @@ class Actor:
     def _tell_neighbour(self, hearing: Hearing, decision: Decision) -> None:
         """Pass on what is decided, and about to be journaled; it is told when we are done."""
         if not isinstance(decision, tuple):
-            hearing.decided(decision)  # type: ignore[arg-type]  # of a pool, as was asked
+            hearing.decided(decision, by=self)  # type: ignore[arg-type]  # of a pool, as was asked
         else:
-            hearing.decided(decision[-1] if decision else None)  # type: ignore[arg-type]
+            hearing.decided(decision[-1] if decision else None, by=self)  # type: ignore[arg-type]
 
     def _look(self, state: State, envelope: Envelope, read: Read) -> None:
         reply = envelope.reply

@@ -118,12 +118,16 @@ class Office:
         except AllocatorError:
             self._again(errand, ask, tries=0, pool_ms=0)
 
-    def hear_near(self, errand: "Errand", ask: Ask, answer: processes.Answer) -> None:
+    def hear_near(
+        self, errand: "Errand", ask: Ask, answer: processes.Answer, *, by: "Actor"
+    ) -> None:
         """Bring the answer of one of our own actors, which is not durable yet."""
-        self._near.soon(partial(self._tell_near, errand, ask, answer))
+        self._near.soon(partial(self._tell_near, errand, ask, answer, by))
 
-    def _tell_near(self, errand: "Errand", ask: Ask, answer: processes.Answer) -> None:
-        if isinstance(answer, Stale):
+    def _tell_near(self, errand: "Errand", ask: Ask, answer: processes.Answer, by: "Actor") -> None:
+        if not self._is_hosted(by):  # it was dropped since, and its word may be lost with it
+            self._again(errand, ask, tries=0, pool_ms=0)
+        elif isinstance(answer, Stale):
             self._again(errand, ask, tries=0, pool_ms=answer.now_ms)
         elif self._hears(errand, ask):
             errand.actor.lean()

@@ -20,6 +20,7 @@ from allocator.domain.kinds import Command
 from allocator.domain.processes import Ask, stamped
 
 if TYPE_CHECKING:
+    from allocator.actors.actor import Actor
     from allocator.actors.errands import Errand, Office
 
 _AT_ONCE: Final = 256
@@ -101,12 +102,12 @@ class Hearing:
         self._ask = ask
         self._heard = False
 
-    def decided(self, answer: processes.Answer) -> None:
+    def decided(self, answer: processes.Answer, *, by: "Actor") -> None:
         """Take the answer, which is not durable yet."""
         if self._heard:
             return
         self._heard = True
-        self._office.hear_near(self._errand, self._ask, answer)
+        self._office.hear_near(self._errand, self._ask, answer, by=by)
 
     def done(self) -> bool:
         """Return whether nobody waits any more: the process does, or is dropped."""

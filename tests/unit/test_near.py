@@ -1,6 +1,7 @@
 """Actors of one worker ask each other without waiting for the journal, and fall together."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
@@ -191,3 +192,38 @@ async def test_a_process_decides_nothing_while_its_shard_is_given_away(
         assert scene.kinds(actor_id=move) == ["move_requested"]
         await asyncio.sleep(5)  # the shard has been claimed again
         assert scene.kinds(actor_id=move)[-1] == "move_ended"
+
+
+@virtual_time
+async def test_a_word_on_its_way_is_void_once_whoever_gave_it_was_dropped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else units would arrive that have never left."""
+    said: list[Callable[[], None]] = []
+    soon_as_ever = Near.soon
+
+    def slowly(self: Near, step: Callable[[], None]) -> None:
+        is_word = getattr(getattr(step, "func", None), "__name__", "") == "_tell_near"
+        said.append(step) if is_word and not said else soon_as_ever(self, step)
+
+    async with serving() as scene:
+        await scene.stock(STOCK, actor_id=HERE)
+        directory = scene.worker.directory
+        directory.drop([directory.get(HERE)], because=OutcomeUnknownError())
+        recovering = scene.journal.hold("origin")
+        monkeypatch.setattr(Near, "soon", slowly)
+        move = await scene.worker.begin(None)
+        succeeded(await soon(scene.ask(request(), actor_id=move)))
+        await recovering.reached()
+        await scene.worker.writer.flush()
+        scene.journal.break_next("append", Fault.NOT_DONE)
+        recovering.release()
+        while not said:  # noqa: ASYNC110 (virtual time)
+            await asyncio.sleep(0)
+        await scene.serving_again()
+        assert "units_sent" not in scene.kinds(actor_id=HERE)
+        said[0]()
+        await asyncio.sleep(5)
+
+        assert scene.kinds(actor_id=move)[-1] == "move_ended"
+        assert await available(scene, HERE) + await available(scene, THERE) == STOCK
