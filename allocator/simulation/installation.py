@@ -124,6 +124,11 @@ class Installation:
             and all(w.crew is not None and w.crew.asker.ready for w in serving)
         )
 
+    @property
+    def asked(self) -> bool:
+        """Whether a worker is yet to answer a client, even one who waits no more."""
+        return any(worker.requested for worker in self.workers)
+
     def unfinished(self) -> list[int]:
         """Return the processes that have something outstanding, as far as is stored."""
         rows = self.database.rows

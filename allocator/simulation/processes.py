@@ -111,7 +111,7 @@ class WorkerProcess:
         self._server = server
         self._foreign = foreign
         self._stop = asyncio.Event()
-        self._requested = 0
+        self._number = 0
         self._arriving: dict[int, Respond] = {}
         process.on_end(self._note_end)
         self._serving = process.spawn(self._serve(), name=f"serve {place}")
@@ -121,13 +121,18 @@ class WorkerProcess:
         """How it ended."""
         return self.process.returncode
 
+    @property
+    def requested(self) -> int:
+        """How many requests are on their way here or not yet answered."""
+        return len(self._arriving) + len(self.requests)
+
     def signal(self, number: signal.Signals, /) -> None:
         """Send it a signal."""
         self.process.signal(number)
 
     def request(self, operation: Operation, respond: Respond, *, after_s: float) -> None:
         """Have a client's request arrive after a while."""
-        self._requested = number = self._requested + 1
+        self._number = number = self._number + 1
         self._arriving[number] = respond
         self.process.call_later(after_s, self._take, number, operation)
 

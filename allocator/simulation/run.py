@@ -29,6 +29,8 @@ _WHOLE_S: Final = 60.0
 _STOP_S: Final = 30.0
 """Of virtual time: what each part of a run may take before it counts as hanging."""
 _POLL_S: Final = 0.05
+_QUIET_S: Final = 0.5
+"""More than a message takes between workers whose connection has just broken."""
 _STOPPED_ONE_IN: Final = 4
 _DIGEST_BYTES: Final = 8
 _NEVER: Final = 1 << 62
@@ -109,18 +111,21 @@ class _Run:
             await self._stop()
 
     async def _let_processes_end(self) -> None:
-        """Wait for everything that was begun.
+        """Wait for everything that was begun, and for what those who wait no more may yet begin.
 
         Somebody asks after those that began when a clock was ahead, and sleep until that time.
         """
-        until_s = self._loop.time() + _WHOLE_S
-        while self._installation.unfinished():
-            if self._loop.time() > until_s:
+        installation, now_s = self._installation, self._loop.time
+        until_s, quiet_s = now_s() + _WHOLE_S, now_s()
+        while now_s() < quiet_s + _QUIET_S:
+            if now_s() > until_s:
                 self._hanging.append("a process never ended")
                 return
-            for process in self._installation.sleeping():
+            for process in installation.sleeping():
                 await self._clients.look(process, MoveQuery())
             await asyncio.sleep(_POLL_S)
+            if installation.asked or installation.unfinished():
+                quiet_s = now_s()
 
     async def _look_at_all(self) -> None:
         """Read every pool in the end: whoever serves it has to answer now."""

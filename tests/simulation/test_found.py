@@ -22,6 +22,7 @@ from allocator.simulation.steps import (
     Part,
     Place,
     Receive,
+    Slow,
     Step,
     Want,
     Wish,
@@ -108,3 +109,20 @@ def test_a_claim_whose_answer_was_lost_leaves_no_shard_that_nobody_serves(
     )
 
     assert failures_of(seed, day(*troubles)) == ()
+
+
+@pytest.mark.parametrize("seed", range(12, 24))  # 17 and 20 were judged too early
+def test_a_move_that_begins_when_its_client_has_gone_ends_before_it_is_judged(seed: int) -> None:
+    stock: list[Step] = [
+        Wish(at_ms=0, client=number, pool=pool, want=Receive(quantity=20))
+        for number, pool in enumerate(POOLS)
+    ]
+    move = Move(to=POOLS[1], quantity=1)
+    steps = (
+        *stock,
+        Wish(at_ms=1_000, client=3, pool=POOLS[0], want=move),
+        Slow(at_ms=1_700, delay_ms=600, for_ms=400),
+        Wish(at_ms=1_950, client=4, pool=POOLS[0], want=move, attempts=1),
+    )
+
+    assert simulate(Plan(seed=seed, load_ms=2_000, steps=steps)).failures == ()
