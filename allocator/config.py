@@ -270,6 +270,32 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = 10_000
 
+    cart_ttl_ms: Annotated[
+        int,
+        Meta(
+            ge=1_000,
+            le=86_400_000,
+            description="Milliseconds after the last change of a cart until it expires.",
+        ),
+    ] = 900_000
+    cart_cap_ms: Annotated[
+        int,
+        Meta(
+            ge=1_000,
+            le=604_800_000,
+            description="Milliseconds after which a cart expires however often it is changed; at "
+            "least --cart-ttl-ms.",
+        ),
+    ] = 3_600_000
+    carts_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000,
+            description="Carts that one customer may have open at once.",
+        ),
+    ] = 5
+
     heartbeat_ms: Annotated[
         int,
         Meta(ge=50, le=60_000, description="Milliseconds between two heartbeats of a worker."),
@@ -353,6 +379,11 @@ def _check_relations(config: Config) -> None:
         raise UsageError(
             f"--worker-max must be at least --mailbox-max ({config.mailbox_max}), "
             f"not {config.worker_max}."
+        )
+    if config.cart_cap_ms < config.cart_ttl_ms:
+        raise UsageError(
+            f"--cart-cap-ms must be at least --cart-ttl-ms ({config.cart_ttl_ms}), "
+            f"not {config.cart_cap_ms}."
         )
     if config.dead_after_ms < 2 * config.heartbeat_ms:
         raise UsageError(

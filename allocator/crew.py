@@ -5,7 +5,7 @@ simulator, which has the same parts stand on tables, sockets and time of its own
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +24,7 @@ from allocator.peers.sockets import Sockets
 
 _OUTSTANDING_MAX: Final = 20_000
 _FAREWELL_S: Final = 1.0
+_LOOK_S: Final = 0.1
 
 _requests: Final = msgspec.msgpack.Decoder(Numbered[Request])
 
@@ -73,18 +74,34 @@ class Crew(msgspec.Struct, frozen=True, kw_only=True):
             tasks.append(asyncio.create_task(self.peering.run(), name="peering"))
         return tasks
 
-    async def leave(self) -> None:
+    async def leave(self, linger: Callable[[], Awaitable[None]] | None = None) -> None:
         """Give the shards to the peers, then close the lines to them and the door.
 
         No request of our own may be under way: it might need a peer. Theirs are answered. A
         worker without peers has nobody to give anything to, and just stops.
+
+        Args:
+            linger: Awaited in between, as long as there are peers: what it does may need them.
         """
         if self.peering is not None:
             await self.peering.leave()
+            if linger is not None:
+                await _while_not_alone(self.peering, linger())
             await self.peering.close()
             await self.worker.stop(drain_ms=0)
         if self.door is not None:
             await self.door.close(drain_s=_FAREWELL_S)
+
+
+async def _while_not_alone(peering: Peering, work: Awaitable[None]) -> None:
+    """Wait for something, or until nobody is left who has what we had."""
+    working = asyncio.ensure_future(work)
+    try:
+        while not (working.done() or peering.alone):
+            await asyncio.wait({working}, timeout=_LOOK_S)
+    finally:
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
 
 
 def crew_of(  # noqa: PLR0913 (what it is made of)

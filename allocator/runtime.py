@@ -27,14 +27,17 @@ from allocator.crew import Crew, Outside, crew_of
 from allocator.domain.ids import IdSeal
 from allocator.errors import JournalError
 from allocator.http.app import make_app
-from allocator.http.context import Context
+from allocator.http.context import CartTerms, Context
 from allocator.http.doors import Doors
 from allocator.http.entrance import Entrance, is_loopback, open_entrance, url_of
 from allocator.http.metrics import FORMER
 from allocator.http.statistics import HttpStatistics, figures_of
+from allocator.payments.calls import Calls
+from allocator.payments.opening import calls_of
 from allocator.peers.frames import Hello
 from allocator.peers.sockets import UnixSockets
 from allocator.persistence.api_keys import PostgresApiKeys
+from allocator.persistence.carts import PostgresCarts
 from allocator.persistence.catalogue import PostgresCatalogue
 from allocator.persistence.connections import Pool, connect, open_pool
 from allocator.persistence.feed import Feed
@@ -47,6 +50,7 @@ from allocator.persistence.projection import Projection
 from allocator.persistence.readings import PostgresReadings
 from allocator.persistence.tickets import PostgresTickets
 from allocator.persistence.webhooks import PostgresWebhooks
+from allocator.till import Till
 from allocator.webhooks.courier import Patience
 from allocator.webhooks.delivery import Delivering
 from allocator.webhooks.sending import Terms
@@ -90,6 +94,7 @@ class _Parts(msgspec.Struct, frozen=True, kw_only=True):
     context: Context
     feed: Feed
     statistics: HttpStatistics
+    calls: Calls | None
 
 
 class Seat(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,7 +182,7 @@ async def seated(config: Config, seat: Seat) -> AsyncIterator[Running]:
                 tls=entrance.tls,
             )
         finally:
-            await _stop(config, seat, parts.crew, entrance)
+            await _stop(config, seat, parts, entrance)
             with suppress(JournalError):  # it is only for people to look at
                 await parts.context.doors.note_use()
             for task in background:
@@ -198,6 +203,7 @@ def _assemble(
 ) -> _Parts:
     journal = _journal(config, seat, installation, pool)
     statistics = HttpStatistics()
+    calls = calls_of(config, agent=f"allocator/{version('allocator')}", clock=now_ms)
     feed = Feed(seat.database_url)
     lives = None if seat.address is None else Lives(seat.address.parent, life=seat.address.stem)
     crew = crew_of(
@@ -205,9 +211,13 @@ def _assemble(
         limits=_limits(config),
         hello=Hello(name=str(seat.place), build=version("allocator")),
         address=seat.address,
-        figures=lambda: _encoded(crew, statistics, lives),  # asked when it is there
+        figures=lambda: _encoded(own, lives),  # asked when it is there
         may_retire=seat.may_retire,
     )
+    if calls is not None:
+        crew.worker.office.cashier = Till(calls, asker=crew.asker)
+        statistics.calls = calls.statistics
+    own = partial(_own_figures, crew, statistics)
     catalogue = PostgresCatalogue(pool, era=installation.era, clock=now_ms)
     doors = Doors(
         PostgresApiKeys(pool, era=installation.era, clock=now_ms),
@@ -218,11 +228,13 @@ def _assemble(
     context = Context(
         asker=crew.asker,
         doors=doors,
-        figures=partial(_figures, crew, statistics, lives),
+        figures=partial(_figures, crew, own, lives),
         router=Router(PostgresPools(pool)),
         catalogue=catalogue,
         readings=PostgresReadings(lists, journal, era=installation.era),
         tickets=PostgresTickets(lists),
+        carts=PostgresCarts(lists),
+        cart_terms=_cart_terms(config, calls),
         past=PostgresPast(lists),
         clock=now_ms,
         feed=feed,
@@ -233,7 +245,17 @@ def _assemble(
         version=version("allocator"),
         server_version=installation.server_version,
     )
-    return _Parts(crew=crew, context=context, statistics=statistics, feed=feed)
+    return _Parts(crew=crew, context=context, statistics=statistics, feed=feed, calls=calls)
+
+
+def _cart_terms(config: Config, calls: Calls | None) -> CartTerms:
+    return CartTerms(
+        ttl_ms=config.cart_ttl_ms,
+        cap_ms=config.cart_cap_ms,
+        open_max=config.carts_max,
+        timeout_ms=config.payment_timeout_ms,
+        may_charge=None if calls is None else lambda: calls.has_room,
+    )
 
 
 def _journal(config: Config, seat: Seat, installation: Installation, pool: Pool) -> PostgresJournal:
@@ -254,9 +276,9 @@ def _journal(config: Config, seat: Seat, installation: Installation, pool: Pool)
     )
 
 
-def _encoded(crew: Crew, statistics: HttpStatistics, lives: Lives | None) -> bytes:
+def _encoded(own: Callable[[], Figures], lives: Lives | None) -> bytes:
     assert lives is not None, "peers ask for it"
-    return msgspec.msgpack.encode(lives.keep(_own_figures(crew, statistics)))
+    return msgspec.msgpack.encode(lives.keep(own()))
 
 
 def _own_figures(crew: Crew, statistics: HttpStatistics) -> Figures:
@@ -271,11 +293,11 @@ def _own_figures(crew: Crew, statistics: HttpStatistics) -> Figures:
 
 
 async def _figures(
-    crew: Crew, statistics: HttpStatistics, lives: Lives | None
+    crew: Crew, own: Callable[[], Figures], lives: Lives | None
 ) -> dict[str, Figures | None]:
     """Return what each worker of this server has counted, by its place; None if it is silent."""
     if crew.cluster is None or lives is None:
-        return {"0": _own_figures(crew, statistics)}
+        return {"0": own()}
     told = await crew.cluster.figures()
     figures = {
         name: None if said is None else msgspec.msgpack.decode(said, type=Figures)
@@ -355,18 +377,25 @@ async def until_stopped(stop: asyncio.Event, background: list[asyncio.Task[None]
     return bool(ended)
 
 
-async def _stop(config: Config, seat: Seat, crew: Crew, entrance: Entrance) -> None:
+async def _stop(config: Config, seat: Seat, parts: _Parts, entrance: Entrance) -> None:
     """Stop accepting, finish what was accepted, then give the shards back.
 
     In this order also among peers: as long as one of them has requests to finish, the shards
-    have owners.
+    have owners. What the payment provider has been asked is waited for as long as anybody is
+    left who can take the answer.
     """
+    crew, calls = parts.crew, parts.calls
     entrance.shut()
     seat.listener.close()  # uvloop only lets go of its own; whoever waits for the port need not
     if crew.peering is None:  # our own requests are all there are
+        if calls is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(calls.linger(), config.drain_ms / 1000)
         await crew.worker.stop(drain_ms=config.drain_ms)
     await entrance.empty()
-    await crew.leave()
+    await crew.leave(None if calls is None else calls.linger)
+    if calls is not None:
+        await calls.stop()
 
 
 def settle_memory() -> None:

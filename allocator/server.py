@@ -156,7 +156,7 @@ async def _supervise(config: Config) -> int:
                 settings=lambda place: msgspec.structs.replace(settings, place=place),
                 pass_fds=(listener.fileno(),),
             ),
-            patience=Patience(drain_ms=config.drain_ms),
+            patience=_patience(config),
             clock=now_ms,
         )
         keeping = asyncio.create_task(_keep(database), name="database")
@@ -169,6 +169,12 @@ async def _supervise(config: Config) -> int:
             for task in (keeping, announcing):
                 task.cancel()
             await asyncio.gather(keeping, announcing, return_exceptions=True)
+
+
+def _patience(config: Config) -> Patience:
+    """Let workers linger that have asked the payment provider; where there is none, none does."""
+    linger_ms = 0 if config.payment_url is None else config.payment_timeout_ms
+    return Patience(drain_ms=config.drain_ms, linger_ms=linger_ms)
 
 
 async def _announce(supervisor: Supervisor, url: str, started_ms: int) -> None:

@@ -12,6 +12,7 @@ import structlog
 from allocator.actors.errands import Errand
 from allocator.actors.messages import Envelope, Noted, Outcome, Read, Reply
 from allocator.actors.near import Hearing
+from allocator.actors.paying import Leaving
 from allocator.actors.ports import Clock
 from allocator.domain.kinds import (
     Decision,
@@ -24,6 +25,7 @@ from allocator.domain.kinds import (
     has_ended,
     is_process,
     kind_begun_by,
+    outgoing,
     wake_at,
 )
 from allocator.domain.messages import Wake
@@ -269,6 +271,8 @@ class Actor:
             evolve(state, event, at_ms=now_ms)
             outcome = Outcome(actor_id=self.actor_id, seq=state.version, at_ms=now_ms, event=event)
             self._writer.append(self, outcome, envelope)
+            if self.errand is not None:
+                self._pay(state, event)
         except Exception:  # memory shows what the journal never will: nothing later may leave
             log.exception("actor.event_failed", actor=self.actor_id)
             self._fail(envelope.reply, BrokenRuleError(actor_id=self.actor_id))
@@ -283,6 +287,14 @@ class Actor:
         if wanted_ms != self.wake_at_ms:
             self.wake_at_ms = wanted_ms
             self._writer.wake(self, wanted_ms)
+
+    def _pay(self, state: State, event: Event) -> None:
+        """Have a charge leave with the turn of the event that it is for."""
+        charge = outgoing(state, event)
+        if charge is not None:
+            self._accept()
+            leaving = Leaving(self._office.cashier, self.actor_id, charge)
+            self._writer.confirm(self, leaving, _NOTED)
 
     def _accept(self) -> None:
         self.unanswered += 1

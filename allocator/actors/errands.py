@@ -15,6 +15,7 @@ import structlog
 
 from allocator.actors.messages import Answer, Envelope, KeyReused, Noted, Outcome
 from allocator.actors.near import Hearing, Near
+from allocator.actors.paying import Cashier, NoCashier
 from allocator.domain import processes
 from allocator.domain.kinds import Command, State, intents
 from allocator.domain.processes import Ask, stamped
@@ -56,6 +57,7 @@ class Office:
 
     Attributes:
         asker: Another, if there are several workers.
+        cashier: Has charges taken, where anybody can.
         sent: Asks that left; `repeated` counts those that had left before.
         processes: How many are in memory.
     """
@@ -69,6 +71,7 @@ class Office:
         near: Near,
     ) -> None:
         self.asker = asker
+        self.cashier: Cashier = NoCashier()
         self._near = near
         self.sent = 0
         self.repeated = 0

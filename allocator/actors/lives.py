@@ -75,4 +75,7 @@ def _read(path: Path) -> Figures | None:
         connections=0,
         subscribers=0,
         webhook_lags_ms={},
+        payments_waiting=0,
+        payments_under_way=0,
+        payments_reporting=0,
     )

@@ -287,6 +287,13 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     webhook_failures: int = 0
     webhook_dead_letters: int = 0
     webhook_lags_ms: dict[str, int] = {}
+    payments_waiting: int = 0
+    payments_under_way: int = 0
+    payments_reporting: int = 0
+    payments_paid: int = 0
+    payments_failed: int = 0
+    payments_unknown: int = 0
+    payments_never_sent: int = 0
 
 
 _Figure: TypeAlias = float | dict[str, int] | list[int]

@@ -27,11 +27,13 @@ class Patience(Struct, frozen=True, kw_only=True):
         ready_ms: From their start until they serve.
         drain_ms: To finish what they have accepted; they are told it elsewhere and keep to it.
         grace_ms: Longer than that until they are killed.
+        linger_ms: Longer again for one whose place is filled, which waits for others.
     """
 
     ready_ms: int = 60_000
     drain_ms: int = 30_000
     grace_ms: int = 5_000
+    linger_ms: int = 0
 
     @property
     def end_ms(self) -> int:
@@ -104,6 +106,7 @@ class Place:
         self._restarts = 0
         self._exchange = asyncio.Lock()  # two at once would fill the place twice
         self._ended = asyncio.Event()
+        self._lingering: set[asyncio.Task[None]] = set()
 
     async def keep(self) -> None:
         """Keep a worker here for ever; cancelling this leaves `children` as they are.
@@ -134,8 +137,16 @@ class Place:
                 return False
             self._current = successor
         if former is not None:
-            await former.end(within_ms=self._patience.end_ms)
+            await self._part_with(former)
         return True
+
+    async def _part_with(self, former: Child) -> None:
+        """Have a worker end whose place is filled; one that lingers is not waited for."""
+        end_ms = self._patience.end_ms
+        ending = asyncio.create_task(former.end(within_ms=end_ms + self._patience.linger_ms))
+        self._lingering.add(ending)
+        ending.add_done_callback(self._lingering.discard)
+        await asyncio.wait({ending}, timeout=end_ms / 1000 if self._patience.linger_ms else None)
 
     def status(self) -> list[WorkerStatus]:
         """Describe its workers, the oldest first; a place without any has one entry too."""

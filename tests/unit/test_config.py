@@ -41,6 +41,8 @@ def test_a_duration_or_size_carries_its_unit_in_its_name() -> None:
         "stall_timeout_ms",
         "keep_alive_ms",
         "payment_timeout_ms",
+        "cart_ttl_ms",
+        "cart_cap_ms",
         "database_timeout_ms",
         "idle_ms",
         "heartbeat_ms",
