@@ -4,7 +4,24 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
+from allocator.domain.carts import (
+    CartClosed,
+    CartEnded,
+    CartExpired,
+    CartOpened,
+    LineHeld,
+    LineRefused,
+    LineWanted,
+)
 from allocator.domain.catalogue import LOCATION_PUT, PRODUCT_PUT, WAREHOUSE_PUT
+from allocator.domain.checkouts import (
+    CheckoutBegun,
+    CheckoutEvent,
+    CheckoutFailed,
+    CheckoutPaid,
+    CheckoutUnknown,
+    RefundDue,
+)
 from allocator.domain.codec import KINDS, UnknownEventError, decode_event
 from allocator.domain.holds import HoldConfirmed, HoldRefused, UnitsHeld
 from allocator.domain.interests import NOWHERE, Site
@@ -17,8 +34,9 @@ from allocator.domain.messages import (
     OrderPlaced,
     StockReceived,
 )
+from allocator.domain.move_rules import LET_GO
 from allocator.domain.moves import MoveEvent
-from allocator.domain.orders import OrderEvent
+from allocator.domain.orders import LinesDispatched, LinesSettled, OrderEvent
 from allocator.domain.positions import Position
 from allocator.domain.records import Record
 from allocator.domain.rows import Address
@@ -37,14 +55,22 @@ TOLD_KINDS: Final = (*KINDS.values(), WAREHOUSE_PUT, LOCATION_PUT, PRODUCT_PUT)
 """What is told: what happens to stock, and to the names of things. Not what operators set up."""
 
 Thing: TypeAlias = Literal[
-    "order", "stock", "move", "ticket_option", "warehouse", "location", "product"
+    "order",
+    "cart",
+    "checkout",
+    "stock",
+    "move",
+    "ticket_option",
+    "warehouse",
+    "location",
+    "product",
 ]
 
 OPTION_SEQ: Final = 1
 """Of the row that opened a ticket option: the option's id is its address."""
 
 PROCESS_SEQ: Final = 1
-"""Likewise of the row that requested a move, or an order of several lines."""
+"""Likewise of the row that requested a move, or an order of several lines, or opened a cart."""
 
 _DECIDED_STEP: Final = 2
 """Of an order of several lines: it confirms, or lets go. Moves and carts do neither in it."""
@@ -57,8 +83,16 @@ THINGS_PUT: Final[dict[str, Thing]] = {
 """What has a name, by the kind of the events that say it."""
 
 _OF_PROCESSES: Final[dict[type[object], Thing]] = {
+    CartOpened: "cart",
+    LineWanted: "cart",
+    LineHeld: "cart",
+    LineRefused: "cart",
+    CartClosed: "cart",
+    CartExpired: "cart",
+    CartEnded: "cart",
     **dict.fromkeys(get_args(MoveEvent), "move"),
     **dict.fromkeys(get_args(OrderEvent), "order"),
+    **dict.fromkeys(get_args(CheckoutEvent), "checkout"),
 }
 """What a process journals of itself."""
 
@@ -129,7 +163,7 @@ def thing_of_event(
     """Return what an event happened to, and the address of the row that made it.
 
     What happens to tickets, purchases included, happens to their option; what a process asks of a
-    pool, to the move or the order that the process is.
+    pool, to the move, the order or the cart that the process is.
 
     Args:
         event: What the row says.
@@ -141,7 +175,7 @@ def thing_of_event(
     address: Address | None = None
     match event:
         case _ if type(event) in _OF_PROCESSES:
-            thing, address = _OF_PROCESSES[type(event)], (actor_id, PROCESS_SEQ)
+            thing, address = _OF_PROCESSES[type(event)], (actor_id, _first_of(event, seq))
         case _ if of_tickets:
             thing, address = "ticket_option", (actor_id, OPTION_SEQ)
         case OrderPlaced():
@@ -165,21 +199,37 @@ def thing_of_event(
     return thing, address
 
 
+def _first_of(event: Event, seq: int) -> int:
+    """Return the seq of the row that made what a process journals something of."""
+    match event:
+        case CheckoutBegun():
+            return seq
+        case CheckoutPaid() | CheckoutFailed() | CheckoutUnknown() | RefundDue():
+            return event.attempt
+        case LinesDispatched(order=order) | LinesSettled(order=order):
+            return order  # which may have been a cart before
+        case _:
+            return PROCESS_SEQ
+
+
 def _thing_of_hold(
     event: UnitsHeld | HoldRefused | HoldConfirmed | ProcessLetGo,
 ) -> tuple[Thing | None, Address | None]:
     """Return for what a pool holds units, which only the steps of the process tell.
 
     An order of several lines is begun in its first step, and decided in its second one. What was
-    paid for in a later one has the address of that step.
+    paid for in a later one has the address of that step. Only of a cart that never held anything,
+    and let go in the step in which moves do, a pool's row cannot be told from a move's.
     """
     process, step = event.process, event.step
     match event:
         case HoldConfirmed() if step != _DECIDED_STEP:
             return "order", (process, step)
-        case ProcessLetGo() if step != _DECIDED_STEP:
+        case ProcessLetGo(quantity=0) if step == LET_GO:
             return "move", (process, PROCESS_SEQ)
+        case ProcessLetGo() if step != _DECIDED_STEP:
+            return "cart", (process, PROCESS_SEQ)
         case UnitsHeld() | HoldRefused() if step != PROCESS_SEQ:
-            return None, None  # a cart's, which is no order yet
+            return "cart", (process, PROCESS_SEQ)
         case _:
             return "order", (process, PROCESS_SEQ)

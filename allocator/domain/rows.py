@@ -5,6 +5,8 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from allocator.domain import order_rules
+from allocator.domain.carts import Cart, CartStatus
+from allocator.domain.checkouts import Checkout, CheckoutStatus, Item
 from allocator.domain.moves import Move, MoveStatus, Reason
 from allocator.domain.orders import Order, Status
 from allocator.domain.transfers import Transfer
@@ -129,7 +131,7 @@ class ProcessOrderRow(msgspec.Struct, frozen=True, kw_only=True):
             return None
         is_cancelled, is_closed = order.status == "cancelled", order.status in CLOSED
         return cls(
-            seq=1,
+            seq=order.number,
             version=order.version,
             status=order.status,
             customer=order.customer,
@@ -152,6 +154,65 @@ class ProcessOrderRow(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class CheckoutRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What the read model says of an attempt to pay; fields as of `Checkout`."""
+
+    attempt: int
+    status: CheckoutStatus
+    amount: int
+    currency: str
+    items: tuple[Item, ...]
+    begun_at_ms: int
+    changed_at_ms: int
+    changed: int
+
+    @classmethod
+    def of(cls, checkout: Checkout) -> "CheckoutRow":
+        """Return what is to be said of an attempt as it stands."""
+        begun = checkout.begun
+        return cls(
+            attempt=checkout.attempt,
+            status=checkout.status,
+            amount=begun.amount,
+            currency=begun.currency,
+            items=begun.items,
+            begun_at_ms=checkout.begun_at_ms,
+            changed_at_ms=checkout.changed_at_ms,
+            changed=checkout.changed,
+        )
+
+
+class CartRow(msgspec.Struct, frozen=True, kw_only=True):
+    """All that the read models say of a cart.
+
+    Attributes:
+        order: What it has become, if it was paid for.
+    """
+
+    version: int
+    customer: str | None
+    status: CartStatus
+    opened_at_ms: int
+    expires_at_ms: int
+    checkouts: tuple[CheckoutRow, ...]
+    order: ProcessOrderRow | None
+
+    @classmethod
+    def of(cls, actor_id: int, cart: Cart) -> "CartRow | None":
+        """Return what is to be said of a cart as it stands; None before it is opened."""
+        if cart.status is None:
+            return None
+        return cls(
+            version=cart.version,
+            customer=cart.customer,
+            status=cart.status,
+            opened_at_ms=cart.opened_at_ms,
+            expires_at_ms=cart.expires_at_ms,
+            checkouts=tuple(CheckoutRow.of(each) for each in cart.checkouts),
+            order=None if cart.order is None else ProcessOrderRow.of(actor_id, cart.order),
+        )
+
+
 class OrderEnd(msgspec.Struct, frozen=True, kw_only=True):
     """How an order ended, and when.
 
@@ -171,6 +232,24 @@ class PurchaseRow(msgspec.Struct, frozen=True, kw_only=True):
     customer: str
     quantity: int
     created_at_ms: int
+
+
+class PaidRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A cart that was paid for.
+
+    Attributes:
+        attempt: Names the checkout in the cart.
+        changed: The order's number.
+    """
+
+    actor_id: int
+    attempt: int
+    changed: int
+    customer: str | None
+    amount: int
+    currency: str
+    items: tuple[Item, ...]
+    paid_at_ms: int
 
 
 class StockRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -282,8 +361,12 @@ class Lag(msgspec.Struct, frozen=True, kw_only=True):
         held_back: Transactions that committed rows but wait for an older one to end; a long
             one in any database of the server does that.
         quarantined: Actors whose projection failed and stands still.
+        unknown_checkouts: Attempts to pay, as they know them, of which nobody knows what became.
+        refunds_due: Likewise, attempts for which money is to be given back.
     """
 
     events: int
     held_back: int
     quarantined: int
+    unknown_checkouts: int = 0
+    refunds_due: int = 0

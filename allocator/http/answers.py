@@ -96,6 +96,18 @@ class JsonAnswer(web.StreamResponse):
         return f"{head}Content-Length: {len(body)}\r\nDate: {date}\r\n\r\n".encode() + body
 
 
+class PatientAnswer(JsonAnswer):
+    """One for which its client wanted to wait: that is no time that we took.
+
+    Attributes:
+        opened: When the waiting began, as `perf_counter` tells.
+    """
+
+    def __init__(self, shape: msgspec.Struct, *, opened: float) -> None:
+        super().__init__(_encode(shape))
+        self.opened = opened
+
+
 class EmptyAnswer(web.StreamResponse):
     """204: it is done, and there is nothing to say. RFC 9110 §8.6: no length is told."""
 

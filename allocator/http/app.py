@@ -14,8 +14,11 @@ from aiohttp import HttpVersion11, web
 
 from allocator.domain.api_keys import Needed
 from allocator.errors import AllocatorError
-from allocator.http.answers import Stream
+from allocator.http.answers import PatientAnswer, Stream
 from allocator.http.batch import BatchHandlers
+from allocator.http.cart_lookup import CartLookup
+from allocator.http.carts import CartHandlers
+from allocator.http.checkouts import CheckoutHandlers
 from allocator.http.context import Context
 from allocator.http.docs import DocsHandlers
 from allocator.http.doors import Doors
@@ -51,6 +54,9 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _NEEDED: Final = {(one.method, one.path): one.role for one in OPERATIONS}
 """The role that each operation needs: what is not described is not served."""
 
+_OPENED: Final = (Stream, PatientAnswer)
+"""What its client wanted to take long."""
+
 
 def make_app(
     context: Context,
@@ -65,12 +71,15 @@ def make_app(
     app = web.Application(client_max_size=body_max_bytes)
     events = EventHandlers(context, statistics=statistics, subscribers_max=subscribers_max)
     app.on_shutdown.append(events.stop)
+    carts = CartLookup(context)
     routes = [
         *OrderHandlers(context).routes(),
         *BatchHandlers(context, line_max_bytes=body_max_bytes).routes(),
         *StockHandlers(context).routes(),
         *MoveHandlers(context).routes(),
         *TicketHandlers(context).routes(),
+        *CartHandlers(context, carts).routes(),
+        *CheckoutHandlers(context, carts).routes(),
         *NameHandlers(context).routes(),
         *LocationHandlers(context).routes(),
         *HistoryHandlers(context).routes(),
@@ -136,7 +145,7 @@ class _Guard:
                 result = await handler(request)
             except Exception as error:  # noqa: BLE001 (of a bug, the client sees only that there is one)
                 result = self._rescue(request, error)
-            took_s = (result.opened if isinstance(result, Stream) else perf_counter()) - started
+            took_s = (result.opened if isinstance(result, _OPENED) else perf_counter()) - started
             self._statistics.count(result.status, took_s)
             if took_s > self._slow_request_s:
                 _log_slow(request, result, took_s)

@@ -15,6 +15,7 @@ from allocator.actors.messages import Answer, Noted, Outcome
 from allocator.actors.ports import Clock
 from allocator.actors.router import Router
 from allocator.actors.statistics import Figures
+from allocator.domain.carts import OpenCart
 from allocator.domain.catalogue import PoolRef, is_code
 from allocator.domain.ids import IdSeal
 from allocator.domain.kinds import Command
@@ -24,7 +25,7 @@ from allocator.domain.orders import RequestOrder
 from allocator.http.doors import Doors
 from allocator.http.listening import Feed, Webhooks
 from allocator.http.paging import no_query
-from allocator.http.ports import Asker, Catalogue, Past, Readings, Tickets
+from allocator.http.ports import Asker, Carts, Catalogue, Past, Readings, Tickets
 from allocator.http.problems import (
     ProblemError,
     bad_code,
@@ -44,8 +45,27 @@ _DIGEST_BYTES: Final = 16
 _NEWBORN: Final = 0
 """Stands for the id of an actor that comes into being: a repeat would bring another one."""
 
-Beginning: TypeAlias = OpenTicketOption | RequestMove | RequestOrder
+Beginning: TypeAlias = OpenTicketOption | RequestMove | RequestOrder | OpenCart
 """Commands with which actors come into being."""
+
+
+class CartTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """On what terms customers have carts.
+
+    Attributes:
+        ttl_ms: A cart expires so long after its last change,
+        cap_ms: but so long after it was opened at the latest.
+        open_max: Carts that one customer may have open.
+        timeout_ms: For how long the payment provider may take.
+        may_charge: Says whether one more charge would be seen through; None where there is no
+            provider.
+    """
+
+    ttl_ms: int
+    cap_ms: int
+    open_max: int
+    timeout_ms: int
+    may_charge: Callable[[], bool] | None
 
 
 class Context(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +84,8 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     catalogue: Catalogue
     readings: Readings
     tickets: Tickets
+    carts: Carts
+    cart_terms: CartTerms
     past: Past
     clock: Clock
     feed: Feed

@@ -63,12 +63,15 @@ _GAUGES: Final = {
     "mailbox_messages_max": "Of these, those of the fullest mailbox",
     "actors": "Actors in memory",
     "quarantined_actors": "Actors that cannot be replayed",
-    "processes": "Of these, moves and orders of several lines",
+    "processes": "Of these, carts, moves and orders of several lines",
     "outstanding_asks": "What processes asked of other actors and have no answer to",
     "shards": "Shards that are served",
     "append_rows_max": "Rows of the largest append so far",
     "connections": "Connections of clients",
     "subscribers": "Clients that listen to events",
+    "payments_waiting": "Charges that wait until the payment provider can be asked",
+    "payments_under_way": "Charges for which the payment provider has been asked",
+    "payments_reporting": "Charges that were decided, which is not stored yet",
 }
 
 _ORDER_EVENTS: Final = {
@@ -83,6 +86,20 @@ _STOCK_EVENTS: Final = {
     "opened": "ticket_option_opened",
 }
 _STOCK_REFUSALS: Final = ("already_expired", "occupied")
+_CART_EVENTS: Final = {
+    "opened": "cart_opened",
+    "closed": "cart_closed",
+    "expired": "cart_expired",
+    "paid": "checkout_paid",
+}
+_CHECKOUT_EVENTS: Final = {
+    "begun": "checkout_begun",
+    "paid": "checkout_paid",
+    "failed": "checkout_failed",
+    "unknown": "checkout_unknown",
+    "refund_due": "refund_due",
+}
+_PAYMENT_OUTCOMES: Final = ("paid", "failed", "unknown", "never_sent")
 _MOVE_EVENTS: Final = {
     "requested": "move_requested",
     "done": "move_done",
@@ -182,11 +199,31 @@ def _of_outcomes(server: Figures) -> Iterator[Metric]:
     for outcome, kind in _MOVE_EVENTS.items():
         moves.add_metric([outcome], server.events.get(kind, 0))
     yield moves
+    yield from _of_payments(server)
     yield CounterMetricFamily(
         "allocator_key_conflicts",
         "Requests refused because their key belongs to another",
         value=server.refusals.get("key_reused", 0),
     )
+
+
+def _of_payments(server: Figures) -> Iterator[Metric]:
+    carts = CounterMetricFamily("allocator_carts", "What became of carts", labels=["outcome"])
+    for outcome, kind in _CART_EVENTS.items():
+        carts.add_metric([outcome], server.events.get(kind, 0))
+    checkouts = CounterMetricFamily(
+        "allocator_checkouts", "How far attempts to pay have come", labels=["outcome"]
+    )
+    for outcome, kind in _CHECKOUT_EVENTS.items():
+        checkouts.add_metric([outcome], server.events.get(kind, 0))
+    payments = CounterMetricFamily(
+        "allocator_payments",
+        "What became of charges; those that were never sent are among those that failed",
+        labels=["outcome"],
+    )
+    for outcome in _PAYMENT_OUTCOMES:
+        payments.add_metric([outcome], getattr(server, f"payments_{outcome}"))
+    yield from (carts, checkouts, payments)
 
 
 def _add_outcomes(
@@ -259,6 +296,11 @@ def _of_read_models(lag: Lag) -> Iterator[Metric]:
             lag.held_back,
         ),
         "quarantined_projections": ("Actors whose read models stand still", lag.quarantined),
+        "unknown_checkouts": (
+            "Attempts to pay of which nobody knows what became",
+            lag.unknown_checkouts,
+        ),
+        "refunds_due": ("Attempts to pay for which money is to be given back", lag.refunds_due),
     }
     for name, (meaning, value) in gauges.items():
         yield GaugeMetricFamily(f"allocator_{name}", meaning, value=value)

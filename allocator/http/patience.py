@@ -13,14 +13,16 @@ PATIENCE_S: Final = 10.0
 _AGAIN_S: Final = 0.05
 
 
-async def seen_in_time(asker: Asker, actor_id: int, query: Query) -> View | None:
+async def seen_in_time(
+    asker: Asker, actor_id: int, query: Query, *, within_s: float = PATIENCE_S
+) -> View | None:
     """Answer a query that may have to wait; None if there is nothing to be seen for too long.
 
     Raises:
         AllocatorError: It makes no sense to ask again.
     """
     try:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(within_s):
             return await _seen(asker, actor_id, query)
     except TimeoutError:
         return None

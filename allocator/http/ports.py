@@ -1,12 +1,12 @@
 """What handlers need from outside. `actors` and `persistence` satisfy it."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from allocator.actors.keys import KeyedRequest
 from allocator.actors.messages import Answer
-from allocator.domain.catalogue import Location, PoolRef, Product, Warehouse
+from allocator.domain.catalogue import Location, PoolRef, Price, Product, Warehouse
 from allocator.domain.kinds import Command
 from allocator.domain.messages import TicketOptionOpened
 from allocator.domain.orders import Order
@@ -24,6 +24,7 @@ from allocator.domain.rows import (
     OrderFilter,
     OrderRow,
     Page,
+    PaidRow,
     PurchaseRow,
     StockRow,
 )
@@ -137,6 +138,27 @@ class Tickets(Protocol):
 
     async def purchases(self, actor_id: int, page: Page) -> Sequence[PurchaseRow]:
         """List the purchases of a ticket option, oldest first."""
+
+
+class Carts(Protocol):
+    """Carts: what the journal and the read models say of them."""
+
+    async def is_cart(self, actor_id: int) -> bool:
+        """Say whether an actor is a cart; never stale."""
+
+    async def open_carts(
+        self, customer: str, recent: Collection[int], *, limit: int
+    ) -> tuple[set[int], set[int]]:
+        """Return which carts of a customer are open, and which of `recent` are not any more."""
+
+    async def is_key_used(self, principal: str, key: str) -> bool:
+        """Say whether a request with this key has succeeded before."""
+
+    async def prices(self, skus: Collection[str]) -> dict[str, Price | None]:
+        """Return what products cost, by sku; None for what has no price."""
+
+    async def paid(self, customer: str | None, page: Page) -> Sequence[PaidRow]:
+        """List what was bought, by cart."""
 
 
 class Past(Protocol):

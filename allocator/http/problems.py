@@ -186,7 +186,7 @@ def _problem_of_cart(
             return overloaded(f"{limit} changes of this cart wait")
         case CartNotOpen(status=status):
             kind, title = "cart-not-open", "The cart is not open"
-            detail, facts = f"the cart is {status}: open another one", {"status": status}
+            detail, facts = f"the cart is {status}: open another one", {"cart_status": status}
         case TooManyLines(limit=limit, removed=removed):
             kind, title, facts = "too-many-lines", "Too many lines", {"limit": limit}
             counted = "may ever have had" if removed else "may have at a time"
@@ -218,7 +218,8 @@ def _problem_of_checkout(
             kind, title, facts = "too-many-checkouts", "Too many checkouts", {"limit": limit}
             detail = f"{limit} attempts to pay for this cart have failed; open another one"
         case NotUnknown(status=status):
-            kind, title, facts = "checkout-not-unknown", "Nothing to resolve", {"status": status}
+            kind, title = "checkout-not-unknown", "Nothing to resolve"
+            facts = {"checkout_status": status}
             detail = "only a checkout with status unknown can be resolved"
         case _:
             assert_never(refusal)
@@ -327,6 +328,17 @@ def not_found(what: str) -> Problem:
     """Say that the path names nothing."""
     return Problem(
         type="not-found", title="Not found", status=HTTPStatus.NOT_FOUND, detail=f"no such {what}"
+    )
+
+
+def too_many_carts(limit: int) -> Problem:
+    """Refuse to open one more cart."""
+    return Problem(
+        type="too-many-carts",
+        title="Too many carts",
+        status=HTTPStatus.CONFLICT,
+        detail=f"{limit} carts are all that a customer may have open",
+        facts={"limit": limit},
     )
 
 

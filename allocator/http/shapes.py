@@ -279,12 +279,28 @@ class Happening(msgspec.Struct, frozen=True, kw_only=True):
     version: Annotated[int, Meta(description="which format of this kind `body` has")]
     thing: (
         Annotated[
-            Literal["order", "stock", "move", "ticket_option", "warehouse", "location", "product"],
+            Literal[
+                "order",
+                "cart",
+                "checkout",
+                "stock",
+                "move",
+                "ticket_option",
+                "warehouse",
+                "location",
+                "product",
+            ],
             Meta(description="what it happened to; null for a kind of the future"),
         ]
         | None
     )
-    id: Annotated[Sealed, Meta(description="id of the order, stock, move or ticket option")] | None
+    id: (
+        Annotated[
+            Sealed,
+            Meta(description="id of the order, cart, checkout, stock, move or ticket option"),
+        ]
+        | None
+    )
     principal: Annotated[str, Meta(description="who asked; empty if that is unknown")]
     idempotency_key: Annotated[str, Meta(description="the key it was asked with")] | None
     body: msgspec.Raw

@@ -8,6 +8,7 @@ from allocator.actors.statistics import (
     HandOverStatistics,
 )
 from allocator.actors.worker import Worker
+from allocator.payments.calls import CallStatistics
 
 
 class ConnectionStatistics:
@@ -33,6 +34,7 @@ class HttpStatistics:
     Attributes:
         by_status: Answers by status code.
         durations: From a request's head to its answer.
+        calls: To the payment provider; some of their numbers may fall.
         connections: Of clients.
         deliveries: Of webhooks.
         subscribers: Clients that listen to events now; the only number that may fall.
@@ -42,6 +44,7 @@ class HttpStatistics:
 
     __slots__ = (
         "by_status",
+        "calls",
         "connections",
         "cut_off",
         "deliveries",
@@ -53,6 +56,7 @@ class HttpStatistics:
     def __init__(self) -> None:
         self.by_status: dict[int, int] = {}
         self.durations = Durations()
+        self.calls = CallStatistics()
         self.connections = ConnectionStatistics()
         self.deliveries = DeliveryStatistics()
         self.subscribers = 0
@@ -134,4 +138,11 @@ def figures_of(
         webhook_failures=statistics.deliveries.failed,
         webhook_dead_letters=statistics.deliveries.dead,
         webhook_lags_ms=statistics.deliveries.lags_ms(now_ms=now_ms),
+        payments_waiting=statistics.calls.waiting,
+        payments_under_way=statistics.calls.under_way,
+        payments_reporting=statistics.calls.reporting,
+        payments_paid=statistics.calls.paid,
+        payments_failed=statistics.calls.failed,
+        payments_unknown=statistics.calls.unknown,
+        payments_never_sent=statistics.calls.never_sent,
     )

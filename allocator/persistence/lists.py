@@ -83,7 +83,13 @@ class PostgresLists:
         async with borrowed(self._pool) as connection:
             row = await connection.fetchrow(statement("projection_lag"), self._era)
         assert row is not None
-        return Lag(events=row["events"], held_back=row["held_back"], quarantined=row["quarantined"])
+        return Lag(
+            events=row["events"],
+            held_back=row["held_back"],
+            quarantined=row["quarantined"],
+            unknown_checkouts=row["unknown"],
+            refunds_due=row["refunds"],
+        )
 
     async def _list(self, name: str, page: Page, *filters: str | None) -> list[asyncpg.Record]:
         async with borrowed(self._pool) as connection:

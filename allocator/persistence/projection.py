@@ -39,11 +39,20 @@ _STEPS: Final = (
     "project_stocks",
     "project_stock_changes",
     "project_order_lines",
+    "project_cart_lines",
     "project_order_parts",
+    "project_checkouts",
+    "project_checkout_ends",
 )
 """In this order."""
 
-_COUNTING_STEPS: Final = ("project_moves", "project_process_orders", "project_balances")
+_COUNTING_STEPS: Final = (
+    "project_moves",
+    "project_carts",
+    "project_cart_orders",
+    "project_process_orders",
+    "project_balances",
+)
 """After those; each returns how many events it applied, and together they apply all."""
 
 BATCH_EVENTS: Final = 10_000

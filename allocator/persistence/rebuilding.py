@@ -18,6 +18,7 @@ from typing import Final
 
 import msgspec
 
+from allocator.domain.carts import Cart
 from allocator.domain.kinds import wake_at
 from allocator.domain.moves import Move
 from allocator.domain.orders import Order
@@ -34,6 +35,7 @@ from allocator.persistence.derived_rows import (
 )
 from allocator.persistence.folding import fold
 from allocator.persistence.leadership import Role
+from allocator.persistence.led_carts import put_cart
 from allocator.persistence.led_orders import put_orders
 from allocator.persistence.reader import JournalReader, record_of
 from allocator.persistence.statements import statement
@@ -112,6 +114,16 @@ class Rebuilding:
             await connection.execute(statement("repair_release"), actor_id)
             if order.version:
                 await put_orders(connection, {actor_id: order})
+
+    async def cart(self, actor_id: int) -> None:
+        """Make what lists show of a cart, and of the order that it has become, again, likewise."""
+        async with borrowed(self._pool) as connection, connection.transaction():
+            position = await _position(connection)
+            cart = Cart()
+            while records := await _passed(connection, actor_id, cart.version, position):
+                replay(cart, records)
+            await connection.execute(statement("repair_release"), actor_id)
+            await put_cart(connection, actor_id, cart)
 
     async def _rebuild(self, actor_id: int) -> None:
         position = await self._begin(actor_id)

@@ -142,6 +142,8 @@ class Reason(Shape, frozen=True, kw_only=True):
     product: str | None = None
     lots: int | None = None
     limit: int | None = None
+    cart_status: str | None = None
+    checkout_status: str | None = None
 
 
 class Move(Shape, frozen=True, kw_only=True, rename={"source": "from", "destination": "to"}):
@@ -216,6 +218,8 @@ class Problem(Shape, frozen=True, kw_only=True):
     left: int | None = None
     lots: int | None = None
     limit: int | None = None
+    cart_status: str | None = None
+    checkout_status: str | None = None
     source: str | None = msgspec.field(default=None, name="from")
     destination: str | None = msgspec.field(default=None, name="to")
 
@@ -251,3 +255,72 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         assert problem.title
         assert problem.detail
         return problem
+
+
+class CartPrice(Shape, frozen=True, kw_only=True):
+    """What a unit costs."""
+
+    amount: int
+    currency: str
+
+
+class CartLine(Shape, frozen=True, kw_only=True):
+    """Units in a cart."""
+
+    product: str
+    warehouse: str
+    quantity: int
+    price: CartPrice | None
+
+
+class Cart(Shape, frozen=True, kw_only=True):
+    """What a customer has set aside."""
+
+    id: str
+    customer: str | None
+    status: str
+    created_at: Time
+    expires_at: Time | None
+    changing: bool
+    lines: list[CartLine]
+    checkout: str | None
+    order: str | None
+
+
+class Bought(Shape, frozen=True, kw_only=True):
+    """What is paid for."""
+
+    product: str
+    warehouse: str
+    quantity: int
+    price: int
+
+
+class Checkout(Shape, frozen=True, kw_only=True):
+    """An attempt to pay."""
+
+    id: str
+    cart: str
+    status: str
+    amount: int
+    currency: str
+    items: list[Bought]
+    created_at: Time
+    changed_at: Time
+    deadline: Time
+    order: str | None
+    reference: str | None
+    detail: str | None
+    resolved: bool
+
+
+class PaidPurchase(Shape, frozen=True, kw_only=True):
+    """A cart that was paid for."""
+
+    checkout: str
+    order: str
+    customer: str | None
+    amount: int
+    currency: str
+    items: list[Bought]
+    paid_at: Time

@@ -18,6 +18,9 @@ _MEANT_OTHERWISE: Final = (
     "from and to are one place",
     "locations are in warehouses",
     "product and warehouse say whose journal",
+    "a product in the cart has no price",
+    "a cart is paid for in one currency",
+    "this request takes no body",
     "lines of one product and warehouse may have ",
     "url must ",  # lead somewhere, and be https unless the operator says otherwise
 )

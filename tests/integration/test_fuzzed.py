@@ -14,13 +14,16 @@ from tests.integration.serving import CHECKOUT, serving
 
 CASES_OF_AN_OPERATION = int(os.environ.get("FUZZED_CASES", "48"))
 CASES_MIN = 2_000
+NOBODY = "http://127.0.0.1:9/charges"
+"""Where no payment provider is: charges fail at once."""
 
 
 async def test_whatever_the_document_allows_or_forbids_is_answered_as_it_says(
     database_url: str, tmp_path: Path
 ) -> None:
     key = made_key(database_url)
-    async with serving(f"--database-url={database_url}", log=tmp_path / "server.log") as server:
+    arguments = (f"--database-url={database_url}", f"--payment-url={NOBODY}")
+    async with serving(*arguments, log=tmp_path / "server.log") as server:
         ended = await asyncio.to_thread(fuzz, server.url, key, tmp_path)
 
         assert ended.returncode == 0, ended.stdout

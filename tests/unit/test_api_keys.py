@@ -44,6 +44,10 @@ def test_clients_order_and_stock_keepers_keep_stock() -> None:
         "place_orders",
         "cancel_order",
         "purchase_tickets",
+        "open_cart",
+        "put_cart_line",
+        "close_cart",
+        "check_out",
     }
     assert {name for name, role in BY_NAME.items() if role == "stock"} == {
         "dispatch_order",

@@ -221,6 +221,8 @@ def test_what_is_not_known_of_the_read_models_is_not_told() -> None:
         "allocator_projection_lag_events",
         "allocator_projection_held_back_events",
         "allocator_quarantined_projections",
+        "allocator_unknown_checkouts",
+        "allocator_refunds_due",
     }
     assert values(known["allocator_projection_lag_events"]) == {(): 30}
     assert values(known["allocator_projection_held_back_events"]) == {(): 20}

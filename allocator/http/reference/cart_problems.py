@@ -11,7 +11,7 @@ from allocator.domain.checkouts import (
     NotUnknown,
     TooManyCheckouts,
 )
-from allocator.http.problems import problem_for
+from allocator.http.problems import problem_for, too_many_carts
 from allocator.http.reference.examples import ORDER_ID
 from allocator.http.reference.problem_type import ProblemType
 
@@ -20,11 +20,19 @@ _CHECKOUT: Final = f"{_CART}/checkout"
 
 CART_PROBLEMS: Final = (
     ProblemType(
+        example=too_many_carts(5),
+        instance="/carts",
+        meaning="The customer has as many carts open as may be (`--carts-max`): each keeps its "
+        "units from others. None was opened.",
+        remedy="Go on with one of them, or close one.",
+        facts={"limit": "carts that a customer may have open"},
+    ),
+    ProblemType(
         example=problem_for(CartNotOpen(status="expired")),
         instance=_CHECKOUT,
         meaning="The cart was closed, has expired or was paid for. Nothing changed.",
         remedy="Open another cart.",
-        facts={"status": "what has become of the cart"},
+        facts={"cart_status": "what has become of the cart"},
     ),
     ProblemType(
         example=problem_for(TooManyLines(limit=100)),
@@ -69,7 +77,7 @@ CART_PROBLEMS: Final = (
         meaning="Only a checkout of which nobody knows what became can be resolved. Nothing "
         "changed.",
         remedy="Read the checkout: its `status` says what became of it.",
-        facts={"status": "what has become of the checkout"},
+        facts={"checkout_status": "what has become of the checkout"},
     ),
     ProblemType(
         example=problem_for(PaidFor()),

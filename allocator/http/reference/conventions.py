@@ -20,10 +20,11 @@ CONVENTIONS: Final = {
     "API keys": (
         "A request carries an API key, as `Authorization: Bearer alk_…`; an operator makes one "
         "with `allocator keys create`. Without one it is answered 401, with a key of another role "
-        "than the operation needs 403. The role `client` places and cancels orders, `stock` "
-        "receives, moves and dispatches and keeps warehouses, locations and products, `operator` "
-        "may do everything; each may read everything. The key's name stands in the journal for "
-        "whoever asked. Only where no key was ever made, requests from the server's own machine "
+        "than the operation needs 403. The role `client` has carts, pays, and "
+        "places and cancels orders, `stock` receives, moves and dispatches and keeps warehouses, "
+        "locations and products, `operator` may do everything; each may read everything. "
+        "The key's name stands in the journal for whoever asked. "
+        "Only where no key was ever made, requests from the server's own machine "
         "need none."
     ),
     "Requests and answers": (
@@ -83,6 +84,7 @@ TAGS: Final = {
     "Orders": "Reserve units, let them leave, or give them back.",
     "Stock": "What has arrived, and what of it is left.",
     "Locations": "Places inside a warehouse, and how units get from one place to another.",
+    "Carts": "Set units aside for a customer, who may pay for them.",
     "Tickets": "Stock that is nowhere: a number of tickets, sold until none is left.",
     "Catalogue": "The warehouses and products that everything else names.",
     "Journal": "Everything that ever happened, as it is stored.",

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from allocator.http.reference.carts import CART_OPERATIONS
+from allocator.http.reference.checkouts import CHECKOUT_OPERATIONS
 from allocator.http.reference.events import EVENT_OPERATIONS
 from allocator.http.reference.locations import LOCATION_OPERATIONS
 from allocator.http.reference.moves import MOVE_OPERATIONS
@@ -18,6 +20,8 @@ OPERATIONS: Final = (
     *LOCATION_OPERATIONS,
     *MOVE_OPERATIONS,
     *TICKET_OPERATIONS,
+    *CART_OPERATIONS,
+    *CHECKOUT_OPERATIONS,
     *NAME_OPERATIONS,
     *JOURNAL_OPERATIONS,
     *EVENT_OPERATIONS,

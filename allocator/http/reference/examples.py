@@ -4,7 +4,7 @@ A hundred packs of tea arrive at the main warehouse, and a customer orders two. 
 are moved to a shelf; then somebody buys two tickets of a hundred for a tasting.
 """
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -12,6 +12,7 @@ import msgspec
 from allocator.domain.catalogue import Location, Price, Product, Warehouse
 from allocator.domain.codec import KINDS, VERSIONS, encode_event
 from allocator.domain.messages import Event, OrderPlaced, StockReceived
+from allocator.http.cart_shapes import Bought, Cart, CartLine, CartPrice, Checkout, PaidPurchase
 from allocator.http.place_shapes import LocationLevels, Move, MovedLot
 from allocator.http.shapes import (
     JournalEvent,
@@ -32,12 +33,18 @@ STOCK_ID: Final = "3c69edb2-11ca-8e3d-b4db-df78390709bd"
 ORDER_ID: Final = "813f74ad-5f45-8f78-982c-5bc8016c96f7"
 MOVE_ID: Final = "20d2b0c6-8f0b-8d4e-a1f7-6b1f3b0e9c55"
 
+CART_ID: Final = "a7a2dbc4-8de0-8f35-b0c1-9d0b1f5d2a64"
+CHECKOUT_ID: Final = "6f1c2f0e-4b7d-8b1a-8c55-e2f9d7a31b08"
+PAID_ORDER_ID: Final = "d24b9d6e-1f3a-8e77-a2c4-0b8e5c7f9a13"
+
 OPTION_ID: Final = "5d0c1d5e-6f52-8a3c-9f0e-2c1b7a9e4d10"
 USER_ID: Final = "406c1725-0ae2-45ab-8c8e-b2e5ea5e9b9c"
 
 _EXPIRES_AT: Final = datetime(2031, 6, 30, tzinfo=UTC)
 _RECEIVED_AT: Final = datetime(2026, 3, 2, 8, 30, 15, tzinfo=UTC)
 _ORDERED_AT: Final = datetime(2026, 3, 2, 9, 5, 41, tzinfo=UTC)
+_CARTED_AT: Final = datetime(2026, 3, 2, 9, 30, 0, tzinfo=UTC)
+_PAID_AT: Final = datetime(2026, 3, 2, 9, 32, 11, tzinfo=UTC)
 _MOVED_AT: Final = datetime(2026, 3, 2, 9, 12, 8, tzinfo=UTC)
 
 MAIN: Final = Warehouse(code="main", name="Main warehouse")
@@ -131,6 +138,68 @@ OPTION: Final = TicketOption(
 )
 PURCHASES: Final = Listing(
     items=[Purchase(user_id=USER_ID, quantity=2, purchased_at=_ORDERED_AT)], next_cursor=None
+)
+
+EMPTY_CART: Final = Cart(
+    id=CART_ID,
+    customer="42",
+    status="open",
+    created_at=_CARTED_AT,
+    expires_at=_CARTED_AT + timedelta(minutes=15),
+    changing=False,
+    lines=[],
+    checkout=None,
+    order=None,
+)
+CART: Final = msgspec.structs.replace(
+    EMPTY_CART,
+    lines=[
+        CartLine(
+            product="tea-01",
+            warehouse="main",
+            quantity=2,
+            price=CartPrice(amount=250, currency="EUR"),
+        )
+    ],
+)
+_ITEMS: Final = [Bought(product="tea-01", warehouse="main", quantity=2, price=250)]
+CAPTURING: Final = Checkout(
+    id=CHECKOUT_ID,
+    cart=CART_ID,
+    status="capturing",
+    amount=500,
+    currency="EUR",
+    items=_ITEMS,
+    created_at=_CARTED_AT,
+    changed_at=_CARTED_AT,
+    deadline=_CARTED_AT + timedelta(minutes=10),
+    order=None,
+    reference=None,
+    detail=None,
+    resolved=False,
+)
+PAID: Final = msgspec.structs.replace(
+    CAPTURING,
+    status="paid",
+    changed_at=_PAID_AT,
+    order=PAID_ORDER_ID,
+    reference="charge-1",
+    detail="answered 201",
+)
+RESOLVED: Final = msgspec.structs.replace(PAID, detail="answered 502", resolved=True)
+PAID_PURCHASES: Final = Listing(
+    items=[
+        PaidPurchase(
+            checkout=CHECKOUT_ID,
+            order=PAID_ORDER_ID,
+            customer="42",
+            amount=500,
+            currency="EUR",
+            items=_ITEMS,
+            paid_at=_PAID_AT,
+        )
+    ],
+    next_cursor=None,
 )
 
 WAREHOUSES: Final = Listing(items=[MAIN, NORTH], next_cursor=None)

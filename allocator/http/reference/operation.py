@@ -14,7 +14,14 @@ from allocator.domain.api_keys import Needed
 from allocator.http.answers import JSON
 from allocator.http.context import KEY_MAX
 from allocator.http.paging import LIMIT_DEFAULT, LIMIT_MAX, PARAMETER_MAX
-from allocator.http.reference.examples import MOVE_ID, OPTION_ID, ORDER_ID, STOCK_ID
+from allocator.http.reference.examples import (
+    CART_ID,
+    CHECKOUT_ID,
+    MOVE_ID,
+    OPTION_ID,
+    ORDER_ID,
+    STOCK_ID,
+)
 from allocator.http.shapes import Code, Place, Sealed, Sku, Time
 from allocator.http.webhook_shapes import MessageId
 
@@ -181,6 +188,16 @@ IN_PATH: Final = {
         name="id", shape=Sealed, meaning="id of the ticket option", example=OPTION_ID
     ),
     "/moves/{id}": Parameter(name="id", shape=Sealed, meaning="id of the move", example=MOVE_ID),
+    "/carts/{id}": Parameter(name="id", shape=Sealed, meaning="id of the cart", example=CART_ID),
+    "/carts/{id}/lines/{warehouse}": msgspec.structs.replace(
+        _CODE, name="warehouse", shape=Place, meaning="code of the warehouse or location"
+    ),
+    "/carts/{id}/lines/{warehouse}/{product}": msgspec.structs.replace(
+        _SKU, name="product", shape=Sku
+    ),
+    "/checkouts/{id}": Parameter(
+        name="id", shape=Sealed, meaning="id of the checkout", example=CHECKOUT_ID
+    ),
     "/warehouses/{code}": _CODE,
     "/locations/{code}": msgspec.structs.replace(
         _CODE, meaning="code of the location", example="shelf-07"

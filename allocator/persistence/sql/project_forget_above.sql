@@ -4,7 +4,7 @@
 -- The position first, as the projection does it: in another order the two would deadlock.
 UPDATE projections SET era = 0, xid = '0', events = 0 WHERE name = 'read models';
 TRUNCATE balances, ticket_options, moves, process_orders, process_order_lines,
-         quarantined_projections;
+         carts, checkouts, quarantined_projections;
 DELETE FROM orders WHERE NOT EXISTS (
     SELECT FROM floors WHERE floors.actor_id = orders.actor_id AND floors.seq >= orders.seq);
 DELETE FROM stocks WHERE NOT EXISTS (

@@ -1,5 +1,5 @@
--- Add what happened to orders of several lines, whose lines are up to date. Returns how many events
--- that was. A version that does not follow is refused, as in `project_moves`.
+-- Add what happened to orders of several lines, whose lines are up to date, but for those that were
+-- carts before, which `project_cart_orders` adds. Returns how many events that was. A version that does not follow is refused, as in `project_moves`.
 -- $1 era  $2 after xid  $3 up to xid  $4 only this actor, or NULL for all that are not quarantined
 WITH sums AS (
     SELECT actor_id,
@@ -19,6 +19,7 @@ WITH sums AS (
     WHERE era = $1 AND xid > $2 AND xid <= $3
       AND kind IN ('order_requested', 'order_accepted', 'order_declined', 'lines_dispatched',
                    'lines_cancelled', 'lines_settled')
+      AND NOT EXISTS (SELECT FROM carts WHERE carts.actor_id = journal.actor_id)
       AND ($4::bigint IS NULL OR actor_id = $4)
       AND actor_id NOT IN (SELECT actor_id FROM quarantined_projections)
     GROUP BY actor_id

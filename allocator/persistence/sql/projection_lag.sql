@@ -1,4 +1,4 @@
--- Say how far the read models are behind. The position is compared as two scalars, so that the
+-- Say how far the read models are behind, and what they say somebody has to look after. The position is compared as two scalars, so that the
 -- tail's index is read from there on.
 -- $1 present era
 WITH position AS MATERIALIZED (
@@ -11,5 +11,7 @@ WITH position AS MATERIALIZED (
 )
 SELECT count(*) AS events,
        count(*) FILTER (WHERE NOT settled) AS held_back,
-       (SELECT count(*) FROM quarantined_projections) AS quarantined
+       (SELECT count(*) FROM quarantined_projections) AS quarantined,
+       (SELECT count(*) FROM checkouts WHERE status = 'unknown') AS unknown,
+       (SELECT count(*) FROM checkouts WHERE status = 'refund_due') AS refunds
 FROM waiting

@@ -7,7 +7,8 @@ WITH position AS MATERIALIZED (
     SELECT era, xid FROM projections WHERE name = 'read models'
 )
 SELECT actors.id, actors.kind, actors.key, actors.wake_at, pools.warehouse, pools.product,
-       coalesce(balances.version, moves.version, process_orders.version, 0) AS version, balances.available,
+       coalesce(balances.version, moves.version, carts.version,
+                process_orders.version, 0) AS version, balances.available,
        balances.ordered, balances.held, balances.expired, balances.product AS balance_product,
        quarantined_projections.error AS quarantine,
        ticket_options.actor_id IS NOT NULL AS is_option, ticket_options.name AS option_name,
@@ -17,7 +18,34 @@ SELECT actors.id, actors.kind, actors.key, actors.wake_at, pools.warehouse, pool
        moves.actor_id IS NOT NULL AS is_move, moves.product AS move_product, moves.from_code,
        moves.to_code, moves.quantity, moves.status, moves.requested_at, moves.decided_at, moves.lots,
        moves.reason, moves.ended, floors.seq AS floor, next.seq AS passed_over,
-       CASE WHEN process_orders.actor_id IS NOT NULL THEN json_build_object(
+       order_row, CASE WHEN carts.actor_id IS NOT NULL THEN json_build_object(
+           'version', carts.version, 'customer', carts.customer, 'status', carts.status,
+           'opened_at_ms', (extract(epoch FROM carts.opened_at) * 1000)::bigint,
+           'expires_at_ms', (extract(epoch FROM carts.expires_at) * 1000)::bigint,
+           'order', order_row, 'checkouts', (
+               SELECT coalesce(json_agg(json_build_object(
+                          'attempt', attempt, 'status', checkouts.status, 'amount', amount,
+                          'currency', currency, 'items', items,
+                          'begun_at_ms', (extract(epoch FROM begun_at) * 1000)::bigint,
+                          'changed_at_ms', (extract(epoch FROM changed_at) * 1000)::bigint,
+                          'changed', changed) ORDER BY attempt), '[]')
+               FROM checkouts WHERE checkouts.actor_id = actors.id)) END AS cart_row
+FROM actors
+LEFT JOIN pools ON pools.actor_id = actors.id
+LEFT JOIN balances ON balances.actor_id = actors.id
+LEFT JOIN moves ON moves.actor_id = actors.id
+LEFT JOIN process_orders ON process_orders.actor_id = actors.id
+LEFT JOIN carts ON carts.actor_id = actors.id
+LEFT JOIN ticket_options ON ticket_options.actor_id = actors.id
+LEFT JOIN quarantined_projections ON quarantined_projections.actor_id = actors.id
+LEFT JOIN floors ON floors.actor_id = actors.id
+LEFT JOIN journal AS next ON actors.kind IN ('pool', 'move', 'order', 'cart')
+    AND next.actor_id = actors.id
+    AND next.seq = greatest(balances.version, moves.version, process_orders.version,
+                            carts.version, floors.seq, 0) + 1
+    AND (next.era, next.xid) <= ((SELECT era FROM position), (SELECT xid FROM position))
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN process_orders.actor_id IS NOT NULL THEN json_build_object(
            'seq', process_orders.seq, 'version', process_orders.version,
            'status', process_orders.status, 'customer', process_orders.customer,
            'created_at_ms', (extract(epoch FROM process_orders.created_at) * 1000)::bigint,
@@ -27,20 +55,7 @@ SELECT actors.id, actors.kind, actors.key, actors.wake_at, pools.warehouse, pool
                           'pool', pool, 'order', pool_order, 'warehouse', warehouse,
                           'product', lines.product, 'quantity', lines.quantity, 'picks', picks,
                           'dispatched', dispatched) ORDER BY line), '[]')
-               FROM process_order_lines AS lines WHERE lines.actor_id = actors.id)) END
-       AS order_row
-FROM actors
-LEFT JOIN pools ON pools.actor_id = actors.id
-LEFT JOIN balances ON balances.actor_id = actors.id
-LEFT JOIN moves ON moves.actor_id = actors.id
-LEFT JOIN process_orders ON process_orders.actor_id = actors.id
-LEFT JOIN ticket_options ON ticket_options.actor_id = actors.id
-LEFT JOIN quarantined_projections ON quarantined_projections.actor_id = actors.id
-LEFT JOIN floors ON floors.actor_id = actors.id
-LEFT JOIN journal AS next ON actors.kind IN ('pool', 'move', 'order')
-    AND next.actor_id = actors.id
-    AND next.seq = greatest(balances.version, moves.version, process_orders.version,
-                            floors.seq, 0) + 1
-    AND (next.era, next.xid) <= ((SELECT era FROM position), (SELECT xid FROM position))
+               FROM process_order_lines AS lines WHERE lines.actor_id = actors.id)) END AS order_row
+) AS led
 WHERE actors.id BETWEEN $1 AND $2
 ORDER BY actors.id

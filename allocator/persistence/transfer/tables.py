@@ -33,6 +33,8 @@ DERIVED: Final = frozenset(
         "moves",
         "process_orders",
         "process_order_lines",
+        "carts",
+        "checkouts",
     }
 )
 """Made again from the journal."""

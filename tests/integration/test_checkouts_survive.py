@@ -1,0 +1,182 @@
+"""Servers that die, and workers that are exchanged, while the provider takes its time."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+
+from tests.integration.embedded_support import is_alive
+from tests.integration.providers import Till, till
+from tests.integration.serving import Answer, Server, serving, until
+from tests.integration.workers import settled, several, shares
+
+CARTS = 12
+TIMEOUT_MS = 4_000
+_PAID = b'HTTP/1.1 201 Created\r\nContent-Length: 15\r\n\r\n{"id": "c-one"}'
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """A cart, or a checkout."""
+
+    id: str
+    status: str
+
+
+class Provider:
+    """One that takes as long as a test wants.
+
+    Attributes:
+        till: Where it is, and what it hears.
+        go_on: Set it to have everybody answered, and again from then on.
+    """
+
+    def __init__(self, till: Till, go_on: asyncio.Event) -> None:
+        self.till = till
+        self.go_on = go_on
+
+    async def asked(self, count: int) -> None:
+        """Wait until so many charges have come."""
+        await until(lambda: len(self.till.requests) == count)
+
+
+@asynccontextmanager
+async def patient() -> AsyncIterator[Provider]:
+    """A provider that answers nobody before it is told to."""
+    go_on = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await each.hear(reader)
+        await go_on.wait()
+        writer.write(_PAID)
+        await writer.drain()
+        writer.close()
+
+    async with till(answer) as each:
+        yield Provider(each, go_on)
+
+
+def shape_in(answer: Answer, *, status: int) -> Shape:
+    assert answer.status == status, answer
+    return msgspec.json.decode(answer.body, type=Shape)
+
+
+async def priced(server: Server, quantity: int) -> None:
+    """Have tea that can be paid for."""
+    await server.open_shop(tea=quantity)
+    price = {"amount": 250, "currency": "EUR"}
+    await server.ok("PUT", "/products/tea", {"name": "Tea", "price": price})
+
+
+async def paying(server: Server, number: int) -> str:
+    """Begin to pay for a cart of one unit; return the checkout."""
+    opened = await server.ask("POST", "/carts", {"customer": str(number)})
+    cart = shape_in(opened, status=201)
+    await server.ok("PUT", f"/carts/{cart.id}/lines/main/tea", {"quantity": 1})
+    begun = await server.ask("POST", f"/carts/{cart.id}/checkout")
+    return shape_in(begun, status=202).id
+
+
+async def statuses(server: Server, checkouts: list[str]) -> list[str]:
+    answers = [await server.ask("GET", f"/checkouts/{each}") for each in checkouts]
+    return [shape_in(answer, status=200).status for answer in answers]
+
+
+async def test_a_charge_that_a_kill_interrupts_becomes_unknown_and_is_never_made_again(
+    database_url: str, tmp_path: Path
+) -> None:
+    """O10, Q5: nobody can know what became of it."""
+    async with (
+        patient() as provider,
+        serving(
+            *("--database-url", database_url, "--payment-url", provider.till.url),
+            *("--payment-timeout-ms", str(TIMEOUT_MS), "--dead-after-ms", "1000"),
+            log=tmp_path / "log",
+        ) as server,
+    ):
+        await priced(server, 5)
+        checkout = await paying(server, 42)
+        await provider.asked(1)
+        server.crash()
+        await server.start_ready()
+        provider.go_on.set()
+
+        async def is_unknown() -> bool:
+            return await statuses(server, [checkout]) == ["unknown"]
+
+        assert await statuses(server, [checkout]) in (["capturing"], ["unknown"])
+        await until(is_unknown)
+        assert len(provider.till.requests) == 1
+        body = {"outcome": "paid", "reference": "c-one"}
+        await server.ok("POST", f"/checkouts/{checkout}/resolve", body)
+        assert await statuses(server, [checkout]) == ["paid"]
+        await until_ordered(server, 1)
+
+
+async def test_an_exchange_of_workers_makes_no_charge_unknown(
+    database_url: str, tmp_path: Path
+) -> None:
+    """O10: those that leave hear the answers, and tell those who have the carts."""
+    async with (
+        patient() as provider,
+        several(
+            *("--database-url", database_url, "--payment-url", provider.till.url),
+            *("--payment-timeout-ms", "60000"),
+            log=tmp_path / "log",
+        ) as server,
+    ):
+        await priced(server, CARTS)
+        former = set(await settled(database_url, server))
+        checkouts = [await paying(server, number) for number in range(CARTS)]
+        await provider.asked(CARTS)
+        os.kill(server.pid, signal.SIGHUP)
+
+        async def one_has_left() -> bool:
+            owners = set(await shares(database_url))
+            return len(owners) == len(former) and not former <= owners
+
+        await until(one_has_left)
+        assert all(is_alive(pid) for pid in former)
+        assert set(await statuses(server, checkouts)) == {"capturing"}
+        provider.go_on.set()
+
+        async def all_paid() -> bool:
+            return set(await statuses(server, checkouts)) == {"paid"}
+
+        await until(all_paid)
+        await until(lambda: not any(is_alive(pid) for pid in former), within_s=60)
+        assert len(provider.till.requests) == CARTS
+        assert server.complaints() == []
+        await until_ordered(server, CARTS)
+
+
+async def test_one_worker_hears_what_it_can_before_it_stops(
+    database_url: str, tmp_path: Path
+) -> None:
+    async with (
+        patient() as provider,
+        serving(
+            *("--database-url", database_url, "--payment-url", provider.till.url),
+            log=tmp_path / "log",
+        ) as server,
+    ):
+        await priced(server, 5)
+        checkout = await paying(server, 42)
+        await provider.asked(1)
+        ending = asyncio.create_task(server.terminate())
+        await until(lambda: server.logged("server.stopping"))
+        provider.go_on.set()
+        assert await ending == 0
+        await server.start_ready()
+
+        assert await statuses(server, [checkout]) == ["paid"]
+
+
+async def until_ordered(server: Server, units: int) -> None:
+    async def is_ordered() -> bool:
+        return (await server.balance("tea")).ordered == units
+
+    await until(is_ordered)
