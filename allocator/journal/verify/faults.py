@@ -13,6 +13,7 @@ Derived: TypeAlias = Literal[
     "snapshot",
     "order",
     "process_order",
+    "cart",
     "stock",
     "balance",
     "ticket_option",

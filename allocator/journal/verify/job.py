@@ -41,6 +41,9 @@ class Mending(Protocol):
     async def order(self, actor_id: int) -> None:
         """Make the rows of an order of several lines again."""
 
+    async def cart(self, actor_id: int) -> None:
+        """Make the rows of a cart again, and of the order that it has become."""
+
 
 class Asking(Protocol):
     """Asks a server for balances; `ServerAudit` does."""
@@ -129,6 +132,8 @@ class Auditor:
                     await rebuilding.move(actor_id)
                 case "order":
                     await rebuilding.order(actor_id)
+                case "cart":
+                    await rebuilding.cart(actor_id)
                 case _:
                     await rebuilding.read_models(actor_id)
         again = RangeAudit(self._windows, advance=lambda _events: None)

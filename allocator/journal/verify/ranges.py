@@ -5,10 +5,12 @@ from typing import Final, TypeAlias
 
 import msgspec
 
+from allocator.domain.carts import Cart
 from allocator.domain.catalogue import pool_key
 from allocator.domain.ids import SHARD_MASK, shard_of
 from allocator.domain.moves import Move
 from allocator.domain.orders import Order
+from allocator.journal.verify.carts import CARTS
 from allocator.journal.verify.faults import Faults, Subject
 from allocator.journal.verify.lines import ORDERS
 from allocator.journal.verify.moves import MOVES
@@ -18,7 +20,14 @@ from allocator.journal.verify.segments import Segment, segments
 from allocator.journal.verify.things import EVENTS_OF, ThingAudit, UnknownAudit
 from allocator.persistence.windows import EVERYBODY, NOBODY, Measured, Row, Windows
 
-Audit: TypeAlias = PoolAudit | ProcessAudit[Move] | ProcessAudit[Order] | ThingAudit | UnknownAudit
+Audit: TypeAlias = (
+    PoolAudit
+    | ProcessAudit[Move]
+    | ProcessAudit[Order]
+    | ProcessAudit[Cart]
+    | ThingAudit
+    | UnknownAudit
+)
 
 _ACTORS_MAX: Final = 5_000
 _EVENTS: Final = 100_000
@@ -115,6 +124,8 @@ class RangeAudit:
                 return ProcessAudit(subject, segment, MOVES)
             case "order":
                 return ProcessAudit(subject, segment, ORDERS)
+            case "cart":
+                return ProcessAudit(subject, segment, CARTS)
             case _ if kind in EVENTS_OF:
                 return ThingAudit(subject, kind)
             case _:
@@ -155,6 +166,8 @@ def _check_place(subject: Subject, actor: Row, thing: Row | None) -> None:
     if actor["order_row"] is not None and actor["kind"] not in {"order", "cart"}:
         message = "process_orders has a row of it, and it is none"
         subject.is_wrong("wrong_actor", message, table="process_orders")
+    if actor["cart_row"] is not None and actor["kind"] != "cart":
+        subject.is_wrong("wrong_actor", "carts has a row of it, and it is none", table="carts")
     named = None if thing is None else thing["key"]
     if actor["kind"] == "pool":
         has_pool = actor["warehouse"] is not None
