@@ -4,7 +4,7 @@ import asyncio
 import gzip
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from uuid import UUID
 
@@ -25,11 +25,17 @@ from allocator.http.reference.webhooks import LETTER_ID
 from allocator.http.statistics import HttpStatistics
 from allocator.server import running
 from tests.integration.described import BY_NAME, Contract, Said, settled
+from tests.integration.described_carts import (
+    decided,
+    of_another,
+    provider,
+    provoke_refused_carts,
+)
 
 BODY_MAX = 1_024
 NOWHERE = "00000000-0000-8000-8000-000000000000"
 
-UNPROVOKED = {"overloaded", "try-again", "history-pruned", "internal"}
+UNPROVOKED = {"overloaded", "try-again", "history-pruned", "internal", "cart-changed"}
 """Problems that no request is at fault for, in a shop that has just been opened."""
 
 NEEDS_DATABASE = [one.name for one in OPERATIONS if "try-again" in one.problems]
@@ -38,8 +44,18 @@ NEEDS_DATABASE = [one.name for one in OPERATIONS if "try-again" in one.problems]
 @asynccontextmanager
 async def serving(database_url: str) -> AsyncIterator[Contract]:
     """A client of a running server, that knows its document."""
-    config = Config(database_url=database_url, port=0, body_max_bytes=BODY_MAX, webhook_attempts=1)
-    async with running(config) as server, aiohttp.ClientSession() as session:
+    async with AsyncExitStack() as stack:
+        payment_url = await stack.enter_async_context(provider())
+        config = Config(
+            database_url=database_url,
+            port=0,
+            body_max_bytes=BODY_MAX,
+            webhook_attempts=1,
+            carts_max=1,
+            payment_url=payment_url,
+        )
+        server = await stack.enter_async_context(running(config))
+        session = await stack.enter_async_context(aiohttp.ClientSession())
         async with session.get(f"{server.url}/openapi.json") as response:
             document = await response.read()
         yield Contract(session, server.url, document)
@@ -48,9 +64,11 @@ async def serving(database_url: str) -> AsyncIterator[Contract]:
 async def place_everything(contract: Contract) -> None:
     """Have the warehouse, the product, the stock, the order and so on of the examples."""
     placing = ("put_warehouse", "put_product", "receive_stock", "place_order")
-    for name in (*placing, "open_ticket_option", "put_location", "move_stock"):
+    others = ("open_ticket_option", "put_location", "move_stock", "open_cart")
+    for name in (*placing, *others, "put_cart_line", "check_out"):
         said = await contract.ask(name)
         learn(BY_NAME[name].answers[0].example, said, contract)
+    await decided(contract)
 
 
 def learn(example: object, said: Said, contract: Contract) -> None:
@@ -147,6 +165,8 @@ async def test_what_the_examples_ask_is_answered_as_they_say(database_url: str) 
         *("put_location", "move_stock", "get_move", "list_moves"),
         *("get_location", "list_locations"),
         *("open_ticket_option", "get_ticket_option", "purchase_tickets", "list_purchases"),
+        *("open_cart", "put_cart_line", "get_cart", "check_out", "get_checkout"),
+        *("list_paid_purchases", "resolve_checkout", "close_cart"),
         *("list_dead_letters", "retry_dead_letter", "delete_dead_letter", "rotate_webhook"),
         *("get_webhook", "list_webhooks", "delete_webhook"),
         *("get_health", "get_readiness", "get_metrics"),
@@ -161,6 +181,10 @@ async def test_what_the_examples_ask_is_answered_as_they_say(database_url: str) 
                 contract.ids[ORDER_ID] = again.headers["Location"].removeprefix("/orders/")
             if name in _FOLLOWING:
                 said = await settled(contract, name, 1)
+            elif name == "get_checkout":
+                said = await decided(contract)
+            elif name in _OF_ANOTHER_CART:
+                said = await of_another(contract, name)
             elif name in _LETTING_GO:
                 said = await let_go(contract, name)
             else:
@@ -248,6 +272,7 @@ async def provoke_refusals(contract: Contract) -> None:
     await contract.ask("put_warehouse", at={"code": "shelf-07"})
     await contract.ask("put_location", at={"code": "main"})
     await provoke_refused_moves(contract)
+    await provoke_refused_carts(contract)
     await contract.ask("post_product", body=b'{"sku": "tea-01", "name": "other"}')
 
 
@@ -337,11 +362,15 @@ _FOLLOWING = {
     "list_purchases",
     "list_dead_letters",
     "list_moves",
+    "list_paid_purchases",
 }
 """What shows a moment later what was done; one thing each."""
 
 _LETTING_GO = {"get_location", "list_locations"}
 """What shows a moment later that a move has ended at the place."""
+
+_OF_ANOTHER_CART = {"resolve_checkout", "close_cart"}
+"""What cannot be done with the cart that was paid for."""
 
 _NOBODY_LISTENS = b'{"url": "http://127.0.0.1:1/", "kinds": ["stock_received"]}'
 
