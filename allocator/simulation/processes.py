@@ -76,9 +76,9 @@ class WorkerProcess:
         process: Nothing runs in it yet.
         parent: Of the server that started it.
         server: Names the server; its workers are each other's peers.
-        foreign: Whether it speaks no version that others know.
 
     Attributes:
+        foreign: Whether it speaks no version that others know.
         accepting: Whether it takes connections of clients.
         orphaned: Whether its server is dead.
         requests: What it has taken and not answered, each with how to answer it.
@@ -109,7 +109,7 @@ class WorkerProcess:
         self._machine = machine
         self._parent = parent
         self._server = server
-        self._foreign = foreign
+        self.foreign = foreign
         self._stop = asyncio.Event()
         self._number = 0
         self._arriving: dict[int, Respond] = {}
@@ -189,7 +189,7 @@ class WorkerProcess:
 
     def _crew(self) -> Crew:
         hello = Hello(name=str(self.place), build="simulated")
-        if self._foreign:
+        if self.foreign:
             version = _FOREIGN_VERSION
             hello = msgspec.structs.replace(hello, oldest=version, newest=version)
         journal = MemoryJournal(

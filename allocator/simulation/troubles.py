@@ -91,9 +91,9 @@ class Troubles:
         installation.database.start()
         for process in self._paused:
             process.resume()
-        for place in sorted(installation.foreign):
-            self._signal(place, signal.SIGKILL)
         installation.foreign.clear()
+        for worker in [worker for worker in installation.workers if worker.foreign]:
+            worker.signal(signal.SIGKILL)
         if installation.server is None or not installation.server.alive:
             installation.start()
 

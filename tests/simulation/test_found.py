@@ -22,6 +22,7 @@ from allocator.simulation.steps import (
     Part,
     Place,
     Receive,
+    Roll,
     Slow,
     Step,
     Want,
@@ -126,3 +127,17 @@ def test_a_move_that_begins_when_its_client_has_gone_ends_before_it_is_judged(se
     )
 
     assert simulate(Plan(seed=seed, load_ms=2_000, steps=steps)).failures == ()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_what_others_do_not_understand_leaves_though_it_was_about_to_be_exchanged(
+    seed: int,
+) -> None:
+    troubles = (
+        Slow(at_ms=600, delay_ms=400, for_ms=1_500),
+        Foreign(at_ms=1_200, place=0),
+        Roll(at_ms=1_900),
+    )
+    steps = tuple(step for step in day(*troubles) if step.at_ms < 2_240)
+
+    assert simulate(Plan(seed=seed, load_ms=2_240, steps=steps)).failures == ()
