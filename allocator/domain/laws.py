@@ -4,6 +4,8 @@ The rules keep these laws by construction. Here they are told apart from the rul
 journal can be held to them: units are neither made nor lost, and an order ends once.
 """
 
+from collections import Counter
+
 from allocator.domain import laws_of_holds
 from allocator.domain.holds import HoldConfirmed, HoldRefused, UnitsHeld
 from allocator.domain.kinds import Event
@@ -153,11 +155,21 @@ def unbalanced(pool: Pool) -> str:
         total, parts = getattr(pool, name), sum(getattr(lot, name) for lot in pool.lots.values())
         if total != parts:
             return f"{total} units are {name}, and in lots {parts}"
+    return _unbalanced_states(pool)
+
+
+def _unbalanced_states(pool: Pool) -> str:
+    parts: Counter[str] = Counter()
+    for lot in pool.lots.values():
+        parts.update(dict(lot.aside))
+    if pool.aside != tuple(sorted(parts.items())):
+        return f"units are set aside as {pool.aside}, and in lots as {tuple(sorted(parts.items()))}"
     return ""
 
 
 def _unbalanced_lot(lot: Lot, ordered: int, held: int) -> str:
-    least = min(lot.available, lot.ordered, lot.held, lot.expired)
+    aside = (units for _, units in lot.aside)
+    least = min(lot.available, lot.ordered, lot.held, lot.expired, *aside)
     if least < 0 or not 0 < lot.on_hand <= lot.quantity:
         return f"lot {lot.seq} has {lot.on_hand} units on hand of {lot.quantity}"
     if lot.ordered != ordered:

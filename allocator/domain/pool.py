@@ -14,7 +14,7 @@ import msgspec
 
 from allocator.domain.open_orders import OpenOrders
 from allocator.domain.transit import Processes
-from allocator.domain.values import Picks
+from allocator.domain.values import Picks, States, moved, units_of
 
 NEVER_MS = 1 << 62
 """Sorts after every date: the expiry of a lot that has none."""
@@ -26,8 +26,11 @@ class Lot(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
     """Units that arrived together and still have some on hand.
 
     Attributes:
+        quantity: All that ever belonged to it: what is on hand and what has left.
         origin: (actor, seq) of the lot elsewhere of which they were part; None if they came from
             outside.
+        aside: Units that are there and cannot be sold, by state; but for those past their date,
+            which are `expired`.
     """
 
     seq: int
@@ -41,11 +44,13 @@ class Lot(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
     received_at_ms: int
     reference: str | None = None
     origin: tuple[int, int] | None = None
+    aside: States = ()
 
     @property
     def on_hand(self) -> int:
         """Units of this lot that are still in the warehouse."""
-        return self.available + self.ordered + self.held + self.expired
+        on_hand = self.available + self.ordered + self.held + self.expired
+        return on_hand + units_of(self.aside) if self.aside else on_hand
 
     @property
     def rank(self) -> tuple[int, int]:
@@ -54,18 +59,28 @@ class Lot(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
-    """A pool's numbers at a version, in units."""
+    """A pool's numbers at a version, in units.
+
+    Attributes:
+        aside: Those that cannot be sold for another reason than their date, by state.
+    """
 
     version: int
     available: int
     ordered: int
     held: int
     expired: int
+    aside: States = ()
 
     @property
     def on_hand(self) -> int:
         """Everything that is physically there."""
-        return self.available + self.ordered + self.held + self.expired
+        return self.available + self.ordered + self.held + self.expired + units_of(self.aside)
+
+    @property
+    def unallocatable(self) -> dict[str, int]:
+        """Units that are there and cannot be sold, by state; `expired` is always among them."""
+        return {"expired": self.expired, **dict(self.aside)}
 
 
 class Pool:
@@ -78,13 +93,15 @@ class Pool:
         orders: Open orders, by seq.
         product: That of the last claim, if this is a location that holds one at a time.
         processes: Those that asked it something; None if it remembers none.
-        available: Units for sale, summed over `lots`; `ordered`, `held` and `expired` likewise.
+        available: Units for sale, summed over `lots`; `ordered`, `held`, `expired` and `aside`
+            likewise.
         next_expiry_ms: When the first lot with unsold units expires, None if none does.
     """
 
     __slots__ = (
         "_first",
         "_queue",
+        "aside",
         "available",
         "expired",
         "held",
@@ -109,6 +126,7 @@ class Pool:
         self.ordered = 0
         self.held = 0
         self.expired = 0
+        self.aside: States = ()
         self.next_expiry_ms: int | None = None
         # Ranks of the lots with units available, ascending from index `_first`; what stands
         # before it is used up. A head that moves makes taking from the front O(1).
@@ -136,6 +154,7 @@ class Pool:
             ordered=self.ordered,
             held=self.held,
             expired=self.expired,
+            aside=self.aside,
         )
 
     def pick(self, quantity: int) -> Picks:
@@ -171,6 +190,8 @@ class Pool:
         self.ordered += lot.ordered
         self.held += lot.held
         self.expired += lot.expired
+        for state, units in lot.aside:
+            self.aside = moved(self.aside, state, units)
         if lot.available:
             self._enqueue(lot)
 
@@ -209,6 +230,11 @@ class Pool:
             self._enqueue(lot)
         lot.available += units
         self.available += units
+
+    def set_aside(self, lot: Lot, state: str, units: int) -> None:
+        """Add units of a lot, not booked elsewhere, to a state; remove them if negative."""
+        lot.aside = moved(lot.aside, state, units)
+        self.aside = moved(self.aside, state, units)
 
     def forget_if_gone(self, lot: Lot) -> None:
         """Drop a lot of which nothing is on hand."""

@@ -12,11 +12,11 @@ from allocator.domain.pool import Lot, Pool
 from allocator.domain.transit import Processes, Trace
 from allocator.domain.values import Picks
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 """Snapshots of another version are ignored: the journal can always make new ones. Floors cannot be
 made again: whoever counts this up keeps reading those of all versions before (ADR 0014)."""
 
-READABLE: Final = frozenset({1, 2})
+READABLE: Final = frozenset({1, 2, 3})
 """Of what stands for rows that were pruned, which no journal can make again: all that ever were."""
 
 

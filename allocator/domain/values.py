@@ -11,12 +11,16 @@ Picks: TypeAlias = tuple[Pick, ...]
 """Lots in the order in which they were taken; no lot twice."""
 
 
+States: TypeAlias = tuple[tuple[str, int], ...]
+"""Units by state, ascending by the state's name; no state without units."""
+
+
 class Message(msgspec.Struct, frozen=True, gc=False):
     """A value: comparable, immutable, and outside the garbage collector's sight."""
 
 
-def units_of(picks: Picks) -> int:
-    """Return how many units the picks hold together."""
+def units_of(picks: Picks | States) -> int:
+    """Return how many units picks, or states, hold together."""
     return sum(units for _, units in picks)
 
 
@@ -34,3 +38,10 @@ def with_less(picks: Picks, returned: Picks) -> Picks:
     for seq, units in returned:
         units_of[seq] -= units
     return tuple((seq, units) for seq, units in units_of.items() if units)
+
+
+def moved(states: States, state: str, units: int) -> States:
+    """Return the states with so many units more in one of them, or fewer, which are there."""
+    units_in = dict(states)
+    units_in[state] = units_in.get(state, 0) + units
+    return tuple(sorted((name, there) for name, there in units_in.items() if there))

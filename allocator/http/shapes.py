@@ -211,10 +211,14 @@ class Stock(msgspec.Struct, frozen=True, kw_only=True):
     origin: Annotated[Sealed, Meta(description="the stock that it was part of, if it moved")] | None
 
 
-class Unallocatable(msgspec.Struct, frozen=True, kw_only=True):
-    """Units that are there and cannot be sold, by state."""
-
-    expired: Annotated[int, Meta(description="units past their date")] = 0
+Unallocatable = Annotated[
+    dict[str, int],
+    Meta(
+        description="units that are there and cannot be sold, by state; `expired`, which are past "
+        "their date, are always named, and others if there are any",
+        examples=[{"expired": 0, "damaged": 2}],
+    ),
+]
 
 
 class StockBalance(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,7 +19,6 @@ from allocator.http.shapes import (
     Pick,
     Stock,
     StockBalance,
-    Unallocatable,
     time_of,
 )
 
@@ -117,7 +116,7 @@ def balance_shape(warehouse: str, product: str, balance: Balance) -> StockBalanc
         available=balance.available,
         ordered=balance.ordered,
         held=balance.held,
-        unallocatable=Unallocatable(expired=balance.expired),
+        unallocatable=balance.unallocatable,
         on_hand=balance.on_hand,
         version=balance.version,
     )

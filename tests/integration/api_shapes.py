@@ -63,12 +63,6 @@ class Stock(Shape, frozen=True, kw_only=True):
     origin: str | None
 
 
-class Unallocatable(Shape, frozen=True, kw_only=True):
-    """Units that cannot be sold, by state."""
-
-    expired: int
-
-
 class Balance(Shape, frozen=True, kw_only=True):
     """The numbers of a pair."""
 
@@ -77,14 +71,14 @@ class Balance(Shape, frozen=True, kw_only=True):
     available: int
     ordered: int
     held: int
-    unallocatable: Unallocatable
+    unallocatable: dict[str, int]
     on_hand: int
     version: int
 
     @property
     def numbers(self) -> tuple[int, int, int, int]:
         """Available, ordered, expired, on hand."""
-        return self.available, self.ordered, self.unallocatable.expired, self.on_hand
+        return self.available, self.ordered, self.unallocatable["expired"], self.on_hand
 
 
 class Warehouse(Shape, frozen=True, kw_only=True):

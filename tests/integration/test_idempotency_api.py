@@ -65,7 +65,7 @@ async def test_a_repeated_stock_is_answered_even_after_its_date(shop: Shop) -> N
     first = await shop.receive(key=key, expires_at=soon)
 
     async def has_expired() -> bool:
-        return (await shop.balance()).unallocatable.expired == 1
+        return (await shop.balance()).unallocatable["expired"] == 1
 
     await until(has_expired)
     assert same([first, await shop.receive(key=key, expires_at=soon)])

@@ -90,7 +90,7 @@ async def test_a_stock_that_expires_is_told_so(shop: Shop, database_url: str) ->
     await shop.placed(quantity=2)
 
     async def has_expired() -> bool:
-        return (await shop.balance()).unallocatable.expired > 0
+        return (await shop.balance()).unallocatable["expired"] > 0
 
     await until(has_expired)
     told = await journal("show", stock.id, "--database-url", database_url)

@@ -79,7 +79,7 @@ async def test_a_balance_holds_warehouse_product_available_and_ordered(shop: Sho
 
     assert (balance.warehouse, balance.product) == (shop.warehouse, shop.product)
     assert (balance.available, balance.ordered, balance.held) == (3, 2, 0)
-    assert (balance.unallocatable.expired, balance.on_hand, balance.version) == (0, 5, 2)
+    assert (balance.unallocatable["expired"], balance.on_hand, balance.version) == (0, 5, 2)
 
 
 async def test_the_tag_of_a_balance_is_its_version(shop: Shop) -> None:

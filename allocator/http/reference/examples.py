@@ -25,7 +25,6 @@ from allocator.http.shapes import (
     Stock,
     StockBalance,
     TicketOption,
-    Unallocatable,
     ms_of,
 )
 
@@ -93,7 +92,7 @@ BALANCE: Final = StockBalance(
     available=98,
     ordered=2,
     held=0,
-    unallocatable=Unallocatable(expired=0),
+    unallocatable={"expired": 0},
     on_hand=100,
     version=2,
 )
@@ -123,7 +122,7 @@ LEVELS: Final = LocationLevels(
             available=30,
             ordered=0,
             held=0,
-            unallocatable=Unallocatable(expired=0),
+            unallocatable={"expired": 0},
             on_hand=30,
             version=3,
         )

@@ -28,10 +28,6 @@ class NoAnswerError(AllocatorError):
         super().__init__(f"{url} does not tell its balances: {why}")
 
 
-class _Unallocatable(msgspec.Struct, frozen=True):
-    expired: int = 0
-
-
 class _Told(msgspec.Struct, frozen=True):
     """What the server says of a pool."""
 
@@ -39,7 +35,7 @@ class _Told(msgspec.Struct, frozen=True):
     available: int
     ordered: int
     held: int
-    unallocatable: _Unallocatable
+    unallocatable: dict[str, int]
 
     @property
     def balance(self) -> Balance:
@@ -48,7 +44,14 @@ class _Told(msgspec.Struct, frozen=True):
             available=self.available,
             ordered=self.ordered,
             held=self.held,
-            expired=self.unallocatable.expired,
+            expired=self.unallocatable.get("expired", 0),
+            aside=tuple(
+                sorted(
+                    (state, units)
+                    for state, units in self.unallocatable.items()
+                    if state != "expired" and units
+                )
+            ),
         )
 
 
