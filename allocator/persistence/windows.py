@@ -34,6 +34,7 @@ _LATE_MS: Final = 9_000_000_000_000
 _TIMEOUT_S: Final = 120.0
 _ACTORS_AT_ONCE: Final = 5_000
 _TRANSITS_AT_ONCE: Final = 500
+_HOLDS_AT_ONCE: Final = 2_000
 
 Row: TypeAlias = asyncpg.Record
 Rows: TypeAlias = Sequence[asyncpg.Record]
@@ -132,10 +133,24 @@ class Windows:
 
     async def transits(self) -> AsyncIterator[Rows]:
         """Yield what `verify_transit` finds, some at a time; all of it of one moment."""
+        async for rows in self._stream("verify_transit", at_once=_TRANSITS_AT_ONCE):
+            yield rows
+
+    async def holds(self, *, part: int, parts: int) -> AsyncIterator[Rows]:
+        """Yield what `verify_holds` reads, likewise."""
+        async for rows in self._stream("verify_holds", part, parts, at_once=_HOLDS_AT_ONCE):
+            yield rows
+
+    async def floored(self, actor_ids: Sequence[int]) -> frozenset[int]:
+        """Return which of some actors have a floor."""
+        rows = await self._fetch("verify_floored", list(actor_ids))
+        return frozenset(row["actor_id"] for row in rows)
+
+    async def _stream(self, name: str, *arguments: object, at_once: int) -> AsyncIterator[Rows]:
         try:
             async with self._connection.transaction(isolation="repeatable_read", readonly=True):
-                found = await self._connection.cursor(statement("verify_transit"))
-                while rows := await found.fetch(_TRANSITS_AT_ONCE):
+                found = await self._connection.cursor(statement(name), *arguments)
+                while rows := await found.fetch(at_once):
                     yield rows
         except FAILURES as error:
             raise JournalError(f"PostgreSQL: {type(error).__name__}: {error}") from error

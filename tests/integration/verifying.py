@@ -9,7 +9,7 @@ from allocator.domain.interests import Interest
 from allocator.domain.webhooks import Webhook
 from allocator.journal.verify.command import look_around, look_between
 from allocator.journal.verify.faults import Fault
-from allocator.journal.verify.job import Server
+from allocator.journal.verify.job import Part, Server
 from allocator.journal.verify.workers import Job, audit_here
 from allocator.persistence.api_keys import PostgresApiKeys
 from allocator.persistence.connections import Pool, open_pool
@@ -114,6 +114,9 @@ async def faults(
     reports = await audit_here(job, ranges)
     told = [*whole.told, *(fault for report in reports for fault in report.told)]
     assert len(told) == sum(sum(report.counts.values()) for report in reports) + len(whole.told)
+    if any(report.has_held for report in reports):
+        parts = [Part(part=part, parts=2) for part in range(2)]
+        told += [fault for report in await audit_here(job, parts) for fault in report.told]
     if any(report.has_moved for report in reports):
         told += (await look_between(database_url)).told
     return told

@@ -91,7 +91,7 @@ def _verify(flags: VerifyFlags, url: str, output: Output) -> int:
     processes = flags.processes or (len(os.sched_getaffinity(0)) if total > _EVENTS_ALONE else 0)
     job = Job(url=url, repair=flags.repair, server=flags.server)
     console = Console(stderr=True)
-    has_moved = False
+    has_moved = has_held = False
     with (
         Workers(job, processes=min(processes, len(ranges))) as workers,
         watch_on(console, total=total) as watch,
@@ -104,6 +104,11 @@ def _verify(flags: VerifyFlags, url: str, output: Output) -> int:
             else:
                 listing.add_report(said)
                 has_moved = has_moved or said.has_moved
+                has_held = has_held or said.has_held
+        if has_held:
+            for said in workers.run(workers.parts):
+                if isinstance(said, Report):
+                    listing.add_report(said)
     if has_moved:
         between = asyncio.run(look_between(url))
         listing.add(between.told, between.counts, between.mended)
@@ -142,8 +147,8 @@ class _Listing:
         self._left = flags.limit
 
     def add_report(self, report: Report) -> None:
-        """Show what came of a range."""
-        self.summary.actors += report.range.actors
+        """Show what came of a range or a part."""
+        self.summary.actors += report.actors
         self.summary.events += report.events
         self.add(report.told, report.counts, report.mended)
 

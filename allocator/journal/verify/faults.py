@@ -33,6 +33,7 @@ Kind: TypeAlias = (
         "unlawful_event",
         "unbalanced_pool",
         "transit",
+        "hold",
         "unknown_actor",
         "wrong_actor",
         "floor",

@@ -1,11 +1,12 @@
 """What one process does with a range of actors: audit it, mend what can be mended, audit that."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 
-from allocator.journal.verify.faults import DERIVED, Fault, Kind, Subject
+from allocator.journal.verify.faults import DERIVED, Fault, Faults, Kind, Subject
+from allocator.journal.verify.holds import HoldsAudit
 from allocator.journal.verify.pools import PoolAudit
 from allocator.journal.verify.ranges import Range, RangeAudit
 from allocator.persistence.windows import Windows
@@ -52,27 +53,52 @@ class Asking(Protocol):
         """Compare pools that have been audited to the end of their journals."""
 
 
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """One of so many parts of the processes for which pools hold units, from 0."""
+
+    part: int
+    parts: int
+
+
+Task: TypeAlias = Range | Part
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a range.
+    """What came of a range, or of a part.
 
     Attributes:
-        events: How many there were in it.
+        actors, events: How many there were in a range.
         has_moved: Whether there were units that moved: what several ranges say of them has yet to
             be compared.
+        has_held: Whether units were held for processes, likewise.
         told: Faults one by one.
         counts: All of them, by kind; `mended` those of them that are no more.
     """
 
-    range: Range
-    events: int
-    has_moved: bool
+    actors: int = 0
+    events: int = 0
+    has_moved: bool = False
+    has_held: bool = False
     told: tuple[Fault, ...]
     counts: dict[Kind, int]
     mended: dict[Kind, int]
 
+    @classmethod
+    def of(cls, faults: Faults, audit: RangeAudit | None = None, *, actors: int = 0) -> "Report":
+        """Return what came of an audit."""
+        return cls(
+            actors=actors,
+            events=0 if audit is None else audit.events,
+            has_moved=audit is not None and audit.has_moved,
+            has_held=audit is not None and audit.has_held,
+            told=tuple(faults.told),
+            counts=dict(faults.counts),
+            mended=dict(faults.mended),
+        )
+
 
 class Auditor:
-    """Audits ranges.
+    """Audits ranges and parts.
 
     Args:
         windows: On the database.
@@ -94,13 +120,20 @@ class Auditor:
         self._server = server
         self._advance = advance
 
-    async def audit(self, range_: Range) -> Report:
-        """Audit a range.
+    async def audit(self, task: Task) -> Report:
+        """Audit a range, or what lies between the actors of all ranges.
 
         Raises:
             JournalError: The database does not answer.
             AllocatorError: The server does not.
         """
+        if isinstance(task, Range):
+            return await self._audit_range(task)
+        audit = HoldsAudit(self._windows)
+        await audit.run(part=task.part, parts=task.parts)
+        return Report.of(audit.faults)
+
+    async def _audit_range(self, range_: Range) -> Report:
         audit = RangeAudit(self._windows, advance=self._advance)
         async for pools in audit.run(range_.first, range_.last):
             if self._server is not None:
@@ -110,14 +143,7 @@ class Auditor:
             if self._rebuilding is not None and subject.wrong and not subject.is_damaged:
                 still_wrong = await self._mend(subject, self._rebuilding)
                 faults.mend(subject.actor_id, frozenset(subject.wrong) - still_wrong)
-        return Report(
-            range=range_,
-            events=audit.events,
-            has_moved=audit.has_moved,
-            told=tuple(faults.told),
-            counts=dict(faults.counts),
-            mended=dict(faults.mended),
-        )
+        return Report.of(faults, audit, actors=range_.actors)
 
     async def _mend(self, subject: Subject, rebuilding: Mending) -> frozenset[Kind]:
         """Make again what is wrong; return the kinds of what still is."""

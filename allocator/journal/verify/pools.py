@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from allocator.domain.codec import KINDS
+from allocator.domain.holds import HoldConfirmed, UnitsHeld
 from allocator.domain.kinds import evolve
 from allocator.domain.laws import unbalanced, unlawful
 from allocator.domain.pool import Balance, Pool
@@ -29,6 +30,7 @@ from allocator.persistence.reader import digest_of
 from allocator.persistence.windows import Row, Rows, Windows
 
 _MOVING: Final = frozenset({KINDS[UnitsSent], KINDS[UnitsTaken]})
+_HOLDING: Final = frozenset({KINDS[UnitsHeld], KINDS[HoldConfirmed]})
 
 
 class PoolAudit:
@@ -60,6 +62,11 @@ class PoolAudit:
     def has_moved(self) -> bool:
         """Whether units left or arrived that a process led, as far as rows were read."""
         return not _MOVING.isdisjoint(kind for kind, _ in self._decoders)
+
+    @property
+    def has_held(self) -> bool:
+        """Whether units were held for processes, likewise."""
+        return not _HOLDING.isdisjoint(kind for kind, _ in self._decoders)
 
     @property
     def place(self) -> tuple[str, str] | None:

@@ -68,6 +68,11 @@ class ProcessAudit(Generic[S]):
         """Whether units were to get from one place to another."""
         return self._sort.kind == "move"
 
+    @property
+    def has_held(self) -> bool:
+        """Whether pools were to hold units for it."""
+        return self._sort.kind != "move"
+
     async def take(self, segment: Segment) -> None:
         """Fold the next stretch of rows."""
         rows = self._chain.sound(segment.journal_above(self._chain.seq))

@@ -73,13 +73,14 @@ class RangeAudit:
         faults: What is wrong.
         subjects: Those of which something is.
         has_moved: Whether anything moved from one place to another, or was to.
+        has_held: Whether anything was held for a process, or was to be.
     """
 
     def __init__(self, windows: Windows, *, advance: Callable[[int], None]) -> None:
         self.events = 0
         self.faults = Faults()
         self.subjects: list[Subject] = []
-        self.has_moved = False
+        self.has_moved = self.has_held = False
         self._windows = windows
         self._advance = advance
         self._under_way: Audit | None = None
@@ -143,6 +144,7 @@ class RangeAudit:
     def _end(self, audit: Audit, segment: Segment) -> None:
         audit.end(segment)
         self.has_moved = self.has_moved or audit.has_moved
+        self.has_held = self.has_held or audit.has_held
         if audit.subject.wrong or audit.subject.is_damaged:
             self.subjects.append(audit.subject)
 

@@ -34,7 +34,7 @@ class ThingAudit:
         kind: Of its actor.
     """
 
-    has_moved = False
+    has_moved = has_held = False
 
     def __init__(self, subject: Subject, kind: str) -> None:
         self.subject = subject
@@ -96,7 +96,7 @@ class ThingAudit:
 class UnknownAudit:
     """Checks the chain of an actor of which nothing else is known."""
 
-    has_moved = False
+    has_moved = has_held = False
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject

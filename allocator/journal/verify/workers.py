@@ -1,4 +1,4 @@
-"""Processes that audit ranges, one a core, and end when nobody reads what they say."""
+"""Processes that audit ranges and parts, one a core, and end when nobody reads what they say."""
 
 import asyncio
 import gc
@@ -14,8 +14,7 @@ from typing import Final, Self, TypeAlias
 import msgspec
 
 from allocator.errors import AllocatorError
-from allocator.journal.verify.job import Auditor, Report, Server
-from allocator.journal.verify.ranges import Range
+from allocator.journal.verify.job import Auditor, Part, Report, Server, Task
 from allocator.persistence.windows import open_windows
 
 _JOIN_S: Final = 5.0
@@ -48,7 +47,7 @@ class Failure(msgspec.Struct, frozen=True):
 
 
 Said: TypeAlias = Advance | Report | Failure
-Line: TypeAlias = "Connection[Range, Said]"
+Line: TypeAlias = "Connection[Task, Said]"
 
 
 class LostWorkerError(AllocatorError):
@@ -97,21 +96,27 @@ class Workers:
         for process in self._lines.values():
             process.join(_JOIN_S)
 
-    def run(self, ranges: Sequence[Range]) -> Iterator[Advance | Report]:
-        """Yield what comes of the ranges, as it comes; each is given to whoever is free.
+    @property
+    def parts(self) -> Sequence[Part]:
+        """As many parts as there are processes, and at least one."""
+        parts = max(1, len(self._lines))
+        return [Part(part=part, parts=parts) for part in range(parts)]
+
+    def run(self, tasks: Sequence[Task]) -> Iterator[Advance | Report]:
+        """Yield what comes of ranges or parts, as it comes; each is given to whoever is free.
 
         Raises:
             LostWorkerError: A process died.
             AllocatorError: The database or the server does not answer.
         """
         if not self._lines:
-            yield from asyncio.run(audit_here(self._job, ranges))
+            yield from asyncio.run(audit_here(self._job, tasks))
             return
-        waiting = iter(ranges)
+        waiting = iter(tasks)
         free, busy = set(self._lines), set[Line]()
         while True:
-            for line, range_ in zip(tuple(free), waiting, strict=False):
-                _send(line, range_)
+            for line, task in zip(tuple(free), waiting, strict=False):
+                _send(line, task)
                 free.remove(line)
                 busy.add(line)
             if not busy:
@@ -124,9 +129,9 @@ class Workers:
                 yield said
 
 
-def _send(line: Line, range_: Range) -> None:
+def _send(line: Line, task: Task) -> None:
     try:
-        line.send(range_)
+        line.send(task)
     except OSError as error:
         raise LostWorkerError from error
 
@@ -141,10 +146,10 @@ def _receive(line: Line) -> Advance | Report:
     return said
 
 
-async def audit_here(job: Job, ranges: Sequence[Range]) -> list[Report]:
-    """Audit ranges in this process."""
+async def audit_here(job: Job, tasks: Sequence[Task]) -> list[Report]:
+    """Audit ranges or parts in this process."""
     async with _auditor(job, lambda _events: None) as auditor:
-        return [await auditor.audit(each) for each in ranges]
+        return [await auditor.audit(each) for each in tasks]
 
 
 @asynccontextmanager
@@ -164,7 +169,7 @@ async def _auditor(job: Job, advance: Callable[[int], None]) -> AsyncIterator[Au
         yield Auditor(windows, rebuilding=rebuilding, server=server, advance=advance)
 
 
-def _serve(line: "Connection[Said, Range]", job: Job) -> None:
+def _serve(line: "Connection[Said, Task]", job: Job) -> None:
     """Audit ranges until the line closes. Ctrl-C is for who started us."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(EOFError, OSError):
@@ -174,7 +179,7 @@ def _serve(line: "Connection[Said, Range]", job: Job) -> None:
             line.send(Failure(str(error)))
 
 
-async def _serve_ranges(line: "Connection[Said, Range]", job: Job) -> None:
+async def _serve_ranges(line: "Connection[Said, Task]", job: Job) -> None:
     def advance(events: int) -> None:
         line.send(Advance(events))
 
