@@ -44,7 +44,8 @@ async def spawn(program: Program, place: int) -> ProcessHandle:
     output.exited.add_done_callback(lambda _: transport.close())
     # A cast, since that of uvloop is one by its methods only.
     stdin = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
-    stdin.write(settings + b"\n")
+    if not stdin.is_closing():  # or it has ended already; whoever waits for it hears of that
+        stdin.write(settings + b"\n")
     return _Process(transport, output)
 
 

@@ -3,13 +3,19 @@
 import asyncio
 import os
 import signal
+import sys
+import time
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from allocator.supervision.backoff import Backoff
+from allocator.supervision.child import Program
 from allocator.supervision.place import Patience
+from allocator.supervision.process import spawn
 from tests.integration.embedded_support import children_of, end_all_below, kill
 from tests.integration.serving import until
 from tests.integration.supervision_support import Mood, fleet
@@ -17,6 +23,28 @@ from tests.integration.supervision_support import Mood, fleet
 HASTY = Backoff(shortest_ms=1, longest_ms=2, crashes_max=3)
 THREE: tuple[Mood, ...] = ("steady", "steady", "steady")
 PATIENT = Backoff(shortest_ms=600_000, longest_ms=600_000)
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_worker_that_dies_before_it_has_its_settings_is_a_worker_that_died(
+    run: Callable[[Coroutine[None, None, None]], None],
+) -> None:
+    """The loop of uvloop closes the pipes of who has ended, and raises if one is written to."""
+    program = Program(command=(sys.executable, "-S", "-c", ""), settings=lambda _: {})
+
+    async def start_and_see() -> None:
+        others = set(children_of(os.getpid()))
+        starting = asyncio.ensure_future(spawn(program, 0))
+        while not (new := set(children_of(os.getpid())) - others):  # noqa: ASYNC110 (no event)
+            await asyncio.sleep(0)
+        os.kill(new.pop(), signal.SIGKILL)
+        time.sleep(0.02)  # noqa: ASYNC251 (the loop must not come round before it is dead)
+        process = await starting
+        await process.exited
+
+        assert process.returncode == -signal.SIGKILL
+
+    run(start_and_see())
 
 
 async def test_the_survivor_serves_while_the_others_are_killed(tmp_path: Path) -> None:
