@@ -114,6 +114,8 @@ class Actor:
         """
         if self.state is None:
             return self.unanswered > 0
+        if self.wake_at_ms is None:  # as will be stored, if it is not yet
+            return True
         due_ms = due_at(self.state)
         return self.is_busy and (due_ms is None or due_ms > self._clock())
 

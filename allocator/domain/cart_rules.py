@@ -43,7 +43,7 @@ from allocator.domain.orders import (
     NotOpen,
     TooMuch,
 )
-from allocator.domain.processes import Answered, Ask
+from allocator.domain.processes import AT_ONCE, Answered, Ask
 from allocator.domain.transfers import LetGo
 
 Command: TypeAlias = (
@@ -109,7 +109,6 @@ def evolve(cart: Cart, event: CartEvent, *, at_ms: int) -> None:
             edit_rules.settle(cart, event)
         case CartClosed() | CartExpired():
             cart.status = "closed" if isinstance(event, CartClosed) else "expired"
-            cart.over_at_ms = at_ms
             cart.outstanding = cart.version if cart.asked else 0
         case CartEnded():
             cart.outstanding = 0
@@ -139,7 +138,7 @@ def wake_at(cart: Cart) -> int | None:
     held when the cart has come to its end is, if nobody has it in memory.
     """
     if cart.outstanding:
-        return cart.over_at_ms + order_rules.WAKE_AFTER_MS
+        return AT_ONCE
     return due_at(cart) if cart.order is None else order_rules.wake_at(cart.order)
 
 

@@ -198,7 +198,6 @@ class Cart(msgspec.Struct, kw_only=True, array_like=True):
         opened_at_ms: That of the first.
         expires_at_ms: When it expires, unless something else happens to it before.
         status: None before it is opened.
-        over_at_ms: When it was closed or expired.
         lines: Those of which an edit was settled, ascending by pool; also those without units.
         edits: Those that are not settled, in their order; the first one has been asked for. What
             was not when the cart came to its end never will be.
@@ -212,7 +211,6 @@ class Cart(msgspec.Struct, kw_only=True, array_like=True):
     last_at_ms: int = 0
     opened_at_ms: int = 0
     expires_at_ms: int = 0
-    over_at_ms: int = 0
     status: CartStatus | None = None
     customer: str | None = None
     ttl_ms: int = 0

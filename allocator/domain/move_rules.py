@@ -21,7 +21,7 @@ from allocator.domain.moves import (
     RequestMove,
     SamePlace,
 )
-from allocator.domain.processes import Answer, Answered, Ask
+from allocator.domain.processes import AT_ONCE, Answer, Answered, Ask
 from allocator.domain.transfers import (
     AlreadySent,
     Expect,
@@ -41,8 +41,6 @@ EXPECT: Final = 1
 SEND_OUT: Final = 2
 TAKE_IN: Final = 3
 LET_GO: Final = 4
-
-_WAKE_AFTER_MS: Final = 1000
 
 
 def decide(
@@ -98,14 +96,11 @@ def evolve(move: Move, event: MoveEvent, *, at_ms: int) -> None:
 
 
 def wake_at(move: Move) -> int | None:
-    """Return when the move is to be woken, as long as anything is outstanding.
+    """Return when the move is to be woken: at once, as long as anything is outstanding.
 
-    The same time throughout: it is for a move that nobody has in memory, and to store a new one
-    with each event would cost more than the event.
+    It is for one that nobody has in memory.
     """
-    if _outstanding(move) is None:
-        return None
-    return move.requested_at_ms + _WAKE_AFTER_MS
+    return None if _outstanding(move) is None else AT_ONCE
 
 
 def intents(move: Move) -> tuple[Ask, ...]:

@@ -15,7 +15,7 @@ A cart that was paid for is such an order from then on: it has one as a part, wh
 equal to its own.
 """
 
-from typing import Final, TypeAlias, assert_never
+from typing import TypeAlias, assert_never
 
 from allocator.domain.holds import AlreadyHeld, Check, Confirm, Hold, HoldRefused, UnitsHeld
 from allocator.domain.messages import (
@@ -43,11 +43,9 @@ from allocator.domain.orders import (
     Shortage,
     TooMuch,
 )
-from allocator.domain.processes import Answer, Answered, Ask
+from allocator.domain.processes import AT_ONCE, Answer, Answered, Ask
 from allocator.domain.transfers import LetGo
 from allocator.domain.values import units_of
-
-WAKE_AFTER_MS: Final = 1000
 
 Command: TypeAlias = RequestOrder | DispatchLines | CancelLines | Answered | Wake
 Refusal: TypeAlias = AlreadyBegun | NotOpen | TooMuch
@@ -157,11 +155,11 @@ def _settle(order: Order) -> None:
 
 
 def wake_at(order: Order) -> int | None:
-    """Return when the order is to be woken, as long as anything is outstanding.
+    """Return when the order is to be woken: at once, as long as anything is outstanding.
 
     It is for one that nobody has in memory.
     """
-    return order.changed_at_ms + WAKE_AFTER_MS if order.outstanding else None
+    return AT_ONCE if order.outstanding else None
 
 
 def has_ended(order: Order) -> bool:

@@ -30,6 +30,10 @@ _Name: TypeAlias = tuple[int, int]
 
 T = TypeVar("T", bound=Wanted)
 
+AT_ONCE: Final = 0
+"""When a process with something outstanding is to be woken: a time that is past by every clock, so
+that whoever comes to own it wakes it, whatever the clock said under which it began."""
+
 REFUSALS: Final = (*get_args(Refusal), SendRefused, HoldRefused)
 """The answers that say no; of which `AlreadySent` and `AlreadyHeld` do not."""
 

@@ -12,7 +12,6 @@ from typing import Final
 import msgspec
 
 from allocator.domain.codec import KINDS
-from allocator.domain.ids import SHARD_MASK
 from allocator.domain.moves import MoveEnded
 from allocator.orphans import retires
 from allocator.persistence.memory.database import MemoryDatabase
@@ -33,7 +32,6 @@ _START_S: Final = (0.02, 0.05, 0.3)
 _WAY_S: Final = (0.0, 0.0002, 0.0005, 0.002, 0.03)
 """What a client's bytes take."""
 _POLL_S: Final = 0.02
-_SOON_MS: Final = 5_000
 _ENDS: Final = frozenset({KINDS[MoveEnded]})
 _BACKOFF: Final = Backoff(shortest_ms=50, longest_ms=400, crashes_max=1_000)
 _PATIENCE: Final = Patience(ready_ms=20_000, drain_ms=round(DRAIN_S * 1000), grace_ms=4_000)
@@ -136,17 +134,6 @@ class Installation:
             actor_id
             for actor_id in self.database.kinds
             if rows[actor_id][max(rows[actor_id])].kind not in _ENDS
-        ]
-
-    def sleeping(self) -> list[int]:
-        """Return those of them that are not to be woken for long, by the clock of their owner."""
-        return [
-            actor_id
-            for actor_id in self.unfinished()
-            for worker in self.workers
-            if worker.crew is not None
-            and actor_id & SHARD_MASK in worker.crew.worker.shards
-            and self.database.wakes.get(actor_id, 0) > worker.process.now_ms() + _SOON_MS
         ]
 
     @property

@@ -8,9 +8,10 @@ import msgspec
 from allocator.actors.actor import Actor
 from allocator.actors.messages import Noted, Reply
 from allocator.actors.worker import Worker
-from allocator.domain import transit_rules
+from allocator.domain import move_rules, transit_rules
 from allocator.domain.kinds import State, blank, intents, is_process
 from allocator.domain.messages import Decision
+from allocator.domain.moves import Move
 from allocator.domain.pool import Pool
 from allocator.domain.transfers import Asked, LetGo
 from allocator.domain.transit import NO_TRACE, Processes, Trace
@@ -76,6 +77,13 @@ def _take_anything_in(_: Method) -> Method:
     return mutant
 
 
+def _trust_the_clock(wake_at: Method) -> Method:
+    def mutant(move: Move) -> int | None:
+        return None if wake_at(move) is None else move.requested_at_ms + 1_000
+
+    return mutant
+
+
 PROCESS_MUTANTS: Final[dict[str, Mutant]] = {
     "ask before commit": Mutant(
         rule="an ask leaves when the event that justifies it is durable",
@@ -88,6 +96,12 @@ PROCESS_MUTANTS: Final[dict[str, Mutant]] = {
         owner=Actor,
         method="activate",
         make=_resume_nothing,
+    ),
+    "trust the clock": Mutant(
+        rule="a process that is not at its end is woken in every life of a worker",
+        owner=move_rules,
+        method="wake_at",
+        make=_trust_the_clock,
     ),
     "begin anywhere": Mutant(
         rule="a repeat of what begins a process goes the way of the first request",

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 import structlog
 from structlog.typing import WrappedLogger
 
-from allocator.domain.queries import BalanceQuery, MoveQuery
+from allocator.domain.queries import BalanceQuery
 from allocator.simulation.clients import Clients
 from allocator.simulation.history import Evidence, Verdict
 from allocator.simulation.installation import Installation
@@ -111,18 +111,13 @@ class _Run:
             await self._stop()
 
     async def _let_processes_end(self) -> None:
-        """Wait for everything that was begun, and for what those who wait no more may yet begin.
-
-        Somebody asks after those that began when a clock was ahead, and sleep until that time.
-        """
+        """Wait for everything that was begun, and for what those who wait no more may yet begin."""
         installation, now_s = self._installation, self._loop.time
         until_s, quiet_s = now_s() + _WHOLE_S, now_s()
         while now_s() < quiet_s + _QUIET_S:
             if now_s() > until_s:
                 self._hanging.append("a process never ended")
                 return
-            for process in installation.sleeping():
-                await self._clients.look(process, MoveQuery())
             await asyncio.sleep(_POLL_S)
             if installation.asked or installation.unfinished():
                 quiet_s = now_s()

@@ -210,11 +210,13 @@ def final_move(key: str, move: Move) -> FinalMove:
     """Return a move's state in the words of the corpus."""
     request, reason = move.request, move.reason
     assert request is not None
+    # When this was written, a move was due a second after it was requested; now it is at once.
+    is_due = wake_at(move) is not None
     return FinalMove(
         key=key,
         version=move.version,
         last_at_ms=move.last_at_ms,
-        wake_at_ms=wake_at(move),
+        wake_at_ms=move.requested_at_ms + 1_000 if is_due else None,
         status=move.status,
         requested_at_ms=move.requested_at_ms,
         product=request.product,

@@ -25,7 +25,7 @@ from allocator.domain.carts import (
 from allocator.domain.holds import AlreadyHeld, Hold, UnitsHeld
 from allocator.domain.messages import AlreadyBegun, InsufficientStock, Wake
 from allocator.domain.orders import CancelLines, DispatchLines, NotOpen
-from allocator.domain.processes import Answered, Ask
+from allocator.domain.processes import AT_ONCE, Answered, Ask
 from allocator.domain.queries import CartQuery, LinesQuery, View, look
 from allocator.domain.transfers import LetGo
 from tests.builders import NOW_MS
@@ -194,7 +194,7 @@ def test_a_cart_that_ends_lets_go_wherever_it_asked() -> None:
     assert kinds.intents(cart) == tuple(
         Ask(number=seq, actor_id=pool, command=LetGo(step=seq)) for pool in (1, 2, 3)
     )
-    assert kinds.wake_at(cart) == NOW_MS + 1000
+    assert kinds.wake_at(cart) == AT_ONCE
     assert not kinds.has_ended(cart)
     assert hear(cart, None) == (CartEnded(),)
     assert (kinds.intents(cart), kinds.wake_at(cart)) == ((), None)

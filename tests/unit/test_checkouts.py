@@ -37,7 +37,7 @@ from allocator.domain.holds import Confirm, UnitsHeld
 from allocator.domain.messages import DispatchOrder, Wake
 from allocator.domain.money import AMOUNT_MAX
 from allocator.domain.orders import CancelLines, DispatchLines, Held, LinesDispatched, LinesSettled
-from allocator.domain.processes import Ask
+from allocator.domain.processes import AT_ONCE, Ask
 from allocator.domain.queries import CartQuery, CheckoutQuery, LinesQuery, View, look
 from allocator.domain.transfers import LetGo
 from tests.builders import NOW_MS
@@ -186,7 +186,7 @@ def test_what_is_paid_for_is_ordered_wherever_it_is_held() -> None:
         Ask(number=seq, actor_id=3, command=Confirm(step=seq)),
         Ask(number=seq, actor_id=2, command=LetGo(step=seq)),
     )
-    assert kinds.wake_at(cart) == NOW_MS + 1000
+    assert kinds.wake_at(cart) == AT_ONCE
     assert hear(cart, None) == (LinesSettled(order=seq),)
     assert (kinds.intents(cart), kinds.wake_at(cart)) == ((), None)
 

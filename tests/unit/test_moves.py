@@ -24,7 +24,7 @@ from allocator.domain.moves import (
     SamePlace,
 )
 from allocator.domain.pool import Balance, Pool
-from allocator.domain.processes import Answer, Answered, Ask
+from allocator.domain.processes import AT_ONCE, Answer, Answered, Ask
 from allocator.domain.queries import BalanceQuery, MoveQuery, look
 from allocator.domain.transfers import (
     AlreadySent,
@@ -205,7 +205,7 @@ def test_a_move_wants_to_be_woken_until_it_has_ended() -> None:
 
     assert kinds.wake_at(Move()) is None
     for length in range(4):
-        assert kinds.wake_at(move_after(*done[:length])) == NOW_MS + 1000
+        assert kinds.wake_at(move_after(*done[:length])) == AT_ONCE
     assert kinds.wake_at(move_after(*done, (4, GONE))) is None
     assert tell(move_after(), Wake()) == ()
 

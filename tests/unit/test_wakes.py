@@ -179,6 +179,42 @@ async def test_an_actor_that_is_being_recovered_is_not_told_again_and_again() ->
 
 
 @virtual_time
+async def test_a_process_that_began_when_the_clock_was_ahead_goes_on_in_the_next_life() -> None:
+    clock_ahead_ms, database = 3_600_000, MemoryDatabase(clock=now_ms)
+    async with serving(database, clock=lambda: now_ms() + clock_ahead_ms) as scene:
+        quarantine(scene, SOURCE)
+        [move] = await begin_moves(scene, 1)
+        await scene.crash()
+    async with serving(database) as scene:
+        async with asyncio.timeout(60):
+            await scene.serving_again()
+        await asyncio.sleep(2 * EVERY_S)
+
+        assert scene.kinds(actor_id=move)[-1] == "move_ended"
+
+
+@virtual_time
+async def test_how_long_a_process_stands_first_is_known() -> None:
+    """Of the others nobody knows since when, nor of those who are due that they came later."""
+    async with serving() as scene:
+        quarantine(scene, SOURCE)
+        await begin_moves(scene, 3 * PAGE)
+        await asyncio.sleep(30)
+        standing_ms = scene.worker.wakes.lag_ms()
+        [due] = never_woken(scene, 1)
+        scene.database.wakes[due] = now_ms() - 90_000
+        await asyncio.sleep(3 * EVERY_S)
+        due_ms = scene.worker.wakes.lag_ms()
+        del scene.worker.directory.quarantined[SOURCE]
+        scene.database.wakes.clear()
+        await asyncio.sleep(2 * EVERY_S)
+
+        assert 29_000 < standing_ms < 31_000
+        assert 90_000 < due_ms < 92_000
+        assert scene.worker.wakes.lag_ms() == 0
+
+
+@virtual_time
 async def test_a_process_that_waits_for_others_costs_nothing() -> None:
     async with serving() as scene:
         quarantine(scene, SOURCE)
