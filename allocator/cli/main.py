@@ -22,6 +22,7 @@ from allocator.cli.serve import db, serve
 from allocator.cli.simulate import simulate
 from allocator.cli.snapshot import snapshot
 from allocator.cli.verify import verify
+from allocator.cli.wms_sim import wms_sim
 from allocator.errors import AllocatorError, UsageError
 
 EXIT_FAILED: Final = 1
@@ -98,6 +99,7 @@ for command in (
     replay,
     simulate,
     payments_sim,
+    wms_sim,
 ):
     commands.add_command(command)
 for command in (verify, prune):
