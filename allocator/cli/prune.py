@@ -69,8 +69,9 @@ def prune(  # noqa: PLR0913 (one argument a flag)
     Of each product at a warehouse those rows go that are old enough, that every reader of the
     journal has seen, and that lie at or below the second-newest of its snapshots. All rows up to
     there are replayed and checked before. Balances, orders and stocks stay as they are, and orders
-    and stocks stay readable by their ids; what is gone is how they came about. Of each move that
-    has come to its end long ago all rows go but the last, and it stays as readable.
+    and stocks stay readable by their ids; what is gone is how they came about. Of each move,
+    order of several lines and cart that has come to its end long ago all rows go but the last, and
+    it stays as readable.
 
     It can be stopped at any time; the same command goes on from there.
     """

@@ -1,4 +1,4 @@
-"""`allocator journal prune`: archive and remove the oldest rows of pools, moves and orders."""
+"""`allocator journal prune`: archive and remove the oldest rows of pools, moves, orders, carts."""
 
 import asyncio
 import sys
@@ -47,7 +47,7 @@ class PruneFlags(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Unsound(msgspec.Struct, frozen=True):
-    """A pool or a move that was left alone, and why."""
+    """A pool or a process that was left alone, and why."""
 
     pool: str
     why: str
@@ -59,7 +59,8 @@ class Report(msgspec.Struct, kw_only=True):
     Attributes:
         before: Rows from before this time were wanted.
         slowest: Of the readers of the journal; nothing is pruned that it has not seen.
-        rows, pools, moves, orders: That were pruned, or would be; orders of several lines alone.
+        rows, pools, moves, orders, carts: That were pruned, or would be; orders of several lines
+            alone.
         without_snapshots: Pools with such rows that were left: they have fewer than two snapshots.
         held_back: Likewise: their snapshots, or the read models, have not come so far.
         leftovers: Rows that an interrupted prune had left, and that were removed now.
@@ -73,6 +74,7 @@ class Report(msgspec.Struct, kw_only=True):
     pools: int = 0
     moves: int = 0
     orders: int = 0
+    carts: int = 0
     without_snapshots: int = 0
     held_back: int = 0
     leftovers: int = 0
@@ -246,6 +248,7 @@ class _Run:
 def _count(report: Report, kinds: Sequence[Kind]) -> None:
     report.moves += kinds.count("move")
     report.orders += kinds.count("order")
+    report.carts += kinds.count("cart")
 
 
 def _check(flags: PruneFlags) -> None:
@@ -287,9 +290,13 @@ def _tell(report: Report, console: Console, *, as_json: bool) -> None:
 def _sentences(report: Report) -> list[str]:
     what = "would be pruned" if report.dry_run else "pruned"
     where = "" if report.archive is None or report.dry_run else f"; they are in {report.archive}"
+    counts = (
+        (report.moves, "moves"),
+        (report.orders, "orders of several lines"),
+        (report.carts, "carts"),
+    )
     how_many = f"{report.rows:,} rows of {report.pools:,} pools"
-    how_many += f" and {report.moves:,} moves" if report.moves else ""
-    how_many += f" and {report.orders:,} orders of several lines" if report.orders else ""
+    how_many += "".join(f" and {count:,} {what}" for count, what in counts if count)
     told = [f"{how_many}, from before {report.before}, {what}{where}"]
     if report.leftovers:
         told.append(f"{report.leftovers:,} rows that an interrupted prune had left are removed")

@@ -7,10 +7,11 @@ it; and the rows of orders and stocks at or below it, which nothing could make a
 from typing import Final
 
 from allocator.domain.pool import Pool as State
-from allocator.domain.snapshots import load_move, load_order, load_pool
+from allocator.domain.snapshots import load_cart, load_move, load_order, load_pool
 from allocator.domain.values import units_of
 from allocator.persistence.connections import Executor
 from allocator.persistence.derived_rows import columns_of_moves
+from allocator.persistence.led_carts import put_cart
 from allocator.persistence.led_orders import put_orders
 from allocator.persistence.reader import require_sound
 from allocator.persistence.statements import statement
@@ -24,7 +25,7 @@ async def restore_floors(connection: Executor) -> None:
     """Put the read models back to what floors hold, of actors of which they know nothing later.
 
     The rows of orders and stocks at or below floors must be there, in whatever state. Those of
-    moves are made again.
+    moves, of orders of several lines and of carts are made again.
 
     Raises:
         DamagedFloorError: A floor cannot be read.
@@ -32,6 +33,7 @@ async def restore_floors(connection: Executor) -> None:
     await _restore_pools(connection)
     await _restore_moves(connection)
     await _restore_led(connection)
+    await _restore_carts(connection)
 
 
 async def _restore_pools(connection: Executor) -> None:
@@ -62,6 +64,15 @@ async def _restore_led(connection: Executor) -> None:
             require_sound(after, row)
             orders[after] = load_order(row["state"])
         await put_orders(connection, orders)
+
+
+async def _restore_carts(connection: Executor) -> None:
+    after = 0
+    while rows := await connection.fetch(statement("floors_after"), after, "cart", _MOVES_AT_ONCE):
+        for row in rows:
+            after = row["actor_id"]
+            require_sound(after, row)
+            await put_cart(connection, after, load_cart(row["state"]))
 
 
 async def _restore(connection: Executor, actor_id: int, state: State) -> None:

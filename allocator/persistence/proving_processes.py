@@ -1,8 +1,8 @@
 """Proving what may take the place of the rows of processes that have come to their end.
 
-A move, or an order of several lines, is short, and has no snapshots. What bears witness for it is
-what the read model says of it, which PostgreSQL has made: what the rows give, with their chain of
-digests checked, has to be that.
+A move, an order of several lines, or a cart, is short, and has no snapshots. What bears witness for
+it is what the read model says of it, which PostgreSQL has made: what the rows give, with their
+chain of digests checked, has to be that.
 
 The last row stays. It is what shows that the others had been written before some moment.
 """
@@ -10,24 +10,27 @@ The last row stays. It is what shows that the others had been written before som
 from collections.abc import Sequence
 from itertools import groupby
 from operator import itemgetter
-from typing import Final
+from typing import Final, TypeAlias
 
 import asyncpg
 import msgspec
 
+from allocator.domain.carts import Cart
 from allocator.domain.chains import Chain
 from allocator.domain.kinds import Kind, State, blank, dump, has_ended
 from allocator.domain.moves import Move
 from allocator.domain.orders import Order
 from allocator.domain.records import GENESIS, Record
 from allocator.domain.replay import replay
-from allocator.domain.rows import MoveRow, ProcessOrderRow
+from allocator.domain.rows import CartRow, MoveRow, ProcessOrderRow
 from allocator.persistence.connections import Pool, borrowed
 from allocator.persistence.proving import Floor, Terms, UnsoundError, Write, line_of
 from allocator.persistence.reader import record_of
 from allocator.persistence.statements import statement
 
-_TABLES: Final[dict[Kind, str]] = {"move": "moves", "order": "process_orders"}
+_Told: TypeAlias = MoveRow | ProcessOrderRow | CartRow
+
+_TABLES: Final[dict[Kind, str]] = {"move": "moves", "order": "process_orders", "cart": "carts"}
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,7 +45,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     kind: Kind
     actor_id: int
     version: int
-    told: MoveRow | ProcessOrderRow | None
+    told: _Told | None
 
 
 class ProcessesProver:
@@ -102,7 +105,7 @@ def _proven(ended: Ended, rows: Sequence[asyncpg.Record]) -> tuple[Floor, bytes]
         record = record_of(row)
         chain.check(record)
         replay(process, (record,))
-        if not has_ended(process):
+        if record.seq < rows[-1]["seq"]:
             going, state = record, dump(process)
             lines.append(line_of(record, row))
     is_known = (process.version, has_ended(process)) == (ended.version, True)
@@ -112,11 +115,13 @@ def _proven(ended: Ended, rows: Sequence[asyncpg.Record]) -> tuple[Floor, bytes]
     return floor, b"".join(lines)
 
 
-def _row_of(actor_id: int, process: State) -> MoveRow | ProcessOrderRow | None:
+def _row_of(actor_id: int, process: State) -> _Told | None:
     match process:
         case Move():
             return MoveRow.of(actor_id, process)
         case Order():
             return ProcessOrderRow.of(actor_id, process)
+        case Cart():
+            return CartRow.of(actor_id, process)
         case _:
             return None

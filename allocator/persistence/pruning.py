@@ -1,4 +1,4 @@
-"""Pruning: the oldest rows of pools, moves and orders make room, and a floor takes their place.
+"""Pruning: the oldest rows of pools and processes make room, and a floor takes their place.
 
 In this order, so that an end at any point loses nothing and the same can be begun again: the rows
 are archived, and the archive is durable; the floor is raised in one transaction; from then on
@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 import asyncpg
 import msgspec
 
-from allocator.domain.rows import ProcessOrderRow
+from allocator.domain.rows import CartRow, ProcessOrderRow
 from allocator.domain.snapshots import SCHEMA_VERSION
 from allocator.errors import JournalError
 from allocator.persistence.connections import FAILURES, Connection, Pool, borrowed
@@ -29,6 +29,7 @@ _REMOVED_AT_ONCE: Final = 10_000
 _SNAPSHOTS: Final = 2
 
 _decode_order: Final = msgspec.json.Decoder(ProcessOrderRow).decode
+_decode_cart: Final = msgspec.json.Decoder(CartRow).decode
 
 _Range: TypeAlias = tuple[int, int, int]
 """(actor id, the seq after which it begins, the last seq)."""
@@ -80,8 +81,8 @@ class Pruning:
             )
 
     async def ended(self) -> AsyncIterator[Sequence[Ended]]:
-        """Yield moves and orders that ended long ago and are whole, some of a kind at a time."""
-        for name, understood in (("prune_moves", _ended_move), ("prune_orders", _ended_order)):
+        """Yield processes that ended long ago and are whole, some of a kind at a time."""
+        for name, understood in _ENDED:
             after, terms = 0, self._terms.parameters
             while rows := await self._fetch(name, after, _PROCESSES_AT_ONCE, *terms):
                 after = rows[-1]["actor_id"]
@@ -152,6 +153,20 @@ def _ended_order(row: asyncpg.Record) -> Ended:
     with suppress(msgspec.MsgspecError):
         told = _decode_order(row["told"])
     return Ended(kind="order", actor_id=row["actor_id"], version=row["version"], told=told)
+
+
+def _ended_cart(row: asyncpg.Record) -> Ended:
+    told = None
+    with suppress(msgspec.MsgspecError):
+        told = _decode_cart(row["told"])
+    return Ended(kind="cart", actor_id=row["actor_id"], version=row["version"], told=told)
+
+
+_ENDED: Final = (
+    ("prune_moves", _ended_move),
+    ("prune_orders", _ended_order),
+    ("prune_carts", _ended_cart),
+)
 
 
 def _portions(ranges: Sequence[_Range]) -> list[list[_Range]]:

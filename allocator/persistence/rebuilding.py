@@ -25,7 +25,7 @@ from allocator.domain.orders import Order
 from allocator.domain.pool import Pool as State
 from allocator.domain.records import Record
 from allocator.domain.replay import replay
-from allocator.domain.snapshots import load_move, load_order, load_pool
+from allocator.domain.snapshots import load_cart, load_move, load_order, load_pool
 from allocator.persistence.connections import Borrowed, Pool, borrowed, open_pool
 from allocator.persistence.derived_rows import (
     DerivedRows,
@@ -119,7 +119,8 @@ class Rebuilding:
         """Make what lists show of a cart, and of the order that it has become, again, likewise."""
         async with borrowed(self._pool) as connection, connection.transaction():
             position = await _position(connection)
-            cart = Cart()
+            rows = await connection.fetch(statement("verify_floor"), actor_id)
+            cart = load_cart(rows[0]["state"]) if rows else Cart()
             while records := await _passed(connection, actor_id, cart.version, position):
                 replay(cart, records)
             await connection.execute(statement("repair_release"), actor_id)

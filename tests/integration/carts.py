@@ -13,6 +13,7 @@ from tests.integration.shop import Shop, opened
 
 PRICE = 250
 WILLING = Nature(mean_s=0.002, fail_rate=0.0, hang_rate=0.0, seed=1)
+FICKLE = msgspec.structs.replace(WILLING, fail_rate=0.4, seed=5)
 SILENT = msgspec.structs.replace(WILLING, hang_rate=1.0)
 
 

@@ -1,18 +1,15 @@
 """What is derived of carts and checkouts: the same in every way, and verified."""
 
-import msgspec
-
 from allocator.domain.checkouts import PaymentHeard
 from allocator.persistence.projection import Projection
 from allocator.persistence.rebuilding import open_rebuilding
 from tests.integration.api_shapes import Checkout
-from tests.integration.carts import WILLING, Till, paying
+from tests.integration.carts import FICKLE, Till, paying
 from tests.integration.multi_orders import dispatch, settled
 from tests.integration.shop import database
 from tests.integration.verifying import faults
 
 TABLES = ("carts", "checkouts", "process_orders", "process_order_lines", "orders", "balances")
-FICKLE = msgspec.structs.replace(WILLING, fail_rate=0.4, seed=5)
 
 
 async def busy_day(till: Till) -> None:
