@@ -6,33 +6,22 @@ any more.
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from random import Random
-from typing import Final, TypeAlias, assert_never
+from typing import Final, TypeAlias
 
 import msgspec
 
-from allocator.actors.messages import Outcome
 from allocator.domain.kinds import Command
-from allocator.domain.messages import (
-    CancelOrder,
-    DispatchOrder,
-    OrderPlaced,
-    PlaceOrder,
-    ReceiveStock,
-    StockReceived,
-)
-from allocator.domain.moves import RequestMove
-from allocator.domain.queries import BalanceQuery, LotQuery, MoveQuery, OpenOrderQuery, Query
+from allocator.domain.queries import Query
 from allocator.errors import AllocatorError
-from allocator.simulation.history import NEWBORN, Attempt, Heard, Moved, Operation
-from allocator.simulation.steps import Close, Look, Move, Place, Receive, Steal, Wish
+from allocator.simulation.history import Attempt, Heard, Operation
+from allocator.simulation.knowledge import Knowledge
+from allocator.simulation.steps import Wish
+from allocator.simulation.wants import Steal
 
 PRINCIPAL: Final = "shop"
-PRODUCTS: Final = ("tea", "pot", "cup")
-"""Pools of one product are of the first."""
 _LAST_ATTEMPTS_MAX: Final = 40
 _PATIENCE_S: Final = (0.3, 2.0, 9.0, 9.0)
 _BACK_OFF_S: Final = (0.01, 0.1, 0.6)
@@ -68,14 +57,11 @@ class Clients:
         self.operations: list[Operation] = []
         self._send = send
         self._dice = dice
-        self._now_ms = now_ms
         self._note = note
         self._loop = loop
         self._tick = 0
         self._copies: list[asyncio.Task[Heard | None]] = []
-        self._orders: defaultdict[int, list[int]] = defaultdict(list)
-        self._lots: defaultdict[int, list[int]] = defaultdict(list)
-        self._moves: list[int] = []
+        self._known = Knowledge(now_ms)
         self._successes: dict[int, str] = {}  # by client, the key of the latest
 
     async def live(self, wishes: Iterable[Wish]) -> None:
@@ -99,11 +85,15 @@ class Clients:
             key = self._successes.get(wish.client)
             if key is None:
                 return
-        ask = self._ask_of(wish)
-        actor_id = self._asked_by(wish, ask)
-        operation = self._begin(client=wish.client, actor_id=actor_id, ask=ask, key=key)
+        question = self._known.question_for(wish, number=len(self.operations))
+        if question is None:
+            return
+        operation = self._begin(
+            client=wish.client, actor_id=question.actor_id, ask=question.ask, key=key
+        )
         heard = await self._insist(operation, copies=wish.copies, attempts=wish.attempts)
-        self._learn(operation, heard)
+        if self._known.learn(heard) and operation.key is not None:
+            self._successes[operation.client] = operation.key
 
     def _begin(
         self, *, client: int, actor_id: int, ask: Command | Query, key: str | None
@@ -120,58 +110,6 @@ class Clients:
         )
         self.operations.append(operation)
         return operation
-
-    def _asked_by(self, wish: Wish, ask: Command | Query) -> int:
-        """Return the actor that a wish is for."""
-        if isinstance(ask, RequestMove):
-            return NEWBORN
-        if isinstance(ask, MoveQuery) and isinstance(wish.want, Look):
-            return _nth(self._moves, wish.want.which)
-        return wish.pool
-
-    def _ask_of(self, wish: Wish) -> Command | Query:
-        match wish.want:
-            case Receive(quantity=quantity, ttl_ms=ttl_ms):
-                expires_at_ms = None if ttl_ms is None else self._now_ms() + ttl_ms
-                return ReceiveStock(
-                    quantity=quantity, expires_at_ms=expires_at_ms, product=wish.want.product
-                )
-            case (
-                Place(quantity=quantity, product=product)
-                | Steal(quantity=quantity, product=product)
-            ):
-                customer = f"client {wish.client}"
-                return PlaceOrder(quantity=quantity, customer=customer, product=product)
-            case Close(which=which, dispatch=dispatch):
-                order = _nth(self._orders[wish.pool], which)
-                return DispatchOrder(order=order) if dispatch else CancelOrder(order=order)
-            case Look():
-                return self._query_of(wish.pool, wish.want)
-            case Move():
-                return self._request_of(wish.pool, wish.want)
-            case _:
-                assert_never(wish.want)
-
-    def _query_of(self, pool: int, look: Look) -> Query:
-        if look.what == "order":
-            return OpenOrderQuery(seq=_nth(self._orders[pool], look.which))
-        if look.what == "lot":
-            return LotQuery(seq=_nth(self._lots[pool], look.which))
-        if look.what == "move" and self._moves:
-            return MoveQuery()
-        return BalanceQuery(product=look.product)
-
-    def _request_of(self, source: int, move: Move) -> RequestMove:
-        """Return a request that no other operation makes: the places are called after it."""
-        return RequestMove(
-            product=move.product or PRODUCTS[0],
-            source=source,
-            destination=move.to,
-            from_code=f"from {len(self.operations)}",
-            to_code=f"to {len(self.operations)}",
-            quantity=move.quantity,
-            expects=move.expects,
-        )
 
     async def _insist(self, operation: Operation, *, copies: int, attempts: int) -> Heard | None:
         """Ask until there is an answer, or, without a key, once; a read may be asked again."""
@@ -201,19 +139,6 @@ class Clients:
             attempt.answer = heard
         return heard
 
-    def _learn(self, operation: Operation, heard: Heard | None) -> None:
-        if not isinstance(heard, Outcome | Moved):
-            return
-        if operation.key is not None:
-            self._successes[operation.client] = operation.key
-        if isinstance(heard, Moved):
-            self._moves.append(heard.outcome.actor_id)
-            return
-        if isinstance(heard.event, OrderPlaced):
-            self._orders[heard.actor_id].append(heard.seq)
-        elif isinstance(heard.event, StockReceived):
-            self._lots[heard.actor_id].append(heard.seq)
-
     def _one_of(self, delays_s: Sequence[float]) -> float:
         return delays_s[int(self._dice.random() * len(delays_s))]  # a third of what `choice` takes
 
@@ -229,11 +154,6 @@ def _digest_of(actor_id: int, ask: Command | Query) -> bytes:
 def _give_up(answer: "asyncio.Future[Heard | None]") -> None:
     if not answer.done():
         answer.set_result(None)
-
-
-def _nth(seqs: list[int], which: int) -> int:
-    """Return one of what is known; something that may never be, if nothing is."""
-    return seqs[which % len(seqs)] if seqs else 1
 
 
 def _name_of(operation: Operation) -> str:

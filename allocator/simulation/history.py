@@ -8,6 +8,7 @@ from allocator.actors.messages import Answer, KeyReused, Noted, Outcome
 from allocator.domain.kinds import Command
 from allocator.domain.messages import AlreadyExpired, InsufficientStock, OrderNotOpen
 from allocator.domain.moves import Move, SamePlace
+from allocator.domain.orders import NotOpen, Order, TooMuch
 from allocator.domain.queries import Query, View
 from allocator.domain.records import Record
 from allocator.domain.transfers import Occupied
@@ -26,13 +27,31 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
     move: Move
 
 
-Heard: TypeAlias = Answer | Moved | View | AllocatorError
+class Ordered(msgspec.Struct, frozen=True, kw_only=True):
+    """An order of several lines was begun, and came to be accepted or declined."""
+
+    outcome: Outcome
+    order: Order
+
+
+Heard: TypeAlias = Answer | Moved | Ordered | View | AllocatorError
 
 NEWBORN: Final = 0
 """Stands for the actor that comes into being with what is asked: who asks does not choose it."""
 
 _NOTHING_WAS_DONE: Final = frozenset(
-    {InsufficientStock, OrderNotOpen, AlreadyExpired, Occupied, SamePlace, KeyReused, Noted, View}
+    {
+        InsufficientStock,
+        OrderNotOpen,
+        AlreadyExpired,
+        Occupied,
+        SamePlace,
+        NotOpen,
+        TooMuch,
+        KeyReused,
+        Noted,
+        View,
+    }
 )
 
 
@@ -60,11 +79,11 @@ class Attempt(msgspec.Struct):
 
 
 class Operation(msgspec.Struct):
-    """What one client wants of one pool, or of a new move.
+    """What one client wants of one actor, or of a new one.
 
     Attributes:
         number: Of the run, to name it by.
-        actor_id: `NEWBORN` for a move.
+        actor_id: `NEWBORN` for what comes into being with it.
         key: Under which it is repeated until it is answered; without one, a change is asked once.
     """
 
@@ -81,7 +100,7 @@ class Operation(msgspec.Struct):
 def success_of(attempt: Attempt) -> Outcome | None:
     """Return what an attempt was told to have led to; None if nothing."""
     answer = attempt.answer
-    if isinstance(answer, Moved):
+    if isinstance(answer, Moved | Ordered):
         return answer.outcome
     return answer if isinstance(answer, Outcome) else None
 

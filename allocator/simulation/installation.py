@@ -11,8 +11,6 @@ from typing import Final
 
 import msgspec
 
-from allocator.domain.codec import KINDS
-from allocator.domain.moves import MoveEnded
 from allocator.orphans import retires
 from allocator.persistence.memory.database import MemoryDatabase
 from allocator.simulation.history import Attempt, Heard, Operation
@@ -32,7 +30,6 @@ _START_S: Final = (0.02, 0.05, 0.3)
 _WAY_S: Final = (0.0, 0.0002, 0.0005, 0.002, 0.03)
 """What a client's bytes take."""
 _POLL_S: Final = 0.02
-_ENDS: Final = frozenset({KINDS[MoveEnded]})
 _BACKOFF: Final = Backoff(shortest_ms=50, longest_ms=400, crashes_max=1_000)
 _PATIENCE: Final = Patience(ready_ms=20_000, drain_ms=round(DRAIN_S * 1000), grace_ms=4_000)
 
@@ -129,12 +126,7 @@ class Installation:
 
     def unfinished(self) -> list[int]:
         """Return the processes that have something outstanding, as far as is stored."""
-        rows = self.database.rows
-        return [
-            actor_id
-            for actor_id in self.database.kinds
-            if rows[actor_id][max(rows[actor_id])].kind not in _ENDS
-        ]
+        return [actor_id for actor_id in self.database.kinds if actor_id in self.database.wakes]
 
     @property
     def exit_code(self) -> int | None:

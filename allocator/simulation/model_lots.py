@@ -8,11 +8,12 @@ from allocator.domain.transfers import UnitsTaken
 
 
 class Numbers(NamedTuple):
-    """Units for sale, promised, and past their date; of a pool or of one lot."""
+    """Units for sale, promised, past their date, and set aside; of a pool or of one lot."""
 
     available: int
     ordered: int
     expired: int
+    held: int = 0
 
 
 NOTHING: Final = Numbers(0, 0, 0)
@@ -50,11 +51,11 @@ class LotModel:
 
     def looks_like(self, seen: Lot | None, index: int) -> bool:
         """Say whether this was to be seen of it after its `index`th change; None: not on hand."""
-        available, ordered, expired = self.numbers[index]
-        if seen is None or not (available or ordered or expired):
-            return seen is None and not (available or ordered or expired)
+        numbers = self.numbers[index]
+        if seen is None or not any(numbers):
+            return seen is None and not any(numbers)
         shown = self._shown
-        shown.available, shown.ordered, shown.expired = available, ordered, expired
+        shown.available, shown.ordered, shown.expired, shown.held = numbers
         return shown == seen
 
 

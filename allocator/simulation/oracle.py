@@ -22,16 +22,28 @@ from allocator.simulation.oracle_answers import (
     no_error_is_a_bug,
     nothing_denied_was_done,
 )
+from allocator.simulation.oracle_holds import (
+    Holdings,
+    a_process_is_begun_once,
+    an_order_is_all_or_nothing,
+    every_process_settles,
+    no_step_is_stored_before_its_cause,
+    nothing_is_held_for_who_has_let_go,
+    pools_have_what_their_processes_say,
+)
 from allocator.simulation.oracle_journal import (
     Rows,
     digests_chain,
     every_row_is_what_the_rules_decide,
     every_row_of_a_move_is_what_the_rules_decide,
+    every_row_of_a_process_is_what_the_rules_decide,
     no_unit_is_sold_twice_or_lost,
     rows_have_no_gap_and_can_be_read,
     the_stored_wake_up_is_the_wanted_one,
     times_never_go_back,
 )
+from allocator.simulation.oracle_lead import LeadEvidence
+from allocator.simulation.oracle_leads import AllLeaders, Leads
 from allocator.simulation.oracle_moves import Moves
 from allocator.simulation.oracle_order import (
     a_search_finds_a_sequential_order,
@@ -75,6 +87,13 @@ POOL_LAWS: Final[tuple[Callable[[PoolEvidence], list[str]], ...]] = (
     every_answer_was_true_when_it_was_given,
 )
 
+LEAD_LAWS: Final[tuple[Callable[[LeadEvidence], list[str]], ...]] = (
+    every_row_of_a_process_is_what_the_rules_decide,
+    first_come_first_served,
+    effects_keep_the_order_of_their_asking,
+    every_answer_was_true_when_it_was_given,
+)
+
 MOVE_LAWS: Final[tuple[Callable[[Transits], list[str]], ...]] = (
     a_move_is_begun_once,
     every_move_ends,
@@ -82,6 +101,15 @@ MOVE_LAWS: Final[tuple[Callable[[Transits], list[str]], ...]] = (
     a_move_brings_what_it_has_taken,
     nothing_is_asked_before_it_is_stored,
     units_are_on_hand_or_on_their_way,
+)
+
+HOLD_LAWS: Final[tuple[Callable[[Holdings], list[str]], ...]] = (
+    a_process_is_begun_once,
+    every_process_settles,
+    nothing_is_held_for_who_has_let_go,
+    an_order_is_all_or_nothing,
+    pools_have_what_their_processes_say,
+    no_step_is_stored_before_its_cause,
 )
 
 KEY_LAWS: Final[tuple[Callable[[Keys], list[str]], ...]] = (
@@ -109,22 +137,27 @@ def judge(evidence: Evidence, *, searched: int = 0) -> list[str]:
         searched: For so many pools, the busiest first, a second opinion is asked of a search
             that takes much longer.
     """
-    moves = Moves(evidence)
-    pools = _pools(evidence, moves)
+    moves, leads = Moves(evidence), Leads(evidence)
+    pools = _pools(evidence, moves, leads)
     sound = [pool for pool in pools if not pool.unreadable]
     busiest = sorted(sound, key=lambda pool: len(pool.seen), reverse=True)[:searched]
-    begun = list(moves.by_actor.values())
-    journals: list[Rows] = [*sound, *begun]
-    told: list[Answers] = [*sound, moves]
-    keys = Keys([*sound, *begun], evidence.operations)
-    transits = Transits(moves, sound, evidence.commits)
+    begun, led = list(moves.by_actor.values()), list(leads.by_actor.values())
+    readable = [lead for lead in led if not lead.unreadable]
+    journals: list[Rows] = [*sound, *begun, *readable]
+    all_rows: list[Rows] = [*pools, *begun, *led]
+    told: list[Answers] = [*sound, moves, leads, *readable]
+    keys = Keys([*sound, *begun, *led], evidence.operations)
+    transits = Transits(moves, sound, evidence.commits, leads=leads.by_actor)
+    holdings = Holdings(leads, sound, evidence.commits)
     return [
-        *_broken(rows_have_no_gap_and_can_be_read, [*pools, *journals[len(sound) :]]),
+        *_broken(rows_have_no_gap_and_can_be_read, all_rows),
         *(failure for law in JOURNAL_LAWS for failure in _broken(law, journals)),
         *(failure for law in ANSWER_LAWS for failure in _broken(law, told)),
         *(failure for law in POOL_LAWS for failure in _broken(law, sound)),
+        *(failure for law in LEAD_LAWS for failure in _broken(law, readable)),
         *_broken(every_row_of_a_move_is_what_the_rules_decide, begun),
         *(failure for law in MOVE_LAWS for failure in _failure(law.__name__, law(transits))),
+        *(failure for law in HOLD_LAWS for failure in _failure(law.__name__, law(holdings))),
         *_broken(a_search_finds_a_sequential_order, busiest),
         *(failure for law in KEY_LAWS for failure in _failure(law.__name__, law(keys))),
         *_failure(every_question_is_answered.__name__, every_question_is_answered(evidence)),
@@ -147,20 +180,22 @@ def law_of(failure: str) -> str:
     return failure.partition(":")[0]
 
 
-def _pools(evidence: Evidence, moves: Moves) -> list[PoolEvidence]:
+def _pools(evidence: Evidence, moves: Moves, leads: Leads) -> list[PoolEvidence]:
     by_actor: defaultdict[int, list[Operation]] = defaultdict(list)
+    processes = {NEWBORN, *moves.by_actor, *leads.by_actor}
     for operation in evidence.operations:
-        if operation.actor_id != NEWBORN and not isinstance(operation.ask, MoveQuery):
+        if operation.actor_id not in processes and not isinstance(operation.ask, MoveQuery):
             by_actor[operation.actor_id].append(operation)
+    leaders = AllLeaders(moves, leads)
     return [
         PoolEvidence(
             actor_id,
             rows=evidence.rows.get(actor_id, []),
             operations=by_actor[actor_id],
-            moves=moves,
+            leaders=leaders,
             wake_at_ms=evidence.wakes.get(actor_id),
         )
-        for actor_id in sorted({*evidence.rows, *by_actor} - moves.by_actor.keys())
+        for actor_id in sorted({*evidence.rows, *by_actor} - processes)
     ]
 
 

@@ -15,6 +15,7 @@ from allocator.domain.messages import (
     OrderCancelled,
     OrderDispatched,
     OrderNotOpen,
+    OrderPartlyDispatched,
     OrderPlaced,
     PlaceOrder,
     ReceiveStock,
@@ -52,6 +53,8 @@ def command_of(event: Event) -> Command:
             )
         case OrderDispatched(order=order):
             return DispatchOrder(order=order)
+        case OrderPartlyDispatched(order=order, left=left):
+            return DispatchOrder(order=order, leaving=left)
         case OrderCancelled(order=order):
             return CancelOrder(order=order)
         case LotExpired():

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Protocol
 
-from allocator.domain import move_rules
-from allocator.domain.kinds import Event, evolve
-from allocator.domain.messages import Command, Wake
+from allocator.domain import kinds, move_rules
+from allocator.domain.kinds import Event, Message, evolve
+from allocator.domain.messages import Wake
 from allocator.domain.moves import Move
 from allocator.domain.pool import Pool
 from allocator.domain.records import GENESIS, Record, chain
-from allocator.domain.rules import decide, wake_at
+from allocator.domain.rules import wake_at
 from allocator.domain.transfers import UnitsTaken
+from allocator.simulation.oracle_lead import LeadEvidence
 from allocator.simulation.oracle_moves import MoveEvidence
 from allocator.simulation.oracle_pool import PoolEvidence
 
@@ -86,7 +87,7 @@ def every_row_is_what_the_rules_decide(pool: PoolEvidence) -> list[str]:
             return [f"seq {row.seq} is {event}, but {wrong}"]
         before = event
         evolve(state, event, at_ms=row.at_ms)
-        if (state.available, state.ordered, state.expired) != numbers:
+        if (state.available, state.ordered, state.expired, state.held) != numbers:
             return [f"at seq {row.seq} the pool shows {state.balance()}, and should {numbers}"]
     return []
 
@@ -99,6 +100,15 @@ def every_row_of_a_move_is_what_the_rules_decide(move: MoveEvidence) -> list[str
         if expected != (event,):
             return [f"seq {row.seq} is {event}, but the rules decide {expected}"]
         move_rules.evolve(state, event, at_ms=row.at_ms)
+    return []
+
+
+def every_row_of_a_process_is_what_the_rules_decide(lead: LeadEvidence) -> list[str]:
+    """Likewise for processes that hold units."""
+    for row, event, command in zip(lead.rows, lead.events, lead.commands, strict=True):
+        expected = kinds.decide(lead.states[row.seq - 1], command, now_ms=row.at_ms)
+        if expected != (event,):
+            return [f"seq {row.seq} is {event}, but the rules decide {expected}"]
     return []
 
 
@@ -130,11 +140,11 @@ def _goes_on(event: Event, before: Event | None) -> bool:
     return event.process == before.process
 
 
-def _objection(state: Pool, event: Event, command: Command, *, at_ms: int, goes_on: bool) -> str:
+def _objection(state: Pool, event: Event, command: Message, *, at_ms: int, goes_on: bool) -> str:
     """Say why the rules would not have decided so, or nothing."""
     due_ms = wake_at(state)
     is_due = due_ms is not None and due_ms <= at_ms and not goes_on
-    expected = decide(state, Wake() if is_due else command, now_ms=at_ms)
+    expected = kinds.decide(state, Wake() if is_due else command, now_ms=at_ms)
     if isinstance(expected, tuple) and expected[:1] == (event,):
         return ""
     return f"the rules decide {expected}"

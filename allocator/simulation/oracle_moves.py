@@ -38,7 +38,7 @@ from allocator.domain.transfers import (
     Transit,
     UnitsTaken,
 )
-from allocator.simulation.history import NEWBORN, Attempt, Evidence, Moved, Operation
+from allocator.simulation.history import Attempt, Evidence, Moved, Operation
 from allocator.simulation.oracle_asks import Told, describe
 from allocator.simulation.oracle_places import ALWAYS, NEVER, Span
 
@@ -197,14 +197,17 @@ class Moves:
                 rows=evidence.rows.get(actor_id, []),
                 wake_at_ms=evidence.wakes.get(actor_id),
             )
-            for actor_id in sorted(evidence.kinds)
+            for actor_id, kind in sorted(evidence.kinds.items())
+            if kind == "move"
         }
         self.mistold: list[str] = []
         self.unfitting: list[str] = []
         self.nobodys: list[str] = []
         self.denied: list[str] = []
         self.errors: list[Told] = []
-        wanted = {each.ask: each for each in evidence.operations if each.actor_id == NEWBORN}
+        wanted = {
+            each.ask: each for each in evidence.operations if isinstance(each.ask, RequestMove)
+        }
         looks = [each for each in evidence.operations if isinstance(each.ask, MoveQuery)]
         self._begun: defaultdict[int, list[int]] = defaultdict(list)
         for move in self.by_actor.values():
@@ -286,9 +289,6 @@ class Moves:
         if seen != move.at(seen.version):
             return f"it never was like that: {move.at(seen.version)}"
         return ""
-
-
-NO_MOVES: Final = Moves(Evidence(operations=[], rows={}, wakes={}))
 
 
 def _request_of(request: MoveRequested) -> RequestMove:

@@ -2,12 +2,14 @@
 
 from typing import TypeAlias
 
-from allocator.actors.messages import KeyReused, Noted, Outcome
+from allocator.actors.messages import KeyReused, Noted
 from allocator.domain.kinds import Command, decide, evolve
 from allocator.domain.messages import AlreadyExpired
 from allocator.domain.pool import Pool
 from allocator.domain.queries import Query, look
+from allocator.simulation.history import success_of
 from allocator.simulation.linearizability import Call, Verdict, search
+from allocator.simulation.oracle_actor import ActorEvidence
 from allocator.simulation.oracle_asks import Seen, Told, describe
 from allocator.simulation.oracle_journal import every_row_is_what_the_rules_decide
 from allocator.simulation.oracle_places import NEVER, Span
@@ -16,7 +18,7 @@ from allocator.simulation.oracle_pool import PoolEvidence
 _STEPS_MAX = 200_000
 
 
-def first_come_first_served(pool: PoolEvidence) -> list[str]:
+def first_come_first_served(pool: ActorEvidence) -> list[str]:
     """A client that asks for one thing after another, without keys, gets them in that order.
 
     It follows from `effects_keep_the_order_of_their_asking`, and says more when it is broken.
@@ -25,16 +27,17 @@ def first_come_first_served(pool: PoolEvidence) -> list[str]:
     latest: dict[int, tuple[int, Told]] = {}  # by client, the last success and its seq
     for told in sorted(pool.told, key=lambda told: told.attempt.asked_at):
         operation, attempt = told
-        if operation.key is not None or not isinstance(attempt.answer, Outcome):
+        outcome = success_of(attempt)
+        if operation.key is not None or outcome is None:
             continue
         seq, before = latest.get(operation.client, (0, told))
-        if attempt.answer.seq < seq and (before.attempt.answered_at or NEVER) < attempt.asked_at:
-            wrong.append(f"{describe(told)} is seq {attempt.answer.seq}, {describe(before)} {seq}")
-        latest[operation.client] = (attempt.answer.seq, told)
+        if outcome.seq < seq and (before.attempt.answered_at or NEVER) < attempt.asked_at:
+            wrong.append(f"{describe(told)} is seq {outcome.seq}, {describe(before)} {seq}")
+        latest[operation.client] = (outcome.seq, told)
     return wrong
 
 
-def effects_keep_the_order_of_their_asking(pool: PoolEvidence) -> list[str]:
+def effects_keep_the_order_of_their_asking(pool: ActorEvidence) -> list[str]:
     """No row stands behind another that was asked for when it had been answered."""
     return [
         f"seq {number}, {pool.events[number - 1]}, stands behind what was asked for after it"
@@ -42,7 +45,7 @@ def effects_keep_the_order_of_their_asking(pool: PoolEvidence) -> list[str]:
     ]
 
 
-def every_answer_was_true_when_it_was_given(pool: PoolEvidence) -> list[str]:
+def every_answer_was_true_when_it_was_given(pool: ActorEvidence) -> list[str]:
     """Every read, refusal and repeat is true at a version between its asking and its answer.
 
     And all of them together: nobody sees less than what was seen before. With the journal as the

@@ -1,12 +1,12 @@
 """Laws of moves and of what pools did for them. Each returns what contradicts it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import NamedTuple
 
-from allocator.domain.messages import OrderDispatched, StockReceived
+from allocator.domain.messages import OrderDispatched, OrderPartlyDispatched, StockReceived
 from allocator.domain.moves import (
     MoveDone,
     MoveEnded,
@@ -80,12 +80,20 @@ class Transits:
         pools: By actor.
         journeys: By process.
         commits: All rows with their transactions, in the order of the tail.
+
+    Args:
+        leads: Other processes, for which pools do other things.
     """
 
     name = "moves"
 
     def __init__(
-        self, moves: Moves, pools: Sequence[PoolEvidence], commits: Sequence[tuple[int, Record]]
+        self,
+        moves: Moves,
+        pools: Sequence[PoolEvidence],
+        commits: Sequence[tuple[int, Record]],
+        *,
+        leads: Container[int] = (),
     ) -> None:
         self.moves = moves
         self.pools = {pool.actor_id: pool for pool in pools}
@@ -93,6 +101,8 @@ class Transits:
         self.commits = commits
         for pool in pools:
             for seq, event in pool.deeds:
+                if event.process in leads or not isinstance(event, Transit):
+                    continue
                 journey = self.journeys.setdefault(event.process, Journey(event.process, None))
                 journey.deeds[pool.actor_id].append(Deed(pool.actor_id, seq, event))
 
@@ -221,7 +231,7 @@ class _Units:
         match pool.events[seq - 1]:
             case StockReceived(quantity=quantity):
                 self._from_outside += quantity
-            case OrderDispatched(quantity=quantity):
+            case OrderDispatched(quantity=quantity) | OrderPartlyDispatched(quantity=quantity):
                 self._from_outside -= quantity
             case UnitsSent(process=process, quantity=quantity):
                 self.in_transit[process] += quantity

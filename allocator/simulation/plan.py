@@ -7,23 +7,24 @@ the rest is still a plan, which is what makes a failing one short.
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Final, Literal, NamedTuple, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
-from allocator.domain.ids import SHARDS
-from allocator.simulation.clients import PRODUCTS
+from allocator.simulation.knowledge import PRODUCTS
+from allocator.simulation.plan_places import Spot, product_at, spots_of
+from allocator.simulation.plan_shops import Shop
 from allocator.simulation.plan_troubles import troubles_of
-from allocator.simulation.steps import (
+from allocator.simulation.steps import Step, Wish
+from allocator.simulation.wants import (
     Close,
     Look,
     Move,
     Place,
     Receive,
+    Sight,
     Steal,
-    Step,
     Want,
-    Wish,
 )
 
 T = TypeVar("T")
@@ -32,9 +33,6 @@ OPERATIONS: Final = 200
 _CLIENTS: Final = 10
 _IDLE_MS: Final = (2_500, 2_500, 2_500, 2_500, 2_500, 2_500, 2_500, 250)
 """To look for who is idle takes most of a run if it is done often."""
-_POOLS_MAX: Final = 6
-_SINGLES: Final = (0, 1, 1, 2)
-"""So many of them hold one product at a time."""
 _MOVES: Final = (0, 0, 8, 16)
 _MANY: Final = 20
 _MOVING: Final = 1 / 10
@@ -67,11 +65,13 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
     """Return the plan of a seed, the same for ever."""
     dice = Random(f"plan {seed}")
     load_ms = dice.choice(_LOAD_MS)
-    places = _places(dice)
+    places = spots_of(dice)
     asked = [places[0], *places]  # one of them is the hot one
     is_moving = dice.random() < _MOVING
     moves = _MANY if is_moving else dice.choice(_MOVES)
+    shop = Shop(Random(f"shop {seed}"), asked, clients=_CLIENTS, hours=(_STOCKED_MS, load_ms)).day()
     wishes = [_wish(dice, asked, number, load_ms) for number in range(operations - _COST * moves)]
+    wishes = wishes[: max(0, len(wishes) - shop.cost)] + shop.wishes
     wishes += [
         _move(dice, asked, number, load_ms) for number in range(operations, operations + moves)
     ]
@@ -80,7 +80,7 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
             at_ms=0,
             client=number % _CLIENTS,
             pool=place.pool,
-            want=Receive(quantity=dice.randint(5, 25), product=_product(dice, place)),
+            want=Receive(quantity=dice.randint(5, 25), product=product_at(dice, place)),
         )
         for number, place in enumerate(places)
     ]
@@ -90,39 +90,13 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
     return Plan(seed=seed, load_ms=load_ms, idle_ms=idle_ms, steps=tuple(ordered))
 
 
-class _Place(NamedTuple):
-    """Where something can be wanted.
-
-    Attributes:
-        pool: Its actor; two are of a shard now and then, as neighbours share their fate.
-        single: Whether it is a location that holds one product at a time.
-    """
-
-    pool: int
-    single: bool
-
-
-def _places(dice: Random) -> list[_Place]:
-    shards = dice.choices(range(SHARDS), k=dice.randint(3, _POOLS_MAX - 1))
-    singles = len(shards) - dice.choice(_SINGLES)
-    return [
-        _Place(pool=(number + 1) << 8 | shard, single=number > singles)
-        for number, shard in enumerate([*shards, shards[0]])
-    ]
-
-
-def _product(dice: Random, place: _Place) -> str | None:
-    """Return of which product a place is asked; others than locations are not told."""
-    return _one_of(dice, PRODUCTS) if place.single else None
-
-
-def _wish(dice: Random, places: list[_Place], number: int, load_ms: int) -> Wish:
+def _wish(dice: Random, places: list[Spot], number: int, load_ms: int) -> Wish:
     draw = _one_of(dice, _WANTS)
     place = _one_of(dice, places)
-    return _wish_for(dice, place, number, load_ms, draw(dice, _product(dice, place)))
+    return _wish_for(dice, place, number, load_ms, draw(dice, product_at(dice, place)))
 
 
-def _move(dice: Random, places: list[_Place], number: int, load_ms: int) -> Wish:
+def _move(dice: Random, places: list[Spot], number: int, load_ms: int) -> Wish:
     source, destination = _one_of(dice, places), _one_of(dice, places)
     if source.pool == destination.pool:  # seldom wanted
         destination = _one_of(dice, places)
@@ -136,7 +110,7 @@ def _move(dice: Random, places: list[_Place], number: int, load_ms: int) -> Wish
     return _wish_for(dice, source, number, load_ms, want)
 
 
-def _wish_for(dice: Random, place: _Place, number: int, load_ms: int, want: Want) -> Wish:
+def _wish_for(dice: Random, place: Spot, number: int, load_ms: int, want: Want) -> Wish:
     keyed = dice.random() < 2 / 3
     return Wish(
         at_ms=_below(dice, load_ms - _STOCKED_MS) + _STOCKED_MS,
@@ -188,7 +162,7 @@ _WANTS: Final[list[Callable[[Random, str | None], Want]]] = [
     *[_receive] * 2,
     _steal,
 ]
-_LOOKS: Final[tuple[Literal["balance", "order", "lot", "move"], ...]] = (
+_LOOKS: Final[tuple[Sight, ...]] = (
     "balance",
     "balance",
     "move",

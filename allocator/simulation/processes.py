@@ -13,25 +13,16 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from allocator.actors.keys import KeyedRequest
 from allocator.actors.limits import Limits
-from allocator.actors.messages import Answer, Outcome
 from allocator.crew import Crew, Outside, crew_of
 from allocator.domain.ids import SHARDS
-from allocator.domain.kinds import Command
-from allocator.domain.moves import RequestMove
-from allocator.domain.queries import MoveQuery
-from allocator.errors import (
-    AllocatorError,
-    JournalError,
-    OutcomeUnknownError,
-    UnavailableError,
-)
+from allocator.errors import AllocatorError, JournalError, UnavailableError
 from allocator.peers.frames import Hello
 from allocator.peers.sockets import Sockets
 from allocator.persistence.memory.database import MemoryDatabase
 from allocator.persistence.memory.journal import MemoryJournal
-from allocator.simulation.history import Heard, Moved, Operation
+from allocator.simulation.handling import ask
+from allocator.simulation.history import Heard, Operation
 from allocator.simulation.process import Process
 
 LIMITS: Final = Limits(
@@ -144,7 +135,7 @@ class WorkerProcess:
             return
         self.requests[number] = respond
         try:
-            answer = self._ask(self.crew, operation)
+            answer = ask(self.crew, operation)
         except AllocatorError as error:
             del self.requests[number]
             respond(error)
@@ -155,14 +146,6 @@ class WorkerProcess:
         heard = _heard(answer)
         if respond := self.requests.pop(number, None):
             respond(heard)
-
-    def _ask(self, crew: Crew, operation: Operation) -> "asyncio.Future[Heard]":
-        ask, actor_id = operation.ask, operation.actor_id
-        if not isinstance(ask, Command):
-            return asyncio.ensure_future(crew.asker.look(actor_id, ask))
-        if isinstance(ask, RequestMove):
-            return asyncio.ensure_future(_move(crew, operation, ask))
-        return _tell(crew, operation, ask, actor_id)  # type: ignore[return-value]
 
     async def _serve(self) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._stop.set)
@@ -236,31 +219,6 @@ class WorkerProcess:
         for respond in self._arriving.values():
             respond(None)
         self._parent.call(_resolve, self.exited)
-
-
-async def _move(crew: Crew, operation: Operation, ask: RequestMove) -> Heard:
-    """Begin a move and wait until it is decided, as the handler of such a request does."""
-    key = operation.key
-    actor_id = await crew.asker.begin(None if key is None else f"move:{operation.principal}/{key}")
-    answer = await _tell(crew, operation, ask, actor_id)
-    if not isinstance(answer, Outcome):
-        return answer
-    try:
-        view = await crew.asker.look(answer.actor_id, MoveQuery(decided=True))
-    except UnavailableError as error:  # nothing was seen, but something was done
-        raise OutcomeUnknownError from error
-    assert view.move is not None
-    return Moved(outcome=answer, move=view.move)
-
-
-def _tell(
-    crew: Crew, operation: Operation, ask: Command, actor_id: int
-) -> "asyncio.Future[Answer]":
-    if operation.key is None:
-        return crew.asker.ask(actor_id, ask)
-    return crew.asker.ask_once(
-        KeyedRequest(actor_id, ask, operation.principal, operation.key, operation.request_digest)
-    )
 
 
 def _heard(answer: "asyncio.Future[Heard]") -> Heard | None:

@@ -20,8 +20,9 @@ from allocator.simulation.mutants import mutated
 from allocator.simulation.oracle import judge
 from allocator.simulation.plan import Plan
 from allocator.simulation.process import current_process
-from allocator.simulation.steps import Move, Step, Wish
+from allocator.simulation.steps import Step, Wish
 from allocator.simulation.troubles import Troubles
+from allocator.simulation.wants import Lines, Move
 
 _START_S: Final = 20.0
 _LOAD_S: Final = 150.0
@@ -180,9 +181,15 @@ class _Run:
 
 
 def _pools_of(steps: Sequence[Step]) -> list[int]:
-    wishes = [step for step in steps if isinstance(step, Wish)]
-    destinations = {wish.want.to for wish in wishes if isinstance(wish.want, Move)}
-    return sorted(destinations | {wish.pool for wish in wishes})
+    pools: set[int] = set()
+    for step in steps:
+        if isinstance(step, Wish):
+            pools.add(step.pool)
+            if isinstance(step.want, Move):
+                pools.add(step.want.to)
+            elif isinstance(step.want, Lines):
+                pools.update(portion.pool for portion in step.want.portions)
+    return sorted(pools)
 
 
 def _by_client(steps: Sequence[Step]) -> dict[int, list[Wish]]:

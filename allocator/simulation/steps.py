@@ -1,68 +1,11 @@
-"""What can happen in a run: what clients want, and what goes wrong."""
+"""What can happen in a run: clients want something, and something goes wrong."""
 
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
 from allocator.persistence.memory.trouble import End, Operation
-
-
-class _Want(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What a client wants of a pool.
-
-    Attributes:
-        product: Of which, where a location holds one at a time, and of what is moved.
-    """
-
-    product: str | None = None
-
-
-class Receive(_Want, frozen=True):
-    """A lot comes; it expires after `ttl_ms`, or never."""
-
-    quantity: int
-    ttl_ms: int | None = None
-
-
-class Place(_Want, frozen=True):
-    """An order for some units."""
-
-    quantity: int
-
-
-class Close(_Want, frozen=True):
-    """An order ends that somebody placed before: the `which`th that is known, wrapped around."""
-
-    which: int
-    dispatch: bool
-
-
-class Look(_Want, frozen=True):
-    """The numbers of a pool are read; or an order, a lot or a move, the `which`th that is known."""
-
-    what: Literal["balance", "order", "lot", "move"] = "balance"
-    which: int = 0
-
-
-class Steal(_Want, frozen=True):
-    """An order under the key of the client's own latest success."""
-
-    quantity: int
-
-
-class Move(_Want, frozen=True):
-    """Units go to another pool.
-
-    Attributes:
-        expects: Whether that is a location that holds one product at a time.
-    """
-
-    to: int
-    quantity: int
-    expects: bool = False
-
-
-Want: TypeAlias = Receive | Place | Close | Look | Steal | Move
+from allocator.simulation.wants import Want
 
 
 class _Step(msgspec.Struct, frozen=True, kw_only=True, tag=True):

@@ -2,20 +2,31 @@
 
 from collections.abc import Sequence
 
-import msgspec
-from msgspec import structs
+from msgspec.structs import replace
 
 from allocator.actors import messages
 from allocator.actors.messages import KeyReused, Noted, Outcome
 from allocator.domain.codec import KINDS, VERSIONS, encode_event
-from allocator.domain.kinds import Command, Decision, Event, State, decide, evolve, intents, wake_at
+from allocator.domain.kinds import (
+    Command,
+    Decision,
+    Event,
+    State,
+    blank,
+    decide,
+    evolve,
+    intents,
+    kind_begun_by,
+    wake_at,
+)
 from allocator.domain.messages import Wake
 from allocator.domain.moves import Move, RequestMove, SamePlace
+from allocator.domain.orders import CancelLines, DispatchLines, Order, RequestOrder
 from allocator.domain.pool import Pool
-from allocator.domain.processes import Answer, Answered, Ask, stamped
+from allocator.domain.processes import Answer, Answered, Ask, is_refusal, stamped
 from allocator.domain.queries import Query, View, look
 from allocator.domain.records import GENESIS, Record, chain
-from allocator.simulation.history import NEWBORN, Attempt, Evidence, Moved, Operation
+from allocator.simulation.history import NEWBORN, Attempt, Evidence, Moved, Operation, Ordered
 from tests.builders import ACTOR, NOW_MS
 
 PRINCIPAL = "shop"
@@ -100,7 +111,7 @@ class Story:
         """Let a row say something else, its digest and all later ones included."""
         rows = self.rows[actor_id]
         kind, body = KINDS[type(event)], encode_event(event).decode()
-        rows[seq - 1] = msgspec.structs.replace(rows[seq - 1], kind=kind, body=body)
+        rows[seq - 1] = replace(rows[seq - 1], kind=kind, body=body)
         self.rows[actor_id] = chained(rows)
 
     def add(self, event: Event, *, actor_id: int) -> None:
@@ -113,6 +124,10 @@ class Story:
 
     def move(self, ask: RequestMove, *, key: str | None = None) -> Operation:
         """Have units moved, one step after the other; each is done at once."""
+        return self.lead(ask, key=key)
+
+    def lead(self, ask: RequestMove | RequestOrder, *, key: str | None = None) -> Operation:
+        """Have a process begin, and do all that it does."""
         operation = Operation(
             number=len(self.operations),
             client=1,
@@ -127,31 +142,54 @@ class Story:
         return operation
 
     def begin(self, operation: Operation) -> Attempt:
-        """Begin a move, and bring it to its end."""
+        """Begin a process, and bring it to where it waits for nobody."""
         ask = operation.ask
-        assert isinstance(ask, RequestMove)
+        assert isinstance(ask, RequestMove | RequestOrder)
         attempt = Attempt(worker="a", asked_at=self.tick())
         operation.attempts.append(attempt)
-        process = (1000 + len(self.kinds)) << 8
-        move, decided = self._states.setdefault(process, Move()), None
-        assert isinstance(move, Move)
-        decision = decide(move, ask, now_ms=self.now_ms)
+        process, kind = (1000 + len(self.kinds)) << 8, kind_begun_by(ask)
+        assert kind is not None
+        state = self._states[process] = blank(kind)
+        decision = decide(state, ask, now_ms=self.now_ms)
         if isinstance(decision, SamePlace):
             attempt.answer, attempt.answered_at = decision, self.tick()
             return attempt
-        assert isinstance(decision, tuple)
-        self.kinds[process] = "move"
-        outcome = self._store(process, decision[0], operation)
-        while asks := intents(move):
-            decided = decided or (None if move.status == "in_transit" else structs.replace(move))
-            answers = [self._serve(process, each) for each in asks]
-            told = Answered(number=asks[0].number, answer=answers[-1])
-            for event in self._events(decide(move, told, now_ms=self.now_ms)):
-                self._store(process, event, None)
-        assert decided is not None
-        attempt.answer = Moved(outcome=outcome, move=decided)
+        self.kinds[process] = kind
+        outcome = self._store(process, self._events(decision)[0], operation)
+        attempt.answer = self._carry_through(process, outcome)
         attempt.answered_at = self.tick()
         return attempt
+
+    def tell(self, process: int, ask: DispatchLines | CancelLines) -> Operation:
+        """Have a process that began do something more."""
+        operation = self.ask(ask, actor_id=process)
+        self._carry_through(process, None)
+        return operation
+
+    def _carry_through(self, process: int, begun: Outcome | None) -> Moved | Ordered | None:
+        """Have everything asked and answered; return what was decided first."""
+        state, decided = self._states[process], None
+        while asks := intents(state):
+            decided = decided or self._decided(state, begun)
+            answers: list[tuple[int, Answer]] = []
+            for ask in asks:
+                stands_in = ask.otherwise and any(is_refusal(said) for _, said in answers)
+                wanted = replace(ask, command=ask.otherwise) if stands_in else ask
+                answers.append((ask.actor_id, self._serve(process, wanted)))
+            told = Answered(number=asks[0].number, answer=answers[-1][1], answers=tuple(answers))
+            for event in self._events(decide(state, told, now_ms=self.now_ms)):
+                self._store(process, event, None)
+        return decided
+
+    def _decided(self, state: State, begun: Outcome | None) -> Moved | Ordered | None:
+        if begun is None:
+            return None
+        if isinstance(state, Move):
+            is_open = state.status == "in_transit"
+            return None if is_open else Moved(outcome=begun, move=replace(state))
+        assert isinstance(state, Order)
+        is_open = state.status == "requested"
+        return None if is_open else Ordered(outcome=begun, order=replace(state))
 
     def _serve(self, process: int, ask: Ask) -> Answer:
         """Have a pool do what a process asks."""
@@ -246,5 +284,5 @@ def chained(rows: Sequence[Record]) -> list[Record]:
             idempotency_key=row.idempotency_key,
             request_digest=row.request_digest,
         )
-        done.append(msgspec.structs.replace(row, digest=digest))
+        done.append(replace(row, digest=digest))
     return done

@@ -17,17 +17,14 @@ from allocator.simulation.steps import (
     Foreign,
     Jump,
     Kill,
-    Move,
     Orphan,
     Part,
-    Place,
-    Receive,
     Roll,
     Slow,
     Step,
-    Want,
     Wish,
 )
+from allocator.simulation.wants import Move, Place, Receive, Want
 
 POOLS = (1 << 8 | 20, 2 << 8 | 120, 3 << 8 | 220)
 """Of three workers, whoever has which."""

@@ -1,0 +1,64 @@
+"""What a worker does with a request: as its handler would, without HTTP."""
+
+import asyncio
+from typing import Final
+
+from allocator.actors.keys import KeyedRequest
+from allocator.actors.messages import Answer, Outcome
+from allocator.crew import Crew
+from allocator.domain.kinds import Command
+from allocator.domain.moves import RequestMove
+from allocator.domain.orders import RequestOrder
+from allocator.domain.queries import LinesQuery, MoveQuery, Query, View
+from allocator.errors import OutcomeUnknownError, UnavailableError
+from allocator.simulation.history import NEWBORN, Heard, Moved, Operation, Ordered
+
+_SCOPES: Final[dict[type[Command], str]] = {RequestMove: "move", RequestOrder: "order"}
+"""Of what begins a process: repeats of it go the same way."""
+
+
+def ask(crew: Crew, operation: Operation) -> "asyncio.Future[Heard]":
+    """Have an operation carried out.
+
+    Raises:
+        AllocatorError: It was not accepted.
+    """
+    wanted, actor_id = operation.ask, operation.actor_id
+    if not isinstance(wanted, Command):
+        return asyncio.ensure_future(crew.asker.look(actor_id, wanted))
+    if actor_id == NEWBORN:
+        return asyncio.ensure_future(_begin(crew, operation, wanted))
+    return _tell(crew, operation, wanted, actor_id)  # type: ignore[return-value]
+
+
+async def _begin(crew: Crew, operation: Operation, wanted: Command) -> Heard:
+    """Begin a process, and wait until it has decided."""
+    key, scope = operation.key, _SCOPES[type(wanted)]
+    way = None if key is None else f"{scope}:{operation.principal}/{key}"
+    answer = await _tell(crew, operation, wanted, await crew.asker.begin(way))
+    if not isinstance(answer, Outcome):
+        return answer
+    if isinstance(wanted, RequestMove):
+        move = (await _decided(crew, answer, MoveQuery(decided=True))).move
+        assert move is not None
+        return Moved(outcome=answer, move=move)
+    order = (await _decided(crew, answer, LinesQuery(decided=True))).order
+    assert order is not None
+    return Ordered(outcome=answer, order=order)
+
+
+async def _decided(crew: Crew, begun: Outcome, query: Query) -> View:
+    try:
+        return await crew.asker.look(begun.actor_id, query)
+    except UnavailableError as error:  # nothing was seen, but something was done
+        raise OutcomeUnknownError from error
+
+
+def _tell(
+    crew: Crew, operation: Operation, ask: Command, actor_id: int
+) -> "asyncio.Future[Answer]":
+    if operation.key is None:
+        return crew.asker.ask(actor_id, ask)
+    return crew.asker.ask_once(
+        KeyedRequest(actor_id, ask, operation.principal, operation.key, operation.request_digest)
+    )

@@ -1,0 +1,92 @@
+"""What clients of a simulation want."""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+
+class _Want(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """What a client wants of a pool.
+
+    Attributes:
+        product: Of which, where a location holds one at a time, and of what is moved.
+    """
+
+    product: str | None = None
+
+
+class Receive(_Want, frozen=True):
+    """A lot comes; it expires after `ttl_ms`, or never."""
+
+    quantity: int
+    ttl_ms: int | None = None
+
+
+class Place(_Want, frozen=True):
+    """An order for some units."""
+
+    quantity: int
+
+
+class Close(_Want, frozen=True):
+    """An order ends that somebody placed before: the `which`th that is known, wrapped around."""
+
+    which: int
+    dispatch: bool
+
+
+Sight: TypeAlias = Literal["balance", "order", "lot", "move", "lines"]
+
+
+class Look(_Want, frozen=True):
+    """The numbers of a pool are read; or something else, the `which`th that is known."""
+
+    what: Sight = "balance"
+    which: int = 0
+
+
+class Steal(_Want, frozen=True):
+    """An order under the key of the client's own latest success."""
+
+    quantity: int
+
+
+class Move(_Want, frozen=True):
+    """Units go to another pool.
+
+    Attributes:
+        expects: Whether that is a location that holds one product at a time.
+    """
+
+    to: int
+    quantity: int
+    expects: bool = False
+
+
+class Portion(msgspec.Struct, frozen=True):
+    """Units of a pool, as a part of what is wanted together."""
+
+    pool: int
+    quantity: int
+    product: str | None = None
+
+
+class Lines(_Want, frozen=True):
+    """An order for units of several pools, all or nothing; a pool may be named more than once."""
+
+    portions: tuple[Portion, ...]
+
+
+class CloseLines(_Want, frozen=True):
+    """Such an order ends, or a part of it leaves: the `which`th that is known, wrapped around.
+
+    Attributes:
+        part: (line, units) that leave, the line wrapped around; None for all that is left.
+    """
+
+    which: int
+    dispatch: bool
+    part: tuple[int, int] | None = None
+
+
+Want: TypeAlias = Receive | Place | Close | Look | Steal | Move | Lines | CloseLines
