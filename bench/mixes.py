@@ -11,6 +11,9 @@ from bench.bearing import HEADERS
 from bench.messages import HOT_PRODUCT, WAREHOUSE, place_names, product_name
 
 PRODUCTS = 1000
+HOT_PRODUCTS = 10
+LINES = 3
+"""Of an order of several lines, each of another product."""
 PURCHASE = b'{"user_id":"406c1725-0ae2-45ab-8c8e-b2e5ea5e9b9c","quantity":1}'
 NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
@@ -19,6 +22,7 @@ class Mix(enum.Enum):
     """Which product each order is for, and whether it carries a key, of its own or of the API.
 
     Two mixes are no orders: moves of one unit between any two of many locations, and between two.
+    Two are orders of several lines, of many products and of a few.
     """
 
     HOT = "hot"
@@ -28,6 +32,8 @@ class Mix(enum.Enum):
     BEARING = "bearing"
     MOVES = "moves"
     HOT_MOVES = "hot_moves"
+    LINES = "lines"
+    HOT_LINES = "hot_lines"
 
     @property
     def headers(self) -> dict[str, str]:
@@ -37,8 +43,10 @@ class Mix(enum.Enum):
     @property
     def products(self) -> list[str]:
         """Every product that this mix may ask for."""
-        if self is Mix.SPREAD:
+        if self in {Mix.SPREAD, Mix.LINES}:
             return [product_name(number) for number in range(PRODUCTS)]
+        if self is Mix.HOT_LINES:
+            return [product_name(number) for number in range(HOT_PRODUCTS)]
         return [HOT_PRODUCT]
 
 
@@ -70,7 +78,9 @@ def request_bytes(
     return head.encode() + b"\r\n" + body
 
 
-def order_requests(mix: Mix, *, seed: int, option: str = "") -> Iterator[bytes]:
+def order_requests(  # noqa: PLR0911 (one a mix)
+    mix: Mix, *, seed: int, option: str = ""
+) -> Iterator[bytes]:
     """Yield requests without end; equal seeds give equal products and equal keys."""
     match mix:
         case Mix.HOT | Mix.BEARING:
@@ -96,10 +106,18 @@ def order_requests(mix: Mix, *, seed: int, option: str = "") -> Iterator[bytes]:
             )
         case Mix.HOT_MOVES:
             return itertools.repeat(_move_request(place_names("from")[0], place_names("to")[0]))
+        case Mix.LINES | Mix.HOT_LINES:
+            dice = random.Random(seed)
+            return (_lines_request(dice.sample(mix.products, LINES)) for _ in itertools.count())
 
 
 def _order_request(product: str, *, headers: Mapping[str, str] = NOTHING) -> bytes:
     return request_bytes("/orders", order_body(product), headers=headers)
+
+
+def _lines_request(products: list[str]) -> bytes:
+    lines = ",".join(order_body(product).decode() for product in products)
+    return request_bytes("/orders", f'{{"lines":[{lines}]}}'.encode())
 
 
 def _move_request(source: str, destination: str) -> bytes:

@@ -13,8 +13,12 @@ end
 
 local authorization = nil
 
+local function line(warehouse, product)
+  return string.format('{"product":"%s","warehouse":"%s","quantity":1}', product, warehouse)
+end
+
 local function order(warehouse, product, key)
-  local body = string.format('{"product":"%s","warehouse":"%s","quantity":1}', product, warehouse)
+  local body = line(warehouse, product)
   local headers = { ["Content-Type"] = "application/json", ["Idempotency-Key"] = key,
     ["Authorization"] = authorization }
   return wrk.format("POST", "/orders", headers, body)
@@ -24,6 +28,22 @@ local function move(product, source, destination)
   local body = string.format('{"product":"%s","from":"from-%03d","to":"to-%03d","quantity":1}',
     product, source, destination)
   return wrk.format("POST", "/moves", { ["Content-Type"] = "application/json" }, body)
+end
+
+-- An order of three lines, each of another product: its place is drawn among those not taken yet.
+local function lines_request(warehouse, products)
+  local lines = {}
+  for i = 0, products - 1 do lines[i] = line(warehouse, string.format("p%04d", i)) end
+  local whole = wrk.format("POST", "/orders", { ["Content-Type"] = "application/json" },
+    '{"lines":[' .. lines[0] .. "," .. lines[0] .. "," .. lines[0] .. "]}")
+  local before = string.sub(whole, 1, string.find(whole, "[", 1, true))
+  return function()
+    local a = math.random(0, products - 1)
+    local b = (a + math.random(1, products - 1)) % products
+    local c = (a + math.random(1, products - 2)) % products
+    if (c - a) % products >= (b - a) % products then c = (c + 1) % products end
+    return before .. lines[a] .. "," .. lines[b] .. "," .. lines[c] .. "]}"
+  end
 end
 
 function init(args)
@@ -52,6 +72,10 @@ function init(args)
   elseif mix == "hot_moves" then
     local same = move(hot, 0, 0)
     request = function() return same end
+  elseif mix == "lines" then
+    request = lines_request(warehouse, 1000)
+  elseif mix == "hot_lines" then
+    request = lines_request(warehouse, 10)
   else
     local same = order(warehouse, hot)
     request = function() return same end

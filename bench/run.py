@@ -25,6 +25,7 @@ from bench.arguments import at_least_one
 from bench.bench_full_pool import full_pool_figures
 from bench.bench_moves import moves_figures
 from bench.bench_moving import moving_figures
+from bench.bench_orders import orders_figures
 from bench.bench_paced import paced_figure
 from bench.bench_payments import payments_figure
 from bench.bench_restart import restart_figure
@@ -73,6 +74,7 @@ _QUIET_LOAD_MAX = 0.5
 FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "tickets": lambda bench: [tickets_figure(bench)],
     "moves": moves_figures,
+    "orders": orders_figures,
     "paced": lambda bench: [paced_figure(bench)],
     "full_pool": full_pool_figures,
     "verify": verify_figures,

@@ -68,6 +68,8 @@ BEARING_TO_HOT = "bearing_to_hot"
 TICKETS_TO_HOT = "tickets_to_hot"
 MOVES_PER_S = "moves_per_s"
 HOT_MOVES_PER_S = "hot_moves_per_s"
+LINES_PER_S = "orders_of_lines_per_s"
+HOT_LINES_PER_S = "hot_orders_of_lines_per_s"
 BATCH_PER_S = "batch_orders_per_s"
 PACED_P99_MS = "paced_p99_ms"
 FULL_POOL_P99 = "full_pool_p99_ratio"
@@ -147,6 +149,22 @@ TARGETS = (
         at_least=500,
         aim=6_000,
         unit="moves/s",
+        decimals=0,
+    ),
+    Target(
+        name=LINES_PER_S,
+        title="orders of 3 lines, any of 1,000 products",
+        at_least=3_000,
+        aim=8_000,
+        unit="orders/s",
+        decimals=0,
+    ),
+    Target(
+        name=HOT_LINES_PER_S,
+        title="orders of 3 lines, any of 10 products",
+        at_least=2_500,
+        aim=8_000,
+        unit="orders/s",
         decimals=0,
     ),
     Target(

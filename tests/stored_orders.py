@@ -16,6 +16,7 @@ from allocator.domain.orders import (
 )
 
 LINE = Line(pool=266, warehouse="ber", product="tea", quantity=3)
+STORED_LINE = '{"pool":266,"warehouse":"ber","product":"tea","quantity":3}'
 
 # Never edit a line: it is in somebody's journal. A changed meaning is a new version.
 STORED_ORDERS: list[tuple[str, str, Event]] = [
@@ -40,6 +41,11 @@ STORED_ORDERS: list[tuple[str, str, Event]] = [
         HoldConfirmed(process=7, step=2, order=4, quantity=3, picks=((1, 3),)),
     ),
     (
+        "hold_confirmed",
+        '{"process":7,"step":1,"order":4,"quantity":3,"picks":[[1,3]],"held":false}',
+        HoldConfirmed(process=7, step=1, order=4, quantity=3, picks=((1, 3),), held=False),
+    ),
+    (
         "order_partly_dispatched",
         '{"order":4,"quantity":1,"picks":[[1,1]],"left":2}',
         OrderPartlyDispatched(order=4, quantity=1, picks=((1, 1),), left=2),
@@ -53,6 +59,16 @@ STORED_ORDERS: list[tuple[str, str, Event]] = [
         "order_accepted",
         '{"held":[{"order":4,"picks":[[1,3]]}]}',
         OrderAccepted(held=(Held(order=4, picks=((1, 3),)),)),
+    ),
+    (
+        "order_accepted",
+        '{"held":[{"order":4,"picks":[[1,3]]}],"lines":[' + STORED_LINE + '],"customer":"ada"}',
+        OrderAccepted(held=(Held(order=4, picks=((1, 3),)),), lines=(LINE,), customer="ada"),
+    ),
+    (
+        "order_declined",
+        '{"shortages":[{"line":0,"requested":3,"available":2}],"lines":[' + STORED_LINE + "]}",
+        OrderDeclined(shortages=(Shortage(line=0, requested=3, available=2),), lines=(LINE,)),
     ),
     (
         "order_declined",

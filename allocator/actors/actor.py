@@ -14,6 +14,7 @@ from allocator.actors.messages import Envelope, Noted, Outcome, Read, Reply
 from allocator.actors.near import Hearing
 from allocator.actors.paying import Leaving
 from allocator.actors.ports import Clock
+from allocator.domain import at_once
 from allocator.domain.kinds import (
     Decision,
     Event,
@@ -29,6 +30,7 @@ from allocator.domain.kinds import (
     wake_at,
 )
 from allocator.domain.messages import Wake
+from allocator.domain.orders import OrderRequested, RequestOrder
 from allocator.domain.pool import Pool
 from allocator.domain.records import GENESIS
 from allocator.errors import BrokenRuleError, JournalError, OverloadedError
@@ -100,6 +102,11 @@ class Actor:
         self._office = office
         self._clock = clock
         self._limit = mailbox_max
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more message would be accepted."""
+        return self.unanswered < self._limit
 
     @property
     def is_busy(self) -> bool:
@@ -200,12 +207,20 @@ class Actor:
         self.used_ms = now_ms
         while self._mailbox:
             # Before each message: a cancelled order may give units back to a lot past its date.
-            if type(state) is Pool:
-                due_ms = wake_at(state)
-                if due_ms is not None and due_ms <= now_ms:
-                    self._accept()
-                    self._decide(state, _NOBODY, now_ms=now_ms)
+            if type(state) is Pool and state.next_expiry_ms is not None:
+                self._heed(state, now_ms=now_ms)
             self._decide(state, self._mailbox.popleft(), now_ms=now_ms)
+
+    def heed(self, pool: Pool, *, now_ms: int) -> None:
+        """Be as the time says, before anything is decided on our state, which is `pool`."""
+        self.used_ms = now_ms
+        if pool.next_expiry_ms is not None:
+            self._heed(pool, now_ms=max(now_ms, pool.last_at_ms))
+
+    def take_part(self, pool: Pool, event: Event, *, now_ms: int) -> None:
+        """Record what was decided of us together with others; our state is `pool`."""
+        self._accept()
+        self._record(pool, event, _NOBODY, now_ms=max(now_ms, pool.last_at_ms))
 
     def lean(self) -> None:
         """Keep something unreleased: what was heard is not durable, and we fall with it."""
@@ -224,6 +239,8 @@ class Actor:
                 self._look(state, envelope, ask)
                 return
             decision = decide(state, ask, now_ms=now_ms)
+            if type(ask) is RequestOrder:
+                decision = self._at_once(decision, now_ms=now_ms)
         except Exception:  # a bug in a rule must cost one answer, not the worker
             log.exception("actor.rule_failed", actor=self.actor_id)
             self._fail(envelope.reply, BrokenRuleError(actor_id=self.actor_id))
@@ -243,9 +260,39 @@ class Actor:
             self._record(state, event, _NOBODY, now_ms=now_ms)
         self._record(state, decision[-1], envelope, now_ms=now_ms)
         if self.errand is not None:
-            self.errand.begin(state)
+            self._go_on(self.errand, state)
+
+    def _go_on(self, errand: Errand, state: State) -> None:
+        """Ask what is intended now, and show what somebody waited for: only processes do either."""
+        errand.begin(state)
         if self._patient is not None:
             self._look_again(state)
+
+    def _at_once(self, decision: Decision, *, now_ms: int) -> Decision:
+        """Return what becomes of an order whose pools are all at hand; they do their part now.
+
+        Nothing else is recorded before that is: it is stored together.
+        """
+        requested = decision[0] if isinstance(decision, tuple) else None
+        if not isinstance(requested, OrderRequested):
+            return decision
+        neighbours = self._office.at_hand(requested)
+        if neighbours is None or len(neighbours) >= self._writer.batch_max:
+            return decision
+        for actor, pool in neighbours:
+            actor.heed(pool, now_ms=now_ms)
+        pools = [pool for _, pool in neighbours]
+        decided, parts = at_once.decide(requested, pools, process=self.actor_id)
+        self._writer.together(len(parts) + 1)
+        for (actor, pool), part in zip(neighbours, parts, strict=False):  # declined has none
+            actor.take_part(pool, part, now_ms=now_ms)
+        return (decided,)
+
+    def _heed(self, pool: Pool, *, now_ms: int) -> None:
+        due_ms = wake_at(pool)
+        if due_ms is not None and due_ms <= now_ms:
+            self._accept()
+            self._decide(pool, _NOBODY, now_ms=now_ms)
 
     def _tell_neighbour(self, hearing: Hearing, decision: Decision) -> None:
         """Pass on what is decided, and about to be journaled; it is told when we are done."""

@@ -83,6 +83,11 @@ class Directory:
         task.add_done_callback(self._recoveries.pop)
         return actor
 
+    def active(self, actor_id: int) -> Actor | None:
+        """Return an actor that decides at once, or None: it has to be recovered first."""
+        actor = self._actors.get(actor_id)
+        return None if actor is None or actor.state is None else actor
+
     def of(self, shards: frozenset[int]) -> list[Actor]:
         """Return the actors in memory that these shards hold."""
         return [a for a in self._actors.values() if a.actor_id & SHARD_MASK in shards]

@@ -18,6 +18,8 @@ from allocator.actors.near import Hearing, Near
 from allocator.actors.paying import Cashier, NoCashier
 from allocator.domain import processes
 from allocator.domain.kinds import Command, State, intents
+from allocator.domain.orders import OrderRequested
+from allocator.domain.pool import Pool
 from allocator.domain.processes import Ask, stamped
 from allocator.domain.transfers import Stale
 from allocator.errors import AllocatorError
@@ -107,6 +109,10 @@ class Office:
             self._near.soon(partial(self._ask_near, errand, ask))
         else:
             errand.actor.depart(_Departure(errand, ask, tries=0, pool_ms=0))
+
+    def at_hand(self, request: OrderRequested) -> "list[tuple[Actor, Pool]] | None":
+        """Return the pools of an order's lines if all of them could decide now, else None."""
+        return self._near.at_hand([line.pool for line in request.lines])
 
     def _ask_near(self, errand: "Errand", ask: Ask) -> None:
         if not self._is_hosted(errand.actor):

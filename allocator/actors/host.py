@@ -113,6 +113,12 @@ class Host:
         """Say whether an actor is of one of our shards."""
         return actor_id & SHARD_MASK in self.shards
 
+    def active(self, actor_id: int) -> Actor | None:
+        """Return one of our actors if it would decide at once what it is told, else None."""
+        if self._closed is not None or not self.is_ours(actor_id):
+            return None
+        return self.directory.active(actor_id)
+
     def tell(self, actor_id: int, command: Command, reply: Hearing) -> None:
         """Like `ask`, for one of our own actors, who hears what is decided before it is durable."""
         self._admit(actor_id)

@@ -11,12 +11,13 @@ Nobody is called from within: an ask that led to another, and so on, would be a 
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, Protocol
 
 from allocator.actors.messages import Answer
 from allocator.domain import processes
 from allocator.domain.kinds import Command
+from allocator.domain.pool import Pool
 from allocator.domain.processes import Ask, stamped
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ class Neighbourhood(Protocol):
 
     def is_ours(self, actor_id: int) -> bool:
         """Say whether an actor is of this worker, now."""
+
+    def active(self, actor_id: int) -> "Actor | None":
+        """Return one of our actors if it would decide at once what it is told, else None."""
 
     def tell(self, actor_id: int, command: Command, reply: "Hearing") -> None:
         """Have one of our actors decide; raises `AllocatorError` if that is not accepted."""
@@ -55,6 +59,19 @@ class Near:
     def is_near(self, actor_id: int) -> bool:
         """Say whether an actor can be asked here."""
         return self._neighbourhood.is_ours(actor_id)
+
+    def at_hand(self, pools: Sequence[int]) -> "list[tuple[Actor, Pool]] | None":
+        """Return these pools if all of them could decide now, else None.
+
+        None of them is in the midst of anything: they do not call anybody.
+        """
+        found = []
+        for actor_id in pools:
+            actor = self._neighbourhood.active(actor_id)
+            if actor is None or type(actor.state) is not Pool or not actor.has_room:
+                return None
+            found.append((actor, actor.state))
+        return found
 
     def may_act(self, actor_id: int) -> bool:
         """Say whether an actor may decide anything: not while its shard is given away.

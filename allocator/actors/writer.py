@@ -72,7 +72,7 @@ class JournalWriter:
         self.unanswered = 0  # of all actors, as `Actor.unanswered`, and questions
         self._journal = journal
         self._clock = clock
-        self._batch_max = batch_max
+        self.batch_max = batch_max
         self._repair = repair
         self._turns: deque[_Turn] = deque([_Turn()])
         self._in_flight: _Turn | None = None  # or released already
@@ -85,7 +85,7 @@ class JournalWriter:
     def append(self, actor: Actor, outcome: Outcome, envelope: Envelope) -> None:
         """Journal an event that the actor's state already shows; then answer with it."""
         turn = self._turns[-1]
-        if len(turn.batch.seqs) >= self._batch_max:
+        if len(turn.batch.seqs) >= self.batch_max:
             turn = _Turn()
             self._turns.append(turn)
         event = outcome.event
@@ -119,6 +119,15 @@ class JournalWriter:
         turn.answers.append((actor, envelope.reply, outcome))
         self._work.set()
 
+    def together(self, rows: int) -> None:
+        """Have the next rows appended in one turn: all of them are stored, or none.
+
+        Args:
+            rows: How many, at most `batch_max`.
+        """
+        if len(self._turns[-1].batch) + rows > self.batch_max:
+            self._turns.append(_Turn())
+
     def confirm(self, actor: Actor, reply: Reply | None, answer: Answer) -> None:
         """Answer without an event, once it is certain that we still may."""
         self._turns[-1].answers.append((actor, reply, answer))
@@ -134,7 +143,7 @@ class JournalWriter:
         """Find out whether a key is in use; whoever asks hears it unless the turn fails."""
         self.unanswered += 1
         turn = self._turns[-1]
-        if len(turn.questions) >= self._batch_max:
+        if len(turn.questions) >= self.batch_max:
             turn = _Turn()
             self._turns.append(turn)
         turn.questions.append(question)

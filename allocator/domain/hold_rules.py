@@ -72,6 +72,14 @@ def evolve(pool: Pool, event: HoldEvent, processes: Processes, *, at_ms: int) ->
             assert_never(event)
 
 
+def order_at_once(pool: Pool, event: HoldConfirmed) -> None:
+    """Have units ordered that nobody held. No ask is under way: the process made none."""
+    for seq, units in event.picks:
+        pool.take(seq, units).ordered += units
+    pool.ordered += event.quantity
+    pool.orders.add(event.order, event.picks, event.quantity, led=True)
+
+
 def could_hold(pool: Pool, trace: Trace, product: str | None) -> int:
     """Return how many units a process could hold, those that it holds included."""
     return units_of(trace.held) + pool.available_of(product)

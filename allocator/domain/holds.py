@@ -86,7 +86,11 @@ class HoldRefused(Message, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class HoldConfirmed(Message, frozen=True, kw_only=True, omit_defaults=True):
-    """What was held is order `order` from now on, and the process has let go."""
+    """What was held is order `order` from now on, and the process has let go.
+
+    Attributes:
+        held: Whether it was; else the units were available, and the process asked for nothing.
+    """
 
     process: int
     step: int
@@ -94,6 +98,7 @@ class HoldConfirmed(Message, frozen=True, kw_only=True, omit_defaults=True):
     quantity: int
     picks: Picks
     product: str | None = None
+    held: bool = True
 
 
 HoldEvent: TypeAlias = UnitsHeld | HoldRefused | HoldConfirmed

@@ -17,6 +17,8 @@ def unlawful(pool: Pool, event: UnitsHeld | HoldConfirmed | ProcessLetGo) -> str
         case UnitsHeld():
             return _unlawful_hold(pool, event, trace)
         case HoldConfirmed(order=order, quantity=quantity, picks=picks):
+            if not event.held:
+                return _unlawful_at_once(pool, event)
             is_held = trace.order == order and trace.held == picks and picks
             is_sound = is_held and quantity == units_of(picks)
             return "" if is_sound else f"{quantity} units are ordered, and {trace.held} held"
@@ -34,6 +36,20 @@ def held_by_lot(pool: Pool) -> dict[int, int]:
         for trace in pool.processes.traces.values():
             held.update(dict(trace.held))
     return dict(held)
+
+
+def _unlawful_at_once(pool: Pool, event: HoldConfirmed) -> str:
+    """Likewise for units that are ordered without having been held."""
+    if pool.processes is not None and pool.processes.knows(event.process):
+        return f"process {event.process} orders at once, and has asked for something before"
+    if event.order != pool.version + 1:
+        return f"what is ordered will be order {event.order}, and that is another"
+    units = units_of(event.picks)
+    if not event.picks or event.quantity != units:
+        return f"{event.quantity} units are ordered, and {units} taken from lots"
+    if _exceeds(event.picks, {seq: lot.available for seq, lot in pool.lots.items()}):
+        return f"{event.picks} are taken from lots, which is more than is available"
+    return ""
 
 
 def _unlawful_hold(pool: Pool, event: UnitsHeld, trace: Trace) -> str:

@@ -44,18 +44,25 @@ def _unlawful_lines(lines: tuple[Line, ...]) -> str:
 
 
 def _unlawful_acceptance(order: Order, event: OrderAccepted) -> str:
-    if order.status != "requested":
-        return _out_of_order(order, "accepted")
-    wanted = [line.quantity for line in order.lines]
+    if why := _unlawful_decision(order, event, "accepted"):
+        return why
+    wanted = [line.quantity for line in event.lines or order.lines]
     held = [units_of(each.picks) for each in event.held]
     return "" if wanted == held else f"{wanted} units are wanted of its lines, and {held} held"
 
 
+def _unlawful_decision(order: Order, event: OrderAccepted | OrderDeclined, what: str) -> str:
+    """Say why an order cannot be decided next, at once or after it was requested."""
+    if order.status != (None if event.lines else "requested"):
+        return _out_of_order(order, what)
+    return _unlawful_lines(event.lines) if event.lines else ""
+
+
 def _unlawful_refusal(order: Order, event: OrderDeclined) -> str:
-    if order.status != "requested":
-        return _out_of_order(order, "declined")
-    places = [each.line for each in event.shortages]
-    if not places or places != sorted(set(places)) or not 0 <= places[-1] < len(order.lines):
+    if why := _unlawful_decision(order, event, "declined"):
+        return why
+    lines, places = event.lines or order.lines, [each.line for each in event.shortages]
+    if not places or places != sorted(set(places)) or not 0 <= places[0] <= places[-1] < len(lines):
         return "it is short of lines that it has not"
     if any(each.available >= each.requested for each in event.shortages):
         return "it is short of a line of which there is enough"

@@ -129,10 +129,12 @@ def evolve(order: Order, event: OrderEvent, *, at_ms: int) -> None:
         case OrderAccepted(held=held):
             order.status = "new"
             order.confirming = order.version
+            _decide_at_once(order, event, at_ms=at_ms)
             order.held = held
-            order.left = order.settled = tuple(line.quantity for line in order.lines)
+            order.left = order.settled = tuple([line.quantity for line in order.lines])
         case OrderDeclined(shortages=shortages):
             order.status = "declined"
+            _decide_at_once(order, event, at_ms=at_ms)
             order.shortages = shortages
         case LinesDispatched(parts=parts):
             gone = dict(parts)
@@ -143,6 +145,15 @@ def evolve(order: Order, event: OrderEvent, *, at_ms: int) -> None:
             order.left = tuple(0 for _ in order.left)
         case _:
             assert_never(event)
+
+
+def _decide_at_once(order: Order, event: OrderAccepted | OrderDeclined, *, at_ms: int) -> None:
+    """Take what was not requested before, if it was not: then no pool is to be told anything."""
+    if event.lines:
+        order.requested_at_ms = at_ms
+        order.lines, order.customer = event.lines, event.customer
+        order.confirmed = isinstance(event, OrderAccepted)
+        order.outstanding = 0
 
 
 def _settle(order: Order) -> None:

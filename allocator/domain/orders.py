@@ -4,6 +4,8 @@ Each line is of one pool: those of the same pool are one. The units are held at 
 other, in ascending order of their actors, and none is ordered before all are held. What the pools
 hold becomes an order in each, under a number of that pool; the whole is dispatched in parts, or
 cancelled, by closing those.
+
+If all pools are at hand, it is decided at once (`at_once`): then its first event is its last one.
 """
 
 from collections.abc import Iterator
@@ -95,16 +97,29 @@ class OrderRequested(Message, frozen=True, kw_only=True, omit_defaults=True):
     customer: str | None = None
 
 
-class OrderAccepted(Message, frozen=True, kw_only=True):
-    """Everything is held: the units are the customer's."""
+class OrderAccepted(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything is held: the units are the customer's.
+
+    Attributes:
+        lines: Of an order that was decided at once, whose pools have made orders of them already;
+            `customer`, too. Else both were requested before.
+    """
 
     held: tuple[Held, ...]
+    lines: tuple[Line, ...] = ()
+    customer: str | None = None
 
 
-class OrderDeclined(Message, frozen=True, kw_only=True):
-    """There was not enough of some lines; nothing is held."""
+class OrderDeclined(Message, frozen=True, kw_only=True, omit_defaults=True):
+    """There was not enough of some lines; nothing is held.
+
+    Attributes:
+        lines: As in `OrderAccepted`: no pool was asked. `customer`, too.
+    """
 
     shortages: tuple[Shortage, ...]
+    lines: tuple[Line, ...] = ()
+    customer: str | None = None
 
 
 class LinesDispatched(Message, frozen=True, kw_only=True, omit_defaults=True):

@@ -72,6 +72,10 @@ class Processes:
         """Return what has come of a process."""
         return self.traces.get(process, NO_TRACE)
 
+    def knows(self, process: int) -> bool:
+        """Say whether anything is remembered of a process."""
+        return process in self.traces or process in self.released
+
     def note(self, process: int, trace: Trace) -> None:
         """Remember what has come of a process from now on."""
         former = self.traces.get(process, NO_TRACE)

@@ -15,7 +15,7 @@ from allocator.actors.messages import Answer
 from allocator.domain.catalogue import PoolRef
 from allocator.domain.messages import QUANTITY_MAX, InsufficientStock, PlaceOrder
 from allocator.domain.occurrences import PROCESS_SEQ
-from allocator.domain.orders import Line, RequestOrder, Shortage
+from allocator.domain.orders import Line, OrderAccepted, OrderDeclined, RequestOrder, Shortage
 from allocator.domain.orders import Order as OrderState
 from allocator.domain.queries import LinesQuery
 from allocator.domain.rows import LinesRow
@@ -30,7 +30,7 @@ from allocator.http.problems import (
     order_not_decided,
 )
 from allocator.http.shapes import Order
-from allocator.http.shaping import order_of_lines, placed_order
+from allocator.http.shaping import order_at_once, order_of_lines, placed_order
 
 ORDER_SCOPE: Final = "order"
 
@@ -115,7 +115,16 @@ class MultiOrders:
         return placed_order(self._ids, pool, success(answer))
 
     async def _led(self, answer: Answer) -> Order:
-        actor_id = success(answer).actor_id
+        outcome = success(answer)
+        match outcome.event:
+            case OrderAccepted() as event:
+                return order_at_once(self._ids, outcome, event)
+            case OrderDeclined(shortages=shortages, lines=lines):
+                short = [_short(lines[each.line], each) for each in shortages]
+                raise ProblemError(lines_short(short))
+            case _:  # it was requested, and whoever has to be asked is being asked
+                pass
+        actor_id = outcome.actor_id
         order = await self.decided(actor_id, PROCESS_SEQ)
         row = LinesRow.of(actor_id, PROCESS_SEQ, order)
         if row is None:

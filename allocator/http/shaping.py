@@ -7,6 +7,7 @@ from allocator.domain.catalogue import PoolRef
 from allocator.domain.ids import IdSeal
 from allocator.domain.messages import OrderPlaced
 from allocator.domain.occurrences import Occurrence, thing_of
+from allocator.domain.orders import OrderAccepted
 from allocator.domain.pool import Balance
 from allocator.domain.records import Record
 from allocator.domain.rows import BalanceRow, LinesRow, OrderRow, OrderStatus, StockRow
@@ -90,6 +91,22 @@ def order_of_lines(ids: IdSeal, row: LinesRow) -> Order:
     ]
     created_at = time_of(row.created_at_ms)
     return Order(ids.seal(row.actor_id, row.seq), row.status, row.customer, created_at, lines)
+
+
+def order_at_once(ids: IdSeal, outcome: Outcome, event: OrderAccepted) -> Order:
+    """Show an order of several lines that `event`, its first one, has decided."""
+    lines = [
+        OrderLine(
+            line.product,
+            line.warehouse,
+            line.quantity,
+            [Pick(ids.seal_often(line.pool, lot), units) for lot, units in held.picks],
+            0,
+        )
+        for line, held in zip(event.lines, event.held, strict=True)
+    ]
+    created_at = time_of(outcome.at_ms)
+    return Order(ids.seal(outcome.actor_id, outcome.seq), "new", event.customer, created_at, lines)
 
 
 def stock_of(ids: IdSeal, row: StockRow) -> Stock:

@@ -31,8 +31,9 @@ def hold_in_words(meaning: Meaning, *, plain: Callable[[str], str]) -> str | Non
             said += f"; gave back {picked(returned)}" if returned else ""
         case HoldRefused(requested=requested, available=available):
             said = f"does not hold {requested}: {available} available"
-        case HoldConfirmed(quantity=quantity, picks=picks):
-            said = f"ordered {quantity} that were held: {picked(picks)}"
+        case HoldConfirmed(quantity=quantity, picks=picks, held=held):
+            before = "that were held" if held else "for a process"
+            said = f"ordered {quantity} {before}: {picked(picks)}"
         case OrderPartlyDispatched(quantity=quantity, picks=picks, left=left):
             said = f"dispatched {quantity}: {picked(picks)}; {left} stay"
         case _:
@@ -48,16 +49,18 @@ def picked(picks: Picks) -> str:
 def _order_in_words(meaning: Meaning, *, plain: Callable[[str], str]) -> str | None:
     match meaning:
         case OrderRequested(lines=lines, customer=customer):
-            whose = "" if customer is None else f" for {plain(customer)}"
-            said = f"to order{whose}: {_wanted(lines, plain=plain)}"
+            said = f"to order{_whose(lines, customer, plain=plain)}"
+        case OrderAccepted(lines=lines, customer=customer) if lines:
+            said = f"ordered at once{_whose(lines, customer, plain=plain)}"
         case OrderAccepted():
             said = "ordered: everything is held"
-        case OrderDeclined(shortages=shortages):
+        case OrderDeclined(shortages=shortages, lines=lines, customer=customer):
             short = ", ".join(
                 f"{each.available} of {each.requested} for line {each.line + 1}"
                 for each in shortages
             )
-            said = f"declined: {short}"
+            what = f" at once{_whose(lines, customer, plain=plain)};" if lines else ":"
+            said = f"declined{what} {short}"
         case LinesDispatched(parts=parts):
             gone = ", ".join(f"{units} of line {place + 1}" for place, units in parts)
             said = f"dispatched {gone}"
@@ -68,6 +71,11 @@ def _order_in_words(meaning: Meaning, *, plain: Callable[[str], str]) -> str | N
         case _:
             return None
     return said
+
+
+def _whose(lines: Sequence[Line], customer: str | None, *, plain: Callable[[str], str]) -> str:
+    whose = "" if customer is None else f" for {plain(customer)}"
+    return f"{whose}: {_wanted(lines, plain=plain)}"
 
 
 def _wanted(lines: Sequence[Line], *, plain: Callable[[str], str]) -> str:

@@ -24,7 +24,7 @@ from allocator.domain.messages import (
     TicketOptionOpened,
 )
 from allocator.domain.moves import Move, MoveRequested
-from allocator.domain.orders import OrderRequested
+from allocator.domain.orders import OrderAccepted, OrderDeclined, OrderRequested
 from allocator.domain.pool import Lot, Pool
 from allocator.domain.records import Record
 from allocator.domain.rows import OrderStatus
@@ -59,7 +59,7 @@ _MADE_BY: Final = (
     (StockReceived | UnitsTaken, "stock"),
     (TicketOptionOpened, "ticket option"),
     (MoveRequested, "move"),
-    (OrderRequested, LED_ORDER),
+    (OrderRequested | OrderAccepted | OrderDeclined, LED_ORDER),
 )
 
 
@@ -301,8 +301,9 @@ class _LotFold:
                 units = self._units(added) - self._units(returned)
                 self._available -= units
                 self._held += units
-            case HoldConfirmed(picks=picks) if units := self._units(picks):
-                self._held -= units
+            case HoldConfirmed(picks=picks, held=held) if units := self._units(picks):
+                self._held -= units if held else 0
+                self._available -= 0 if held else units
                 self._ordered += units
             case ProcessLetGo(picks=picks) if units := self._units(picks):
                 self._held -= units

@@ -15,7 +15,7 @@ from allocator.domain.messages import (
 )
 from allocator.domain.moves import MoveRequested
 from allocator.domain.occurrences import PROCESS_SEQ
-from allocator.domain.orders import OrderRequested
+from allocator.domain.orders import OrderAccepted, OrderDeclined, OrderRequested
 from allocator.domain.records import Record
 from allocator.domain.rows import MoveRow, OrderEnd, OrderRow, OrderStatus, StockRow
 from allocator.domain.transfers import UnitsTaken
@@ -30,6 +30,8 @@ _ENDS: Final[dict[str, OrderStatus]] = {
 }
 _MADE_OF_LINES: Final = [KINDS[OrderRequested], KINDS[CheckoutPaid]]
 """Rows whose addresses are those of orders."""
+_MADE_AT_ONCE: Final = [KINDS[OrderAccepted], KINDS[OrderDeclined]]
+"""Likewise, if they are the first of their actor."""
 
 
 class PostgresReadings(PostgresLists):
@@ -72,7 +74,7 @@ class PostgresReadings(PostgresLists):
     async def is_of_lines(self, actor_id: int, seq: int) -> bool:
         """Say whether an address is that of an order of several lines, accepted or not."""
         async with borrowed(self._pool) as connection:
-            args = (actor_id, seq, _MADE_OF_LINES)
+            args = (actor_id, seq, _MADE_OF_LINES, _MADE_AT_ONCE)
             return bool(await connection.fetchval(statement("is_of_lines"), *args))
 
     async def received(self, pool: PoolRef, seq: int) -> StockRow | None:

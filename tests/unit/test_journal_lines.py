@@ -102,6 +102,18 @@ EVENTS: list[tuple[Event, str]] = [
         HoldConfirmed(process=7, step=2, order=9, quantity=3, picks=((2, 3),)),
         "ordered 3 that were held: 3 of #2",
     ),
+    (
+        HoldConfirmed(process=7, step=1, order=9, quantity=3, picks=((2, 3),), held=False),
+        "ordered 3 for a process: 3 of #2",
+    ),
+    (
+        OrderAccepted(held=(Held(order=9, picks=((2, 3),)),), lines=(LINE,), customer="ada"),
+        "ordered at once for ada: 3 of tea@main",
+    ),
+    (
+        OrderDeclined(shortages=(Shortage(line=0, requested=3, available=2),), lines=(LINE,)),
+        "declined at once: 3 of tea@main; 2 of 3 for line 1",
+    ),
     (OrderRequested(lines=(LINE,), customer="ada"), "to order for ada: 3 of tea@main"),
     (OrderAccepted(held=(Held(order=9, picks=((2, 3),)),)), "ordered: everything is held"),
     (

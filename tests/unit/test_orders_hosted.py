@@ -1,4 +1,4 @@
-"""Orders of several lines in a worker: all or nothing, and settled whatever breaks."""
+"""Orders of several lines in a worker, whose pools are asked: all or nothing, whatever breaks."""
 
 import asyncio
 from collections import Counter
@@ -59,7 +59,8 @@ def request(**units: int) -> RequestOrder:
 
 
 async def stocked(scene: Scene) -> None:
-    """Five of each."""
+    """Five of each, and pools that are not at hand: they are asked one after the other."""
+    scene.worker.office.at_hand = lambda _: None  # type: ignore[assignment,method-assign]
     for pool in (TEA, POT):
         await scene.stock(STOCK, actor_id=pool)
 

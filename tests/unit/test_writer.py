@@ -30,6 +30,9 @@ class Nobody:
     def is_ours(self, actor_id: int) -> bool:
         raise AssertionError(actor_id)
 
+    def active(self, actor_id: int) -> Actor | None:
+        raise AssertionError(actor_id)
+
     def tell(self, actor_id: int, command: object, reply: Reply) -> None:
         raise AssertionError((actor_id, command, reply))
 

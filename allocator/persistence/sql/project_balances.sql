@@ -4,9 +4,12 @@
 -- What happens most stands first in each list of kinds.
 -- Which product came last is asked only of rows that name one: most pools are of one for ever. The
 -- greatest (seq, product) says it, written as a text.
+-- Units that are ordered for a process at once, without having been held, are as those of an order.
 -- $1 era  $2 after xid  $3 up to xid  $4 only this actor, or NULL for all that are not quarantined
 WITH batch AS (
-    SELECT actor_id, seq, kind,
+    SELECT actor_id, seq,
+           CASE WHEN kind = 'hold_confirmed' AND strpos(body::text, '"held":false') > 0
+                THEN 'order_placed' ELSE kind END AS kind,
            coalesce(body ->> 'quantity', body ->> 'allocation',
                     body -> 'lot' ->> 'quantity')::bigint AS quantity,
            CASE WHEN strpos(body::text, '"product":') > 0

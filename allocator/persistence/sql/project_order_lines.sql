@@ -1,4 +1,5 @@
--- Add the lines of the orders that were accepted: what was wanted is in the first row of each.
+-- Add the lines of the orders that were accepted: what was wanted is in the first row of each, which
+-- may be the same one.
 -- $1 era  $2 after xid  $3 up to xid  $4 only this actor, or NULL for all that are not quarantined
 INSERT INTO process_order_lines (actor_id, line, pool, pool_order, warehouse, product, quantity,
                                  picks)

@@ -1,20 +1,24 @@
 -- Add what happened to orders of several lines, whose lines are up to date, but for those that were
--- carts before, which `project_cart_orders` adds. Returns how many events that was. A version that does not follow is refused, as in `project_moves`.
+-- carts before, which `project_cart_orders` adds. Returns how many events that was. A version that
+-- does not follow is refused, as in `project_moves`.
+-- The first row says when it was asked for. If that has decided it as well, the pools have settled it.
 -- $1 era  $2 after xid  $3 up to xid  $4 only this actor, or NULL for all that are not quarantined
 WITH sums AS (
     SELECT actor_id,
            count(*) AS events,
            max(seq) AS version,
-           max(at) FILTER (WHERE kind = 'order_requested') AS requested_at,
-           (array_agg(body) FILTER (WHERE kind = 'order_requested'))[1] ->> 'customer' AS customer,
+           max(at) FILTER (WHERE seq = 1) AS requested_at,
+           (array_agg(body) FILTER (WHERE seq = 1))[1] ->> 'customer' AS customer,
            CASE WHEN bool_or(kind = 'lines_cancelled') THEN 'cancelled'
                 WHEN bool_or(kind = 'lines_dispatched') THEN 'dispatched'
                 WHEN bool_or(kind = 'order_declined') THEN 'declined'
                 WHEN bool_or(kind = 'order_accepted') THEN 'new'
                 WHEN bool_or(kind = 'order_requested') THEN 'requested' END AS status,
            max(at) FILTER (WHERE kind IN ('lines_cancelled', 'lines_dispatched')) AS changed_at,
-           count(*) FILTER (WHERE kind = 'lines_settled') AS settled,
-           max(seq) FILTER (WHERE kind = 'lines_settled') IS NOT DISTINCT FROM max(seq) AS at_rest
+           count(*) FILTER (WHERE kind = 'lines_settled'
+                               OR kind = 'order_accepted' AND seq = 1) AS settled,
+           max(seq) FILTER (WHERE kind = 'lines_settled' OR kind <> 'order_requested' AND seq = 1)
+               IS NOT DISTINCT FROM max(seq) AS at_rest
     FROM journal
     WHERE era = $1 AND xid > $2 AND xid <= $3
       AND kind IN ('order_requested', 'order_accepted', 'order_declined', 'lines_dispatched',

@@ -1,12 +1,13 @@
 -- Take from the stocks what was ordered, held, dispatched, expired or sent elsewhere, and give back
--- what was cancelled or let go.
+-- what was cancelled or let go. What was held was taken when it was.
 -- $1 era  $2 after xid  $3 up to xid  $4 only this actor, or NULL for all that are not quarantined
 WITH batch AS (
     SELECT actor_id, kind, body
     FROM journal
     WHERE era = $1 AND xid > $2 AND xid <= $3
       AND kind IN ('order_placed', 'order_dispatched', 'order_cancelled', 'lot_expired',
-                   'units_sent', 'order_partly_dispatched', 'units_held', 'process_let_go')
+                   'units_sent', 'order_partly_dispatched', 'units_held', 'process_let_go',
+                   'hold_confirmed')
       AND ($4::bigint IS NULL OR actor_id = $4)
       AND actor_id NOT IN (SELECT actor_id FROM quarantined_projections)
 ), units AS (
@@ -14,6 +15,7 @@ WITH batch AS (
     FROM batch, json_array_elements(body -> 'picks') AS pick
     WHERE kind IN ('order_placed', 'order_dispatched', 'order_cancelled',
                    'order_partly_dispatched', 'process_let_go')
+       OR kind = 'hold_confirmed' AND strpos(body::text, '"held":false') > 0
     UNION ALL
     SELECT actor_id, kind, (pick ->> 0)::bigint, (pick ->> 1)::bigint
     FROM batch, json_array_elements(body -> 'added') AS pick
