@@ -13,7 +13,7 @@ from allocator.domain.carts import Cart, LineWanted
 from allocator.domain.holds import HoldConfirmed, HoldRefused, UnitsHeld
 from allocator.domain.kinds import Event, evolve, intents
 from allocator.domain.messages import OrderCancelled, OrderDispatched, OrderPartlyDispatched
-from allocator.domain.orders import Held, Line, Order, OrderRequested
+from allocator.domain.orders import Held, Line, Order, OrderAccepted, OrderRequested
 from allocator.domain.transfers import ProcessLetGo
 from allocator.domain.values import Picks, units_of, with_less, with_more
 
@@ -47,6 +47,9 @@ class Dealings:
             lines = (event.line,)
         for line in lines:
             self._wanted[line.pool, seq] = line.quantity
+        if isinstance(event, OrderAccepted):
+            lines = event.lines  # of one that was decided at once, and asked for nothing
+        for line in lines:
             self._places[line.pool] = f"{line.warehouse}/{line.product}"
         evolve(self.state, event, at_ms=at_ms)
 

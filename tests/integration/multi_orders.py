@@ -1,5 +1,11 @@
 """Requests about orders of several lines, and of parts, by clients of a shop."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from allocator.actors.errands import Office
 from tests.integration.api_shapes import Answer, Order
 from tests.integration.shop import Shop, until
 
@@ -40,6 +46,14 @@ async def placed(shop: Shop, *wanted: tuple[Shop, int], key: str | None = None) 
 async def dispatch(shop: Shop, order: Order, *parts: tuple[Shop, int], key: str = "") -> Answer:
     body = {"lines": lines(*parts)} if parts else None
     return await shop.post(f"/orders/{order.id}/dispatch", body, key=key or None)
+
+
+@contextmanager
+def asked_one_by_one() -> Iterator[None]:
+    """Have orders ask one pool after the other, as if these were another worker's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Office, "at_hand", lambda *_: None)
+        yield
 
 
 async def settled(shop: Shop) -> None:

@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from tests.integration.carts import paying
 from tests.integration.long_ago import actor_of, stored
-from tests.integration.multi_orders import dispatch, ordered, placed, settled
+from tests.integration.multi_orders import asked_one_by_one, dispatch, ordered, placed, settled
 from tests.integration.shop import database
 from tests.integration.verifying import faults
 
@@ -29,11 +29,16 @@ async def story(module_database_url: str) -> Story:
     async with paying(story.url) as till:
         here, there = await till.stocked(50), await till.stocked(50)
         both = (here, 3), (there, 2)
-        orders = {name: await placed(here, *both) for name in ("PLACED", "GONE", "CANCELLED")}
+        with asked_one_by_one():
+            orders = {name: await placed(here, *both) for name in ("PLACED", "GONE", "CANCELLED")}
+            assert (await ordered(here, (here, 1), (there, 99))).status == 409
+        orders |= {name: await placed(here, *both) for name in ("AT_ONCE", "SENT", "TAKEN_BACK")}
+        assert (await ordered(here, (here, 1), (there, 98))).status == 409
         await dispatch(here, orders["GONE"], (here, 1))
         await dispatch(here, orders["GONE"])
         await here.cancel(orders["CANCELLED"])
-        assert (await ordered(here, (here, 1), (there, 99))).status == 409
+        await dispatch(here, orders["SENT"])
+        await here.cancel(orders["TAKEN_BACK"])
         carts = {name: await here.filled(1) for name in ("OPEN", "CLOSED", "PAID")}
         for cart in carts.values():
             await there.fill(cart, 1)
@@ -49,8 +54,8 @@ async def story(module_database_url: str) -> Story:
         unseal = till.server.context.ids.unseal
         story.ids = {name: (unseal(each) or (0, 0))[0] for name, each in sealed.items()}
         story.ids |= {"HERE": await actor_of(here), "THERE": await actor_of(there)}
-    [[declined]] = await stored(
-        story.url, "SELECT actor_id FROM process_orders WHERE status = 'declined'"
+    [[declined], [_]] = await stored(
+        story.url, "SELECT actor_id FROM process_orders WHERE status = 'declined' ORDER BY 1"
     )
     assert isinstance(declined, int)
     story.ids["DECLINED"] = declined
@@ -106,6 +111,18 @@ DAMAGE = {
     "nothing was held of what was placed": (
         "DELETE FROM journal WHERE actor_id = {HERE} AND body ->> 'process' = '{PLACED}'",
         "3 units are its own, and HERE has made no order of them",
+    ),
+    "nothing was done of what was ordered at once": (
+        f"DELETE FROM journal WHERE {row('AT_ONCE', 'hold_confirmed')}",
+        "3 units are its own, and HERE has made no order of them",
+    ),
+    "other units were ordered at once": (
+        say(
+            '"quantity":3,"picks":[[1,3]]',
+            '"quantity":2,"picks":[[1,2]]',
+            row("AT_ONCE", "hold_confirmed"),
+        ),
+        "HERE has made an order of 2 units that are not its own",
     ),
     "an order was made of other lots": (
         say("[[1,", "[[7,", row("PLACED", "hold_confirmed")),

@@ -11,7 +11,15 @@ from allocator.persistence.projection import Projection
 from allocator.persistence.rebuilding import open_rebuilding
 from allocator.persistence.statements import statement
 from tests.integration.api_shapes import Order
-from tests.integration.multi_orders import beside, dispatch, ordered, placed, settled, two
+from tests.integration.multi_orders import (
+    asked_one_by_one,
+    beside,
+    dispatch,
+    ordered,
+    placed,
+    settled,
+    two,
+)
 from tests.integration.shop import Shop, database, opened
 from tests.integration.verifying import faults
 from tests.integration.yard import folded
@@ -28,9 +36,11 @@ async def busy_day(shop: Shop) -> None:
     kept = await placed(here, (here, 1), (there, 2))
     parted = await placed(here, (here, 3), (there, 2), (third, 1))
     gone = await placed(here, (there, 2), (here, 1))
-    in_parts = await placed(here, (here, 2), (there, 2))
-    cancelled = await placed(here, (third, 1), (there, 2))
-    assert (await ordered(here, (third, 9), (there, 1))).status == 409
+    with asked_one_by_one():
+        in_parts = await placed(here, (here, 2), (there, 2))
+        cancelled = await placed(here, (third, 1), (there, 2))
+        assert (await ordered(here, (third, 9), (there, 1))).status == 409
+    assert (await ordered(here, (third, 8), (there, 1))).status == 409
     for order in (parted, in_parts, in_parts):
         assert (await dispatch(here, order, (here, 1))).status == 200
     for order in (gone, in_parts):

@@ -104,7 +104,7 @@ class HoldsAudit:
 
 def _dealings_of(own: Reads) -> Dealings | None:
     """Return what a process says; None if its rows are not sound."""
-    state = Order() if own[0][0]["kind"] == "order_requested" else Cart()
+    state = Order() if own[0][0]["process_kind"] == "order" else Cart()
     dealings = Dealings(state)
     for number, (row, event) in enumerate(own, start=1):
         why = (
