@@ -1,12 +1,14 @@
 # Every target makes what it needs: from a fresh clone, `make run` is enough.
 # ARGS passes more: `make run ARGS="--port 9000"`, `make test ARGS="-k dispatch -x"`,
 # `make test PROCESSES=0 ARGS=--pdb` (one test after the other, in one process),
-# `make chaos SECONDS=600 ARGS="--workers 4 --seed 1"`, `make simulate SEED=7 TRACE=1`.
+# `make chaos SECONDS=600 ARGS="--workers 4 --seed 1"`, `make event CLIENTS=5000`,
+# `make simulate SEED=7 TRACE=1`.
 
 PYTHON = python3
 VENV = .venv
 ARGS =
 SECONDS = 60
+CLIENTS = 3000
 PROCESSES = 3
 SEED =
 SEEDS =
@@ -16,7 +18,7 @@ BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: install run test check bench chaos simulate simulate-mutants db image help
+.PHONY: install run test check bench chaos event simulate simulate-mutants db image help
 
 install: $(INSTALLED) ## set up .venv with everything (PYTHON=python3.12 picks the interpreter)
 
@@ -50,6 +52,9 @@ bench: install ## run the benchmarks (ARGS=--smoke for the small size)
 
 chaos: install ## kill everything at random for SECONDS, and prove that nothing was lost
 	$(BIN)/python -m bench.chaos --seconds $(SECONDS) $(ARGS)
+
+event: install ## sell out to CLIENTS while everything is killed, and prove what was sold and paid
+	$(BIN)/python -m bench.event --clients $(CLIENTS) $(ARGS)
 
 simulate: install ## run SEEDS servers in memory in which everything fails, or one: SEED=n TRACE=1
 	$(BIN)/python -m allocator simulate $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) \

@@ -97,17 +97,17 @@ async def gather_evidence(
     placed = [each for each in shop.history if each.kind is Kind.PLACE and each.ids]
     ids = sorted(set[str]().union(*(each.ids for each in placed)))
     repeats = dice.sample(placed, min(_REPEATED_MAX, len(placed)))
-    answers = await _ask_all(shop.port, repeats, _repeat)
+    answers = await ask_all(shop.port, repeats, _repeat)
     return Evidence(
-        pools=await _ask_all(shop.port, products, pool),
-        shown=dict(zip(ids, await _ask_all(shop.port, ids, _order), strict=True)),
+        pools=await ask_all(shop.port, products, pool),
+        shown=dict(zip(ids, await ask_all(shop.port, ids, _order), strict=True)),
         repeated={each.key: answer for each, answer in zip(repeats, answers, strict=True)},
         unexpected=unexpected,
         unexplained_ends=victim.unexplained_ends,
     )
 
 
-async def _ask_all(
+async def ask_all(
     port: int, items: Sequence[_Item], ask: Callable[[Caller, _Item], Awaitable[_Result]]
 ) -> list[_Result]:
     """Ask about each thing, a few at a time, and return the results in their order."""
@@ -131,7 +131,7 @@ async def _journal(caller: Caller, product: str) -> list[Listed]:
     where = f"/journal?product={quote(product)}&warehouse={WAREHOUSE}&limit={_PAGE}"
     while True:
         after = listed[-1].seq if listed else 0
-        answer = await _ask(caller, get_bytes(f"{where}&after={after}"))
+        answer = await ask_patiently(caller, get_bytes(f"{where}&after={after}"))
         items = msgspec.json.decode(answer.body, type=_Page).items
         listed += items
         if len(items) < _PAGE:
@@ -139,7 +139,7 @@ async def _journal(caller: Caller, product: str) -> list[Listed]:
 
 
 async def _numbers(caller: Caller, product: str) -> Numbers | None:
-    answer = await _ask(caller, get_bytes(f"/stock-balances/{WAREHOUSE}/{product}"))
+    answer = await ask_patiently(caller, get_bytes(f"/stock-balances/{WAREHOUSE}/{product}"))
     if answer.status != HTTPStatus.OK:
         return None
     seen = msgspec.json.decode(answer.body, type=Balance)
@@ -147,7 +147,7 @@ async def _numbers(caller: Caller, product: str) -> Numbers | None:
 
 
 async def _order(caller: Caller, order_id: str) -> ShownOrder | None:
-    answer = await _ask(caller, get_bytes(f"/orders/{order_id}"))
+    answer = await ask_patiently(caller, get_bytes(f"/orders/{order_id}"))
     if answer.status != HTTPStatus.OK:
         return None
     order = msgspec.json.decode(answer.body, type=Order)
@@ -159,13 +159,13 @@ async def _order(caller: Caller, order_id: str) -> ShownOrder | None:
 
 
 async def _repeat(caller: Caller, operation: Operation) -> str:
-    answer = await _ask(caller, request_of(operation, ""))
+    answer = await ask_patiently(caller, request_of(operation, ""))
     if answer.status != HTTPStatus.CREATED:
         return ""
     return msgspec.json.decode(answer.body, type=Order).id
 
 
-async def _ask(caller: Caller, request: bytes) -> Answer:
+async def ask_patiently(caller: Caller, request: bytes) -> Answer:
     """Ask until there is an answer: a worker that is leaving closes its connections."""
     line = request.partition(b"\r")[0].decode()
     try:

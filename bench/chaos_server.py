@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import asyncpg
@@ -37,23 +37,42 @@ WHERE warehouse = $1 AND name LIKE '%:' || $2
 
 
 class Victim:
-    """`allocator serve` with an embedded PostgreSQL, in a directory of its own.
+    """`allocator serve` in a directory of its own.
+
+    Args:
+        settings: More arguments of its command line.
+        database: The URL of a database that is not to suffer; else it has a PostgreSQL in its
+            directory.
 
     Attributes:
         unexplained_ends: Ends that nobody had caused.
         starts_repeated: Starts that had to wait for what a killed one had left.
     """
 
-    def __init__(self, directory: Path, *, port: int, workers: int) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int,
+        workers: int,
+        settings: Sequence[str] = (),
+        database: str | None = None,
+    ) -> None:
         self.port = port
         self.unexplained_ends: list[str] = []
         self.starts_repeated = 0
         self.log = directory / "server.log"
         self._data_dir = directory / "data"
-        self._url = EmbeddedPostgres(self._data_dir).dsn
+        self._is_embedded = database is None
+        self._url = EmbeddedPostgres(self._data_dir).dsn if database is None else database
+        where = ("--data-dir", str(self._data_dir))
+        if database is not None:
+            where = ("--database-url", database)
         self._arguments = [
             *("allocator", "serve", "--host", "127.0.0.1", "--port", str(port)),
-            *("--data-dir", str(self._data_dir), "--workers", str(workers)),
+            *where,
+            *("--workers", str(workers)),
+            *settings,
         ]
         self._count = workers
         self._known: set[Process] = set()
@@ -96,6 +115,13 @@ class Victim:
         """Kill the server itself."""
         self._killed_at_s = time.monotonic()
         self.child.kill()
+
+    def kill_everything(self) -> None:
+        """Kill the server and all its workers, so that nobody serves on."""
+        workers = self.workers()
+        self.kill()
+        for worker in workers:
+            worker.signal(signal.SIGKILL)
 
     def postmaster(self) -> Process | None:
         """Return the PostgreSQL that works in our directory, if one does."""
@@ -140,7 +166,7 @@ class Victim:
             time.sleep(_POLL_S)
         for each in left:
             each.signal(signal.SIGKILL)
-        if self.child.returncode or self.postmaster() is not None:
+        if self._is_embedded and (self.child.returncode or self.postmaster() is not None):
             # A PostgreSQL that outlived its server, or the remains of one, is taken over.
             with EmbeddedPostgres(self._data_dir):
                 pass
@@ -170,10 +196,17 @@ class Victim:
 
 
 @contextlib.contextmanager
-def suffering(directory: Path, *, port: int, workers: int) -> Iterator[Victim]:
+def suffering(
+    directory: Path,
+    *,
+    port: int,
+    workers: int,
+    settings: Sequence[str] = (),
+    database: str | None = None,
+) -> Iterator[Victim]:
     """Run a server inside the block; after it nothing is left of it but its files."""
     with _temporary_files_in(directory):
-        victim = Victim(directory, port=port, workers=workers)
+        victim = Victim(directory, port=port, workers=workers, settings=settings, database=database)
         try:
             yield victim
         finally:

@@ -73,6 +73,20 @@ def wait_ready(child: subprocess.Popen[bytes], *, port: int, log: Path) -> None:
         time.sleep(_POLL_S)
 
 
+def wait_listening(child: subprocess.Popen[bytes], *, port: int, log: Path) -> None:
+    """Return once something listens on a port.
+
+    Raises:
+        ServerError: It ended, or did not within `READY_WITHIN_S`.
+    """
+    deadline = time.monotonic() + READY_WITHIN_S
+    while child.poll() is None and time.monotonic() < deadline:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+            return
+        time.sleep(_POLL_S)
+    raise ServerError(f"nobody listens on port {port}: {_tail(log)}")
+
+
 def is_ready(port: int) -> bool:
     """Say whether a server takes requests on this port."""
     connection = HTTPConnection("127.0.0.1", port, timeout=5)

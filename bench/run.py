@@ -36,6 +36,7 @@ from bench.chaos import prove_chaos
 from bench.contenders import Contender, contenders
 from bench.databases import open_databases, scratch_directory
 from bench.errors import BenchError
+from bench.event import prove_event
 from bench.flash_sale import prove_flash_sale
 from bench.processes import unwind_on_sigterm
 from bench.ratios import Rounds, round_figures
@@ -86,6 +87,7 @@ FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "worker_death": lambda bench: [worker_death_figure(bench)],
     "roll": lambda bench: [roll_figure(bench)],
     "chaos": prove_chaos,
+    "event": prove_event,
 }
 """Measurements beside the rounds; each has servers of its own."""
 

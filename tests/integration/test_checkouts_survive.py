@@ -88,7 +88,7 @@ async def statuses(server: Server, checkouts: list[str]) -> list[str]:
 async def test_a_charge_that_a_kill_interrupts_becomes_unknown_and_is_never_made_again(
     database_url: str, tmp_path: Path
 ) -> None:
-    """O10, Q5: nobody can know what became of it."""
+    """Q4, Q7, O10: nobody can know what became of it."""
     async with (
         patient() as provider,
         serving(
@@ -119,7 +119,7 @@ async def test_a_charge_that_a_kill_interrupts_becomes_unknown_and_is_never_made
 async def test_an_exchange_of_workers_makes_no_charge_unknown(
     database_url: str, tmp_path: Path
 ) -> None:
-    """O10: those that leave hear the answers, and tell those who have the carts."""
+    """Q4, O10: those that leave hear the answers, and tell those who have the carts."""
     async with (
         patient() as provider,
         several(

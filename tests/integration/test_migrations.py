@@ -89,3 +89,34 @@ async def test_a_migration_that_fails_leaves_nothing_behind(database_url: str) -
             "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
         )
         assert [row["table_name"] for row in tables] == ["balances"]
+
+
+async def test_tables_of_what_was_bought_refuse_what_must_not_be(database_url: str) -> None:
+    """O13: whatever a bug may try to say there."""
+    nobodys = "SELECT 999, version, customer, status, opened_at, expires_at, ttl, cap FROM carts"
+    async with connected(database_url) as connection:
+        await migrate(connection)
+        await connection.execute(
+            """
+            INSERT INTO actors VALUES (256, 'cart', 'key', NULL);
+            INSERT INTO carts VALUES (256, 1, '42', 'paid', now(), now(), '1 min', '1 hour');
+            INSERT INTO checkouts VALUES (256, 4, 'paid', 500, 'EUR', '[]', now(), now(), 5);
+            INSERT INTO process_orders VALUES (256, 5, 5, 'new', '42', now(), NULL, true, false);
+            INSERT INTO process_order_lines VALUES (256, 0, 512, 2, 'main', 'tea', 2, 0, '[]');
+            """
+        )
+
+        for statement, refused in (
+            (f"INSERT INTO carts {nobodys}", asyncpg.ForeignKeyViolationError),
+            ("INSERT INTO carts SELECT * FROM carts", asyncpg.UniqueViolationError),
+            ("UPDATE carts SET status = 'lost'", asyncpg.CheckViolationError),
+            ("UPDATE checkouts SET status = 'lost'", asyncpg.CheckViolationError),
+            ("UPDATE checkouts SET amount = -1", asyncpg.CheckViolationError),
+            ("INSERT INTO checkouts SELECT * FROM checkouts", asyncpg.UniqueViolationError),
+            ("UPDATE process_order_lines SET quantity = 0", asyncpg.CheckViolationError),
+            ("UPDATE process_order_lines SET dispatched = 3", asyncpg.CheckViolationError),
+            ("UPDATE process_orders SET status = 'lost'", asyncpg.CheckViolationError),
+            ("UPDATE process_orders SET actor_id = 999", asyncpg.ForeignKeyViolationError),
+        ):
+            with pytest.raises(refused):
+                await connection.execute(statement)

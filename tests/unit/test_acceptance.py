@@ -12,12 +12,12 @@ import pytest
 CHECKOUT = Path(__file__).parents[2]
 ROWS = [
     *(f"C{n}" for n in range(1, 18)),
-    *("Q1", "Q2", "Q3", "Q5", "Q6", "Q7", "Q8"),
+    "N1",
     *(f"F{n}" for n in range(1, 13) if n != 9),
-    *(f"O{n}" for n in range(1, 8)),
-    "O14",
+    *(f"O{n}" for n in range(1, 15)),
+    *(f"Q{n}" for n in range(1, 10)),
 ]
-_ROW = re.compile(r"\b[CFOQ]\d+\b")
+_ROW = re.compile(r"\b[CFNOQ]\d+\b")
 
 
 def proofs() -> Iterator[str]:
