@@ -80,7 +80,7 @@ def a_purchase_that_nobody_paid_for(seen: Facts) -> None:
 
 
 def money_taken_for_a_failure(seen: Facts) -> None:
-    failed = ("checkout_failed", "", {"attempt": 3})
+    failed: Told = ("checkout_failed", "", {"attempt": 3})
     carts(seen, BOB, *cart(2, 4, begun(2, 4), failed, ("cart_closed", "", {})))
 
 
