@@ -15,6 +15,7 @@ from allocator.actors.near import Hearing
 from allocator.actors.paying import Leaving
 from allocator.actors.ports import Clock
 from allocator.domain import at_once
+from allocator.domain.checkouts import Charge
 from allocator.domain.kinds import (
     Decision,
     Event,
@@ -340,7 +341,7 @@ class Actor:
     def _pay(self, state: State, event: Event) -> None:
         """Have a charge leave with the turn of the event that it is for."""
         charge = outgoing(state, event)
-        if charge is not None:
+        if isinstance(charge, Charge):
             self._accept()
             leaving = Leaving(self._office.cashier, self.actor_id, charge)
             self._writer.confirm(self, leaving, _NOTED)

@@ -23,6 +23,14 @@ from allocator.domain.checkouts import (
     TooManyCheckouts,
 )
 from allocator.domain.codec import STOCK_KINDS
+from allocator.domain.feeds import (
+    ExcludesFixed,
+    FeedNotOn,
+    NotUnderWay,
+    OlderRun,
+    PartsMissing,
+    UnknownPush,
+)
 from allocator.domain.holds import AlreadyHeld
 from allocator.domain.messages import (
     AlreadyBegun,
@@ -32,6 +40,7 @@ from allocator.domain.messages import (
 )
 from allocator.domain.moves import SamePlace
 from allocator.domain.orders import NotOpen, TooMuch
+from allocator.domain.reconciling import IsFed, NotFed
 from allocator.domain.records import Batch
 from allocator.domain.transfers import AlreadySent, Occupied, Stale, TooManyLots
 
@@ -66,6 +75,14 @@ REASONS: Final[dict[type[Answer], str]] = {
     NotUnknown: "not_unknown",
     TooManyCheckouts: "too_many_checkouts",
     AmountTooLarge: "amount_too_large",
+    IsFed: "is_fed",
+    NotFed: "not_fed",
+    FeedNotOn: "feed_not_on",
+    ExcludesFixed: "excludes_fixed",
+    OlderRun: "older_run",
+    UnknownPush: "unknown_push",
+    NotUnderWay: "not_under_way",
+    PartsMissing: "parts_missing",
 }
 """Why something was refused, for people who read metrics; the names of these never change."""
 

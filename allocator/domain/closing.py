@@ -51,7 +51,7 @@ def evolve_closed(pool: Pool, event: OrderDispatched | OrderCancelled) -> None:
         lot = pool.lots[seq]
         lot.ordered -= units
         if isinstance(event, OrderDispatched):
-            pool.forget_if_gone(lot)
+            pool.leave(lot, units)
         else:
             pool.give_back(lot, units)
 
@@ -63,7 +63,7 @@ def evolve_partly(pool: Pool, event: OrderPartlyDispatched) -> None:
         left[seq] -= units
         lot = pool.lots[seq]
         lot.ordered -= units
-        pool.forget_if_gone(lot)
+        pool.leave(lot, units)
     pool.ordered -= event.quantity
     led = pool.orders.is_led(event.order)
     pool.orders.remove(event.order)

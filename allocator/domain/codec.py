@@ -28,6 +28,16 @@ from allocator.domain.checkouts import (
     CheckoutUnknown,
     RefundDue,
 )
+from allocator.domain.feeds import (
+    FeedDeleted,
+    FeedEnded,
+    FeedPut,
+    PartEnded,
+    PollBegun,
+    PollEnded,
+    RunBegun,
+    RunEnded,
+)
 from allocator.domain.holds import HoldConfirmed, HoldRefused, UnitsHeld
 from allocator.domain.kinds import Event
 from allocator.domain.messages import (
@@ -55,6 +65,7 @@ from allocator.domain.orders import (
     OrderDeclined,
     OrderRequested,
 )
+from allocator.domain.reconciling import FeedAttached, FeedDetached, LotReconciled
 from allocator.domain.transfers import (
     ProcessLetGo,
     ProductExpected,
@@ -86,6 +97,9 @@ POOL_KINDS: Final[dict[type[Event], str]] = {
     HoldRefused: "hold_refused",
     HoldConfirmed: "hold_confirmed",
     OrderPartlyDispatched: "order_partly_dispatched",
+    FeedAttached: "feed_attached",
+    LotReconciled: "lot_reconciled",
+    FeedDetached: "feed_detached",
 }
 """What a pool journals; what processes ask of it, too."""
 
@@ -115,6 +129,14 @@ KINDS: Final[dict[type[Event], str]] = {
     CheckoutFailed: "checkout_failed",
     CheckoutUnknown: "checkout_unknown",
     RefundDue: "refund_due",
+    FeedPut: "feed_put",
+    FeedDeleted: "feed_deleted",
+    FeedEnded: "feed_ended",
+    PollBegun: "poll_begun",
+    PollEnded: "poll_ended",
+    RunBegun: "run_begun",
+    PartEnded: "part_ended",
+    RunEnded: "run_ended",
 }
 """What actors journal."""
 
@@ -158,6 +180,17 @@ VERSIONS: Final[dict[str, int]] = {
     "checkout_failed": 1,
     "checkout_unknown": 1,
     "refund_due": 1,
+    "feed_attached": 1,
+    "lot_reconciled": 1,
+    "feed_detached": 1,
+    "feed_put": 1,
+    "feed_deleted": 1,
+    "feed_ended": 1,
+    "poll_begun": 1,
+    "poll_ended": 1,
+    "run_begun": 1,
+    "part_ended": 1,
+    "run_ended": 1,
     WAREHOUSE_PUT: 1,
     LOCATION_PUT: 1,
     PRODUCT_PUT: 1,

@@ -8,7 +8,15 @@ events of another, is a bug.
 from collections.abc import Sequence
 from typing import Final, Literal, TypeAlias, assert_never, get_args
 
-from allocator.domain import cart_rules, checkout_rules, messages, move_rules, order_rules, rules
+from allocator.domain import (
+    cart_rules,
+    checkout_rules,
+    feed_rules,
+    messages,
+    move_rules,
+    order_rules,
+    rules,
+)
 from allocator.domain.carts import Cart, CartEvent, CartRefusal, CloseCart, OpenCart, SetLine
 from allocator.domain.checkouts import (
     BeginCheckout,
@@ -17,6 +25,21 @@ from allocator.domain.checkouts import (
     CheckoutRefusal,
     PaymentHeard,
     ResolveCheckout,
+)
+from allocator.domain.feeds import (
+    BeginRun,
+    DeleteFeed,
+    EndFeed,
+    EndPart,
+    EndPoll,
+    EndRun,
+    Feed,
+    FeedEvent,
+    FeedRefusal,
+    Poll,
+    PollBegun,
+    PollNow,
+    PutFeed,
 )
 from allocator.domain.messages import OpenTicketOption, Wake
 from allocator.domain.moves import Move, MoveEvent, RequestMove, SamePlace
@@ -35,15 +58,16 @@ from allocator.domain.snapshots import (
     dump_pool,
     dump_process,
     load_cart,
+    load_feed,
     load_move,
     load_order,
     load_pool,
 )
 
-Kind: TypeAlias = Literal["pool", "move", "order", "cart"]
+Kind: TypeAlias = Literal["pool", "move", "order", "cart", "feed"]
 """As it is stored with the actor."""
 
-State: TypeAlias = Pool | Move | Order | Cart
+State: TypeAlias = Pool | Move | Order | Cart | Feed
 
 Command: TypeAlias = (
     messages.Command
@@ -57,16 +81,24 @@ Command: TypeAlias = (
     | BeginCheckout
     | PaymentHeard
     | ResolveCheckout
+    | PutFeed
+    | DeleteFeed
+    | EndFeed
+    | PollNow
+    | EndPoll
+    | BeginRun
+    | EndPart
+    | EndRun
 )
 """What may be asked from outside, and between workers."""
 
 Message: TypeAlias = Command | Answered
 """And what the shell tells a process."""
 
-Event: TypeAlias = messages.Event | MoveEvent | OrderEvent | CartEvent
+Event: TypeAlias = messages.Event | MoveEvent | OrderEvent | CartEvent | FeedEvent
 
 Refusal: TypeAlias = (
-    messages.Refusal | SamePlace | NotOpen | TooMuch | CartRefusal | CheckoutRefusal
+    messages.Refusal | SamePlace | NotOpen | TooMuch | CartRefusal | CheckoutRefusal | FeedRefusal
 )
 
 Decision: TypeAlias = tuple[Event, ...] | Refusal
@@ -76,17 +108,22 @@ _BEGINNINGS: Final[dict[type[object], Kind]] = {
     RequestMove: "move",
     RequestOrder: "order",
     OpenCart: "cart",
+    PutFeed: "feed",
 }
 
 # Sets, because asking a struct whether it is none of several others is slow; and so is `cast`.
 _MOVE_MESSAGES: Final = frozenset({RequestMove, Answered, Wake})
 _ORDER_MESSAGES: Final = frozenset(get_args(order_rules.Command))
 _CART_MESSAGES: Final = frozenset(get_args(cart_rules.Command))
-_PROCESS_MESSAGES: Final = (_MOVE_MESSAGES | _ORDER_MESSAGES | _CART_MESSAGES) - {Wake}
+_FEED_MESSAGES: Final = frozenset(get_args(feed_rules.Command))
+_PROCESS_MESSAGES: Final = (_MOVE_MESSAGES | _ORDER_MESSAGES | _CART_MESSAGES | _FEED_MESSAGES) - {
+    Wake
+}
 _MOVE_EVENTS: Final = frozenset(get_args(MoveEvent))
 _ORDER_EVENTS: Final = frozenset(get_args(OrderEvent))
 _CART_EVENTS: Final = frozenset(get_args(CartEvent))
-_PROCESS_EVENTS: Final = _MOVE_EVENTS | _ORDER_EVENTS | _CART_EVENTS
+_FEED_EVENTS: Final = frozenset(get_args(FeedEvent))
+_PROCESS_EVENTS: Final = _MOVE_EVENTS | _ORDER_EVENTS | _CART_EVENTS | _FEED_EVENTS
 
 
 def blank(kind: Kind) -> State:
@@ -100,6 +137,8 @@ def blank(kind: Kind) -> State:
             return Order()
         case "cart":
             return Cart()
+        case "feed":
+            return Feed()
         case _:
             assert_never(kind)
 
@@ -113,7 +152,7 @@ def kind_of(name: str | None) -> Kind:
     match name:
         case "pool" | None:
             return "pool"
-        case "move" | "order" | "cart":
+        case "move" | "order" | "cart" | "feed":
             return name
         case _:
             raise ValueError(f"there is an actor of unknown kind {name!r}")
@@ -138,6 +177,8 @@ def decide(state: State, message: Message, *, now_ms: int) -> Decision:
         return order_rules.decide(state, message)  # type: ignore[arg-type]  # it is
     if isinstance(state, Move) and type(message) in _MOVE_MESSAGES:
         return move_rules.decide(state, message)  # type: ignore[arg-type]  # it is
+    if isinstance(state, Feed) and type(message) in _FEED_MESSAGES:
+        return feed_rules.decide(state, message, now_ms=now_ms)  # type: ignore[arg-type]  # it is
     raise TypeError(f"a {type(message).__name__} is not for a {type(state).__name__}")
 
 
@@ -155,6 +196,8 @@ def evolve(state: State, event: Event, *, at_ms: int) -> None:
         order_rules.evolve(state, event, at_ms=at_ms)  # type: ignore[arg-type]  # it is
     elif isinstance(state, Cart) and type(event) in _CART_EVENTS:
         cart_rules.evolve(state, event, at_ms=at_ms)  # type: ignore[arg-type]  # it is
+    elif isinstance(state, Feed) and type(event) in _FEED_EVENTS:
+        feed_rules.evolve(state, event, at_ms=at_ms)  # type: ignore[arg-type]  # it is
     else:
         raise TypeError(f"a {type(event).__name__} does not happen to a {type(state).__name__}")
 
@@ -168,6 +211,8 @@ def wake_at(state: State) -> int | None:
             return move_rules.wake_at(state)
         case Order():
             return order_rules.wake_at(state)
+        case Feed():
+            return feed_rules.due_at(state)
         case _:
             return cart_rules.wake_at(state)
 
@@ -182,6 +227,8 @@ def due_at(state: State) -> int | None:
             return rules.wake_at(state)
         case Cart():
             return cart_rules.due_at(state)
+        case Feed():
+            return feed_rules.due_at(state)
         case _:
             return None
 
@@ -189,7 +236,7 @@ def due_at(state: State) -> int | None:
 def intents(state: State) -> Sequence[Ask]:
     """Return the asks that are outstanding, by number; only processes have any."""
     match state:
-        case Pool():
+        case Pool() | Feed():
             return ()
         case Move():
             return move_rules.intents(state)
@@ -199,7 +246,7 @@ def intents(state: State) -> Sequence[Ask]:
             return cart_rules.intents(state)
 
 
-def outgoing(state: State, event: Event) -> Charge | None:
+def outgoing(state: State, event: Event) -> Charge | Poll | None:
     """Return what leaves for the outside because of an event that was just decided, or None.
 
     It is no intent. Once the event is durable it is sent, in the life that decided it; whoever was
@@ -207,6 +254,8 @@ def outgoing(state: State, event: Event) -> Charge | None:
     """
     if isinstance(event, CheckoutBegun) and isinstance(state, Cart):
         return checkout_rules.outgoing(state, event)
+    if isinstance(event, PollBegun) and isinstance(state, Feed):
+        return feed_rules.outgoing(state, event)
     return None
 
 
@@ -223,7 +272,7 @@ def weight(state: State) -> int:
 def has_ended(state: State) -> bool:
     """Say whether nothing will happen to an actor any more, so that it need not stay in memory."""
     match state:
-        case Pool():
+        case Pool() | Feed():
             return False
         case Move():
             return state.ended
@@ -253,5 +302,7 @@ def load(kind: Kind, image: bytes) -> State:
             return load_order(image)
         case "cart":
             return load_cart(image)
+        case "feed":
+            return load_feed(image)
         case _:
             assert_never(kind)

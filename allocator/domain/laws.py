@@ -6,7 +6,7 @@ journal can be held to them: units are neither made nor lost, and an order ends 
 
 from collections import Counter
 
-from allocator.domain import laws_of_holds
+from allocator.domain import laws_of_feeds, laws_of_holds
 from allocator.domain.holds import HoldConfirmed, HoldRefused, UnitsHeld
 from allocator.domain.kinds import Event
 from allocator.domain.messages import (
@@ -28,6 +28,7 @@ from allocator.domain.moves import (
     MoveSent,
 )
 from allocator.domain.pool import Lot, Pool
+from allocator.domain.reconciling import FeedAttached, FeedDetached, LotReconciled
 from allocator.domain.transfers import (
     ProcessLetGo,
     ProductExpected,
@@ -67,6 +68,8 @@ def _unlawful_otherwise(pool: Pool, event: Event) -> str:
             why = _unlawful_part(pool, event)
         case UnitsHeld() | HoldConfirmed() | ProcessLetGo():
             why = laws_of_holds.unlawful(pool, event)
+        case FeedAttached() | LotReconciled() | FeedDetached():
+            why = laws_of_feeds.unlawful(pool, event)
         case ProductExpected() | SendRefused() | HoldRefused():
             why = ""
         case _:
@@ -155,7 +158,7 @@ def unbalanced(pool: Pool) -> str:
         total, parts = getattr(pool, name), sum(getattr(lot, name) for lot in pool.lots.values())
         if total != parts:
             return f"{total} units are {name}, and in lots {parts}"
-    return _unbalanced_states(pool)
+    return _unbalanced_states(pool) or laws_of_feeds.unbalanced(pool)
 
 
 def _unbalanced_states(pool: Pool) -> str:

@@ -16,6 +16,7 @@ from typing import TypeAlias
 
 from allocator.domain.holds import AlreadyHeld, HoldAsked, HoldEvent
 from allocator.domain.orders import TooMuch
+from allocator.domain.reconciling import FedEvent, FeedAsked, IsFed, NotFed
 from allocator.domain.transfers import (
     AlreadySent,
     Asked,
@@ -103,6 +104,7 @@ Command: TypeAlias = (
     | Wake
     | Asked
     | HoldAsked
+    | FeedAsked
 )
 
 
@@ -186,6 +188,7 @@ Event: TypeAlias = (
     | OrderPartlyDispatched
     | Transit
     | HoldEvent
+    | FedEvent
 )
 
 
@@ -227,6 +230,8 @@ Refusal: TypeAlias = (
     | AlreadySent
     | AlreadyHeld
     | Stale
+    | IsFed
+    | NotFed
 )
 
 Decision: TypeAlias = tuple[Event, ...] | Refusal

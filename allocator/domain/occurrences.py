@@ -38,6 +38,7 @@ from allocator.domain.move_rules import LET_GO
 from allocator.domain.moves import MoveEvent
 from allocator.domain.orders import LinesDispatched, LinesSettled, OrderEvent
 from allocator.domain.positions import Position
+from allocator.domain.reconciling import LotReconciled
 from allocator.domain.records import Record
 from allocator.domain.rows import Address
 from allocator.domain.transfers import (
@@ -190,6 +191,8 @@ def thing_of_event(
             thing, address = "stock", (actor_id, seq)
         case LotExpired(lot=lot):
             thing, address = "stock", (actor_id, lot)
+        case LotReconciled():
+            thing, address = "stock", _stock_of(event, record)
         case UnitsHeld() | HoldRefused() | HoldConfirmed() | ProcessLetGo():
             return _thing_of_hold(event)
         case UnitsSent() | UnitsTaken() | ProductExpected() | SendRefused():
@@ -197,6 +200,12 @@ def thing_of_event(
         case _:
             pass
     return thing, address
+
+
+def _stock_of(event: LotReconciled, record: Record) -> Address | None:
+    """Return the stock of which units came or went, if it is one alone."""
+    seqs = {seq for seq, _ in event.changes} | ({record.seq} if event.opened else set())
+    return (record.actor_id, seqs.pop()) if len(seqs) == 1 else None
 
 
 def _first_of(event: Event, seq: int) -> int:

@@ -12,6 +12,7 @@ from bisect import bisect_left, insort
 
 import msgspec
 
+from allocator.domain.fed import Fed
 from allocator.domain.open_orders import OpenOrders
 from allocator.domain.transit import Processes
 from allocator.domain.values import Picks, States, moved, units_of
@@ -93,6 +94,7 @@ class Pool:
         orders: Open orders, by seq.
         product: That of the last claim, if this is a location that holds one at a time.
         processes: Those that asked it something; None if it remembers none.
+        fed: Its part in a feed; None if it never was fed.
         available: Units for sale, summed over `lots`; `ordered`, `held`, `expired` and `aside`
             likewise.
         next_expiry_ms: When the first lot with unsold units expires, None if none does.
@@ -104,6 +106,7 @@ class Pool:
         "aside",
         "available",
         "expired",
+        "fed",
         "held",
         "last_at_ms",
         "lots",
@@ -122,6 +125,7 @@ class Pool:
         self.orders = OpenOrders()
         self.product: str | None = None
         self.processes: Processes | None = None
+        self.fed: Fed | None = None
         self.available = 0
         self.ordered = 0
         self.held = 0
@@ -137,6 +141,11 @@ class Pool:
     def occupied(self) -> bool:
         """Whether anything is on hand, or expected."""
         return bool(self.lots) or (self.processes is not None and self.processes.expecting > 0)
+
+    @property
+    def is_fed(self) -> bool:
+        """Whether its increases come from a feed."""
+        return self.fed is not None and self.fed.feed > 0
 
     def has_room_for(self, product: str | None) -> bool:
         """Say whether units of this product may come: no other one is there or expected."""
@@ -225,7 +234,12 @@ class Pool:
         self.ordered += units
 
     def give_back(self, lot: Lot, units: int) -> None:
-        """Add `units` to the available ones of a lot."""
+        """Add `units` to the available ones of a lot, but for those that stand for missing ones."""
+        if self.fed is not None and self.fed.short:
+            units = self.fed.settle(lot.code, units)
+            if not units:
+                self.forget_if_gone(lot)
+                return
         if not lot.available:
             self._enqueue(lot)
         lot.available += units
@@ -235,6 +249,12 @@ class Pool:
         """Add units of a lot, not booked elsewhere, to a state; remove them if negative."""
         lot.aside = moved(lot.aside, state, units)
         self.aside = moved(self.aside, state, units)
+
+    def leave(self, lot: Lot, units: int) -> None:
+        """Have `units` of a lot, not booked anywhere any more, be gone from the warehouse."""
+        if self.fed is not None:
+            self.fed.leave(lot.code, units)
+        self.forget_if_gone(lot)
 
     def forget_if_gone(self, lot: Lot) -> None:
         """Drop a lot of which nothing is on hand."""

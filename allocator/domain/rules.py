@@ -6,8 +6,8 @@
 
 from typing import assert_never
 
-from allocator.domain import closing, transit_rules
-from allocator.domain.holds import Check, Confirm, Hold
+from allocator.domain import closing, reconcile_rules, transit_rules
+from allocator.domain.holds import Check, Confirm, Hold, HoldEvent
 from allocator.domain.messages import (
     AlreadyBegun,
     AlreadyExpired,
@@ -31,12 +31,22 @@ from allocator.domain.messages import (
     Wake,
 )
 from allocator.domain.pool import Lot, Pool
+from allocator.domain.reconciling import (
+    Detach,
+    FedEvent,
+    FeedAttached,
+    FeedDetached,
+    IsFed,
+    LotReconciled,
+    Reconcile,
+)
 from allocator.domain.transfers import (
     Expect,
     LetGo,
     Occupied,
     SendOut,
     TakeIn,
+    Transit,
 )
 
 
@@ -71,6 +81,8 @@ def decide(pool: Pool, command: Command, *, now_ms: int) -> Decision:
             decision = transit_rules.decide(pool, command, now_ms=now_ms)
         case OpenTicketOption():
             decision = _open(pool, command)
+        case Reconcile() | Detach():
+            decision = reconcile_rules.decide(pool, command, now_ms=now_ms)
         case _:
             assert_never(command)
     return decision
@@ -106,7 +118,7 @@ def evolve(pool: Pool, event: Event, *, at_ms: int) -> None:
             if event.allocation:
                 pool.put(_allocated(event, seq=version, at_ms=at_ms))
         case _:
-            transit_rules.evolve(pool, event, at_ms=at_ms)
+            _evolve_rarely(pool, event, at_ms=at_ms)
     if pool.processes is not None and not pool.processes.forget_old(at_ms=at_ms):
         pool.processes = None
 
@@ -114,6 +126,14 @@ def evolve(pool: Pool, event: Event, *, at_ms: int) -> None:
 def wake_at(pool: Pool) -> int | None:
     """Return when the pool next wants a `Wake`, milliseconds of Unix time, or None."""
     return pool.next_expiry_ms
+
+
+def _evolve_rarely(pool: Pool, event: FedEvent | Transit | HoldEvent, *, at_ms: int) -> None:
+    match event:
+        case LotReconciled() | FeedAttached() | FeedDetached():
+            reconcile_rules.evolve(pool, event, at_ms=at_ms)
+        case _:
+            transit_rules.evolve(pool, event, at_ms=at_ms)
 
 
 def _place(pool: Pool, command: PlaceOrder) -> Decision:
@@ -135,7 +155,9 @@ def _place_at_location(pool: Pool, command: PlaceOrder) -> Decision:
 
 
 def _receive(pool: Pool, command: ReceiveStock, *, now_ms: int) -> Decision:
-    """Take units in, unless they are past their date, or, then, there is another product."""
+    """Take units in, unless a feed does, they are past their date, or another product is there."""
+    if pool.is_fed:
+        return IsFed()
     if command.expires_at_ms is not None and command.expires_at_ms <= now_ms:
         return AlreadyExpired(expires_at_ms=command.expires_at_ms, now_ms=now_ms)
     if not pool.has_room_for(command.product):

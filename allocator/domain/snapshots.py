@@ -5,6 +5,8 @@ from typing import Final
 import msgspec
 
 from allocator.domain.carts import Cart
+from allocator.domain.fed import FedImage
+from allocator.domain.feeds import Feed
 from allocator.domain.moves import Move
 from allocator.domain.open_orders import OpenOrders
 from allocator.domain.orders import Order
@@ -29,6 +31,7 @@ class _PoolImage(msgspec.Struct, array_like=True):
     product: str | None = None
     traces: dict[int, Trace] = {}
     released: dict[int, int] = {}
+    fed: FedImage | None = None
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -36,6 +39,7 @@ _pools = msgspec.msgpack.Decoder(_PoolImage)
 _moves = msgspec.msgpack.Decoder(Move)
 _orders = msgspec.msgpack.Decoder(Order)
 _carts = msgspec.msgpack.Decoder(Cart)
+_feeds = msgspec.msgpack.Decoder(Feed)
 
 
 def dump_pool(pool: Pool) -> bytes:
@@ -52,6 +56,7 @@ def dump_pool(pool: Pool) -> bytes:
             product=pool.product,
             traces=traces,
             released=released,
+            fed=None if pool.fed is None else pool.fed.dump(),
         )
     )
 
@@ -70,12 +75,13 @@ def load_pool(state: bytes) -> Pool:
     pool.product = image.product
     if image.traces or image.released:
         pool.processes = Processes.load(image.traces, image.released)
+    pool.fed = None if image.fed is None else image.fed.load()
     for lot in image.lots:
         pool.put(lot)
     return pool
 
 
-def dump_process(process: Move | Order | Cart) -> bytes:
+def dump_process(process: Move | Order | Cart | Feed) -> bytes:
     """Return the whole state; equal ones give equal bytes."""
     return _encoder.encode(process)
 
@@ -97,3 +103,8 @@ def load_order(state: bytes) -> Order:
 def load_cart(state: bytes) -> Cart:
     """Return the cart that `dump_process` wrote; raises likewise."""
     return _carts.decode(state)
+
+
+def load_feed(state: bytes) -> Feed:
+    """Return the feed that `dump_process` wrote; raises likewise."""
+    return _feeds.decode(state)

@@ -20,6 +20,7 @@ from allocator.domain.holds import (
 )
 from allocator.domain.messages import Decision, InsufficientStock
 from allocator.domain.pool import Lot, Pool
+from allocator.domain.reconciling import IsFed
 from allocator.domain.transfers import (
     LOTS_MAX,
     AlreadySent,
@@ -102,15 +103,23 @@ def _do(pool: Pool, command: Asked | HoldAsked, trace: Trace) -> Decision:
         case TakeIn():
             return _take(pool, command, trace)
         case Expect(process=process, step=step, product=product):
-            if not pool.has_room_for(product):
-                return Occupied(product=pool.product or "")
-            return (ProductExpected(process=process, step=step, product=product),)
+            return _expect(pool, process=process, step=step, product=product)
         case LetGo(process=process, step=step):
             return (_let_go(pool, trace, process=process, step=step),)
         case Hold() | Check() | Confirm():
             return hold_rules.decide(pool, command, trace)
         case _:
             assert_never(command)
+
+
+def _expect(
+    pool: Pool, *, process: int, step: int, product: str
+) -> tuple[ProductExpected] | IsFed | Occupied:
+    if pool.is_fed:
+        return IsFed()
+    if not pool.has_room_for(product):
+        return Occupied(product=pool.product or "")
+    return (ProductExpected(process=process, step=step, product=product),)
 
 
 def evolve(pool: Pool, event: Transit | HoldEvent, *, at_ms: int) -> None:
@@ -128,7 +137,7 @@ def _evolve(pool: Pool, event: Transit | HoldEvent, *, at_ms: int) -> None:
     match event:
         case UnitsSent(process=process, step=step, lots=lots):
             for sent in lots:
-                pool.forget_if_gone(pool.take(sent.origin[1], sent.quantity))
+                pool.leave(pool.take(sent.origin[1], sent.quantity), sent.quantity)
             processes.note(process, Trace(step=step, sent=lots))
         case SendRefused(process=process, step=step):
             refused = (event.requested, event.available, event.lots)

@@ -22,6 +22,15 @@ from allocator.domain.checkouts import (
     NotUnknown,
     TooManyCheckouts,
 )
+from allocator.domain.feeds import (
+    ExcludesFixed,
+    FeedNotOn,
+    FeedRefusal,
+    NotUnderWay,
+    OlderRun,
+    PartsMissing,
+    UnknownPush,
+)
 from allocator.domain.holds import AlreadyHeld
 from allocator.domain.kinds import Refusal
 from allocator.domain.messages import (
@@ -32,6 +41,7 @@ from allocator.domain.messages import (
 )
 from allocator.domain.moves import SamePlace
 from allocator.domain.orders import NotOpen, TooMuch
+from allocator.domain.reconciling import IsFed, NotFed
 from allocator.domain.transfers import AlreadySent, Occupied, Stale, TooManyLots
 from allocator.errors import AllocatorError, OverloadedError
 from allocator.http.answers import JsonAnswer
@@ -94,9 +104,9 @@ def answer(problem: Problem, *, instance: str | None) -> JsonAnswer:
 def problem_for(refusal: Refusal | KeyReused) -> Problem:
     """Translate a refusal."""
     match refusal:
-        case Occupied() | TooManyLots() | SamePlace() | AlreadyExpired():
+        case Occupied() | TooManyLots() | SamePlace() | AlreadyExpired() | IsFed():
             return _problem_of_place(refusal)
-        case AlreadyBegun() | AlreadySent() | AlreadyHeld() | Stale():
+        case AlreadyBegun() | AlreadySent() | AlreadyHeld() | Stale() | NotFed():
             return _problem_between_actors(refusal)
         case InsufficientStock(requested=requested, available=available):
             return Problem(
@@ -117,19 +127,26 @@ def problem_for(refusal: Refusal | KeyReused) -> Problem:
                 facts={"idempotency_key": key},
             )
         case _:
-            return _problem_of_cart(refusal)
+            return _problem_of_process(refusal)
 
 
 def _problem_between_actors(
-    refusal: AlreadyBegun | AlreadySent | AlreadyHeld | Stale,
+    refusal: AlreadyBegun | AlreadySent | AlreadyHeld | Stale | NotFed,
 ) -> Problem:
     return conflict("this was begun before") if isinstance(refusal, AlreadyBegun) else INTERNAL
 
 
 def _problem_of_place(
-    refusal: Occupied | TooManyLots | SamePlace | AlreadyExpired,
+    refusal: Occupied | TooManyLots | SamePlace | AlreadyExpired | IsFed,
 ) -> Problem:
     match refusal:
+        case IsFed():
+            return Problem(
+                type="warehouse-fed",
+                title="The warehouse is fed by its own system",
+                status=HTTPStatus.CONFLICT,
+                detail="what comes into this warehouse, its own system (WMS) says",
+            )
         case Occupied(product=product):
             return Problem(
                 type="location-occupied",
@@ -152,6 +169,27 @@ def _problem_of_place(
             return invalid("expires_at must lie in the future: expired stock cannot be sold")
         case _:
             assert_never(refusal)
+
+
+def _problem_of_process(
+    refusal: CartNotOpen | TooManyEdits | TooManyLines | CheckoutRefusal | FeedRefusal,
+) -> Problem:
+    match refusal:
+        case FeedNotOn(status=status):
+            detail = f"the feed is {status}" if status else "there is no feed"
+        case ExcludesFixed():
+            detail = "excludes cannot change while the warehouse is fed: delete the feed first"
+        case OlderRun(as_of=as_of, applied_through=through):
+            detail = f"it was heard before what is there as of {as_of}, applied through {through}"
+        case UnknownPush(applied_through=applied, sent_through=sent):
+            detail = f"push {applied} was never sent; the last one is {sent}"
+        case NotUnderWay(number=number):
+            detail = f"{number} is over, or a newer one has taken its place"
+        case PartsMissing(heard=heard, parts=parts):
+            detail = f"{heard} of {parts} parts were heard"
+        case _:
+            return _problem_of_cart(refusal)
+    return conflict(detail)
 
 
 def _problem_of_order(refusal: OrderNotOpen | NotOpen | TooMuch | PaidFor) -> Problem:

@@ -9,6 +9,7 @@ from allocator.domain.api_keys import API_KEY_CREATED, API_KEY_REVOKED
 from allocator.domain.carts import CartStatus
 from allocator.domain.catalogue import LOCATION_PUT, PRODUCT_PUT, WAREHOUSE_PUT, Price
 from allocator.domain.codec import VERSIONS, UnknownEventError, decode_event
+from allocator.domain.feeds import FeedStatus
 from allocator.domain.kinds import Event
 from allocator.domain.moves import MoveStatus
 from allocator.domain.occurrences import (
@@ -144,7 +145,9 @@ OfTable: TypeAlias = Named | Located | OfSetup
 Meaning: TypeAlias = Event | OfTable | None
 """None: of a kind that this release does not know, or damaged."""
 
-State: TypeAlias = OrderStatus | MoveStatus | orders.Status | CartStatus | LotState | Balance
+State: TypeAlias = (
+    OrderStatus | MoveStatus | orders.Status | CartStatus | FeedStatus | LotState | Balance
+)
 """Of an order, a move, a lot or a pool."""
 
 _OF_TABLES: Final[dict[str, type[OfTable]]] = {

@@ -18,6 +18,7 @@ from allocator.domain.messages import (
 from allocator.domain.pool import Balance
 from allocator.domain.records import Record
 from allocator.journal.carts_in_words import cart_in_words
+from allocator.journal.feeds_in_words import feed_in_words
 from allocator.journal.happenings import (
     Happening,
     HookDeleted,
@@ -186,6 +187,7 @@ def _said(meaning: Meaning, record: Record) -> str:
                 travel_in_words(meaning, plain=_plain)
                 or hold_in_words(meaning, plain=_plain)
                 or cart_in_words(meaning, plain=_plain)
+                or feed_in_words(meaning, plain=_plain)
                 or _as_stored(record)
             )
     return said

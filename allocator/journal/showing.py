@@ -26,6 +26,7 @@ from allocator.domain.messages import (
 from allocator.domain.moves import Move, MoveRequested
 from allocator.domain.orders import OrderAccepted, OrderDeclined, OrderRequested
 from allocator.domain.pool import Lot, Pool
+from allocator.domain.reconciling import LotReconciled
 from allocator.domain.records import Record
 from allocator.domain.rows import OrderStatus
 from allocator.domain.transfers import ProcessLetGo, Transfer, UnitsSent, UnitsTaken
@@ -291,6 +292,10 @@ class _LotFold:
             case LotExpired(lot=expired, quantity=units) if expired == self._seq:
                 self._available -= units
                 self._expired += units
+            case LotReconciled(opened=units) if record.seq == self._seq and units:
+                self._available = units
+            case LotReconciled(changes=changes) if units := self._units(changes):
+                self._available += units
             case _:
                 return self._apply_hold(meaning)
         return True

@@ -55,7 +55,7 @@ class Bank:
             return
         for event in decision if isinstance(decision, tuple) else ():
             charge = kinds.outgoing(life.state, event)
-            if charge is not None:
+            if isinstance(charge, Charge):
                 self.sent.append(Sent(cart, charge))
 
     def decide(self, which: int, outcome: Taken) -> None:

@@ -88,6 +88,20 @@ FIELDS = {
     ("checkout_failed", 1): "attempt reference? detail? resolved?",
     ("checkout_unknown", 1): "attempt reference? detail?",
     ("refund_due", 1): "attempt reference? detail?",
+    ("feed_attached", 1): "feed excludes? lots?",
+    ("lot_reconciled", 1): (
+        "feed as_of code? orderable applied before opened? changes? available short? "
+        "expires_at_ms? received_at_ms?"
+    ),
+    ("feed_detached", 1): "feed lots?",
+    ("feed_put", 1): "warehouse url poll_ms rate_per_s burst excludes",
+    ("feed_deleted", 1): "",
+    ("feed_ended", 1): "",
+    ("poll_begun", 1): "deadline_ms",
+    ("poll_ended", 1): "poll failure? retry_after_ms?",
+    ("run_begun", 1): "poll? as_of applied_through parts? deadline_ms",
+    ("part_ended", 1): "run part lots differences",
+    ("run_ended", 1): "run complete lots differences shortfall? failure? retry_after_ms?",
 }
 
 # Of which no release has written a row so far. Before the first one does, `tests.corpus.make` tells
@@ -116,6 +130,17 @@ UNRELEASED: set[tuple[str, int]] = {
     ("checkout_failed", 1),
     ("checkout_unknown", 1),
     ("refund_due", 1),
+    ("feed_attached", 1),
+    ("lot_reconciled", 1),
+    ("feed_detached", 1),
+    ("feed_put", 1),
+    ("feed_deleted", 1),
+    ("feed_ended", 1),
+    ("poll_begun", 1),
+    ("poll_ended", 1),
+    ("run_begun", 1),
+    ("part_ended", 1),
+    ("run_ended", 1),
 }
 
 ROWS = [

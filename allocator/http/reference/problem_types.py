@@ -11,6 +11,7 @@ from aiohttp import web
 from allocator.actors.messages import KeyReused
 from allocator.domain.messages import InsufficientStock, OrderNotOpen
 from allocator.domain.past import Pruned
+from allocator.domain.reconciling import IsFed
 from allocator.domain.transfers import Occupied, TooManyLots
 from allocator.errors import OutcomeUnknownError, OverloadedError
 from allocator.http.moments import pruned
@@ -107,6 +108,12 @@ _ALL: Final = (
             "product": "the sku of what is there",
             "move": "id of the move, if it was one that was refused",
         },
+    ),
+    ProblemType(
+        example=problem_for(IsFed()),
+        instance="/stocks",
+        meaning="The warehouse is fed by its own system (WMS), which alone says what comes in.",
+        remedy="Tell the WMS; what it says appears with the next poll, or when it is pushed.",
     ),
     ProblemType(
         example=problem_for(TooManyLots(lots=300, limit=256)),

@@ -1,0 +1,84 @@
+"""What must be true of a pool that is fed, whoever wrote its rows; a part of `laws`."""
+
+from typing import assert_never
+
+from allocator.domain.fed import Batch
+from allocator.domain.pool import Lot, Pool
+from allocator.domain.reconcile_rules import gross, set_aside
+from allocator.domain.reconciling import (
+    Committed,
+    FedEvent,
+    FeedAttached,
+    FeedDetached,
+    LotReconciled,
+)
+
+
+def unlawful(pool: Pool, event: FedEvent) -> str:
+    """Say why an event cannot have happened to a pool next, or nothing if it can."""
+    match event:
+        case FeedAttached(lots=lots, excludes=excludes):
+            if pool.is_fed:
+                return "it is attached to a feed, and was attached before"
+            is_sound = list(lots) == committed_of(pool, excludes)
+            return "" if is_sound else "it is attached with other lots than are there"
+        case FeedDetached(lots=lots):
+            if pool.fed is None or not pool.is_fed:
+                return "it is detached from a feed, and was not attached"
+            open_lots = [
+                each for each in committed_of(pool, pool.fed.excludes) if each.ordered or each.aside
+            ]
+            is_sound = list(lots) == open_lots
+            return "" if is_sound else "it is detached with other lots than are committed"
+        case LotReconciled():
+            return _unlawful_difference(pool, event)
+        case _:
+            assert_never(event)
+
+
+def unbalanced(pool: Pool) -> str:
+    """Say which numbers of a fed pool do not add up, or nothing if all do."""
+    if pool.fed is None:
+        return ""
+    for code, batch in pool.fed.batches.items():
+        if min(batch.left, batch.short) < 0:
+            return f"batch {code} has {batch.left} units gone and is short of {batch.short}"
+    short = sum(batch.short for batch in pool.fed.batches.values())
+    return "" if short == pool.fed.short else f"{pool.fed.short} are missing, of batches {short}"
+
+
+def committed_of(pool: Pool, excludes: tuple[str, ...]) -> list[Committed]:
+    """Return what the WMS has to know of each lot, ascending."""
+    return [
+        Committed(lot=seq, code=lot.code, ordered=lot.ordered, aside=set_aside(lot, excludes))
+        for seq, lot in sorted(pool.lots.items())
+    ]
+
+
+def _unlawful_difference(pool: Pool, event: LotReconciled) -> str:
+    fed = pool.fed
+    if fed is None or fed.feed != event.feed or not event.feed:
+        return f"feed {event.feed} reconciles it, to which it is not attached"
+    batch = fed.batches.get(event.code, Batch())
+    lots = [lot for lot in pool.lots.values() if lot.code == event.code]
+    before = gross(lots, batch)
+    if event.as_of <= batch.as_of:
+        return f"what is as of {event.as_of} comes after what is as of {batch.as_of}"
+    if event.before != before:
+        return f"{event.before} units are said to have been there, and {before} were"
+    return _unlawful_numbers(event, lots, batch)
+
+
+def _unlawful_numbers(event: LotReconciled, lots: list[Lot], batch: Batch) -> str:
+    available = {lot.seq: lot.available for lot in lots}
+    if any(units + available.get(seq, 0) < 0 or not units for seq, units in event.changes):
+        return f"{event.changes} come and go, of lots that have {available}"
+    if event.changes and not {seq for seq, _ in event.changes} <= available.keys():
+        return f"{event.changes} come and go, of lots of another batch"
+    more = event.opened + sum(units for _, units in event.changes)
+    after = event.before + batch.short + more - event.short
+    if after != event.orderable + event.applied or min(event.short, event.opened) < 0:
+        return f"{after} units are there, and {event.orderable + event.applied} are said to be"
+    if event.available != sum(available.values()) + more or (event.short and event.available):
+        return f"{event.available} units are available, with {event.short} missing"
+    return ""

@@ -1,0 +1,155 @@
+"""What feeds journal, and pools that are fed, as it is stored."""
+
+from allocator.domain.feeds import (
+    FeedDeleted,
+    FeedEnded,
+    FeedPut,
+    PartEnded,
+    PollBegun,
+    PollEnded,
+    RunBegun,
+    RunEnded,
+)
+from allocator.domain.kinds import Event
+from allocator.domain.reconciling import Committed, FeedAttached, FeedDetached, LotReconciled
+
+# Never edit a line: it is in somebody's journal. A changed meaning is a new version.
+STORED_FEEDS: list[tuple[str, str, Event]] = [
+    (
+        "feed_attached",
+        '{"feed":522,"excludes":["damaged"],"lots":[[1,null,3,0],[4,"A",0,2]]}',
+        FeedAttached(
+            feed=522,
+            excludes=("damaged",),
+            lots=(
+                Committed(lot=1, code=None, ordered=3),
+                Committed(lot=4, code="A", aside=2),
+            ),
+        ),
+    ),
+    ("feed_attached", '{"feed":522}', FeedAttached(feed=522)),
+    (
+        "lot_reconciled",
+        (
+            '{"feed":522,"as_of":17,"code":"A","orderable":8,"applied":2,"before":0,"opened":10,'
+            '"available":10,"expires_at_ms":9,"received_at_ms":5}'
+        ),
+        LotReconciled(
+            feed=522,
+            as_of=17,
+            code="A",
+            orderable=8,
+            applied=2,
+            before=0,
+            opened=10,
+            available=10,
+            expires_at_ms=9,
+            received_at_ms=5,
+        ),
+    ),
+    (
+        "lot_reconciled",
+        (
+            '{"feed":522,"as_of":18,"orderable":0,"applied":1,"before":5,'
+            '"changes":[[4,-2],[1,-1]],"available":0,"short":1}'
+        ),
+        LotReconciled(
+            feed=522,
+            as_of=18,
+            orderable=0,
+            applied=1,
+            before=5,
+            changes=((4, -2), (1, -1)),
+            available=0,
+            short=1,
+        ),
+    ),
+    (
+        "feed_detached",
+        '{"feed":522,"lots":[[1,null,3,0]]}',
+        FeedDetached(feed=522, lots=(Committed(lot=1, code=None, ordered=3),)),
+    ),
+    ("feed_detached", '{"feed":522}', FeedDetached(feed=522)),
+    (
+        "feed_put",
+        (
+            '{"warehouse":"main","url":"http://wms","poll_ms":60000,"rate_per_s":2.5,"burst":5,'
+            '"excludes":["damaged"]}'
+        ),
+        FeedPut(
+            warehouse="main",
+            url="http://wms",
+            poll_ms=60_000,
+            rate_per_s=2.5,
+            burst=5,
+            excludes=("damaged",),
+        ),
+    ),
+    ("feed_deleted", "{}", FeedDeleted()),
+    ("feed_ended", "{}", FeedEnded()),
+    ("poll_begun", '{"deadline_ms":9}', PollBegun(deadline_ms=9)),
+    ("poll_ended", '{"poll":2}', PollEnded(poll=2)),
+    (
+        "poll_ended",
+        '{"poll":2,"failure":"no answer","retry_after_ms":3000}',
+        PollEnded(poll=2, failure="no answer", retry_after_ms=3000),
+    ),
+    (
+        "run_begun",
+        '{"poll":2,"as_of":17,"applied_through":4,"deadline_ms":9}',
+        RunBegun(poll=2, as_of=17, applied_through=4, deadline_ms=9),
+    ),
+    (
+        "run_begun",
+        '{"as_of":17,"applied_through":4,"parts":3,"deadline_ms":9}',
+        RunBegun(as_of=17, applied_through=4, parts=3, deadline_ms=9),
+    ),
+    (
+        "part_ended",
+        '{"run":3,"part":2,"lots":100,"differences":1}',
+        PartEnded(run=3, part=2, lots=100, differences=1),
+    ),
+    (
+        "run_ended",
+        '{"run":3,"complete":true,"lots":300,"differences":4,"shortfall":1}',
+        RunEnded(run=3, complete=True, lots=300, differences=4, shortfall=1),
+    ),
+    (
+        "run_ended",
+        (
+            '{"run":3,"complete":false,"lots":100,"differences":4,"failure":"no answer",'
+            '"retry_after_ms":3000}'
+        ),
+        RunEnded(
+            run=3,
+            complete=False,
+            lots=100,
+            differences=4,
+            failure="no answer",
+            retry_after_ms=3000,
+        ),
+    ),
+]
+
+_SAID = (
+    "fed from now on, with 3 ordered",
+    "fed from now on, with 0 ordered",
+    "A: 8 orderable + 2 applied, where we had 0",
+    "the units without a code: 0 orderable + 1 applied, where we had 5; short of 1",
+    "fed no longer",
+    "fed no longer",
+    "to be fed from http://wms",
+    "to be fed no longer",
+    "no pool is fed any more",
+    "asks for everything",
+    "nothing new",
+    'not heard: "no answer"',
+    "hears what is there as of 17, applied through 4",
+    "hears what is there as of 17, applied through 4",
+    "part 2 heard: 1 differences",
+    "all heard: 4 differences in 300 batches",
+    'not all heard: "no answer"',
+)
+
+SAID_OF_FEEDS = [(event, said) for (_, _, event), said in zip(STORED_FEEDS, _SAID, strict=True)]
+"""The same, as people read it."""
