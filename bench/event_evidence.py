@@ -135,8 +135,10 @@ class _Spans:
         led = self._seen.orders.get(body.process)
         if led is not None:
             order = self._orders.get(led.key)
-            # Units are held before anybody hears of the order; what comes later nobody waits for.
-            return _span(order) if row.kind == "units_held" else _asked(order)
+            # Units are held, or ordered at once, before anybody hears of the order; what comes
+            # later nobody waits for.
+            is_awaited = row.kind == "units_held" or not body.held
+            return _span(order) if is_awaited else _asked(order)
         cart = self._seen.carts.get(body.process)
         if cart is None:
             return Span(ALWAYS, NEVER)  # it leaves: all orders do in the end

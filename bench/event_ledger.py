@@ -79,6 +79,7 @@ class PoolBody(msgspec.Struct, frozen=True, kw_only=True):
     returned: Picks = ()
     requested: int = 0
     available: int = 0
+    held: bool = True
 
 
 def pool_body(row: Row) -> PoolBody:
@@ -135,8 +136,7 @@ class Book:
                 if not there == body.available < body.requested:
                     self._say(row, f"refuses {body.requested} of {there}")
             case "hold_confirmed":
-                self.confirmed[body.process] = body.quantity
-                self._begin(row, body.order, self._let_go(body.process), body)
+                self._confirm(row, body)
             case "process_let_go":
                 if self._let_go(body.process) != dict(body.picks):
                     self._say(row, "gives back what was not held")
@@ -163,6 +163,15 @@ class Book:
         held = self.held.pop(process, {})
         self._held -= sum(held.values())
         return held
+
+    def _confirm(self, row: Row, body: PoolBody) -> None:
+        """Enter what was held, or what was ordered at once and never was."""
+        self.confirmed[body.process] = self.confirmed.get(body.process, 0) + body.quantity
+        picks = self._let_go(body.process)
+        if not body.held:
+            self._take(row, body.picks)
+            picks = dict(body.picks)
+        self._begin(row, body.order, picks, body)
 
     def _begin(self, row: Row, order: int, picks: dict[int, int], body: PoolBody) -> None:
         if order in self._orders:

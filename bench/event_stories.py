@@ -137,7 +137,7 @@ class OrderStory:
         self.lines: dict[str, int] = {}
         for row in rows:
             body = msgspec.json.decode(row.body, type=_Body)
-            if row.kind == "order_requested":
+            if row.seq == 1:  # that it was requested, or how it was decided at once
                 self.key, self.customer = row.idempotency_key or "", body.customer or ""
                 self.lines = {line.product: line.quantity for line in body.lines}
             if row.kind in _ORDER_STATUSES:

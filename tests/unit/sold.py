@@ -1,8 +1,8 @@
 """A tiny 12.12 event in which nothing went wrong, for tests to make something go wrong.
 
 Ada (1) pays for two teas. Bob (2) is charged for four, and nobody knows. Cleo (3) wants one and
-finds none. Dan (7) orders one tea, Eve (8) three with a pot, Fay (9) is refused two. All that was
-sold has left.
+finds none. Dan (7) orders one tea, Eve (8) three with a pot, Gus (6) one with a pot, which was
+decided at once. Fay (9) is refused two. All that was sold has left.
 """
 
 from itertools import count
@@ -16,7 +16,7 @@ from bench.event_history import Edit, History, Look, Ordered, Payment, Sent, Sho
 from bench.event_ledger import Journal
 from bench.event_requests import Checkout, Item, Purchase
 
-TEA, POT, ADA, BOB, CLEO, EVE = (number << 8 for number in range(1, 7))
+TEA, POT, ADA, BOB, CLEO, EVE, GUS = (number << 8 for number in range(1, 8))
 EPOCH_MS = 1_000
 
 Told = tuple[str, str, dict[str, object]]
@@ -59,8 +59,9 @@ def held(process: int, step: int, *, order: int, units: int) -> Told:
     return ("units_held", "", body | {"added": [[1, units]]})
 
 
-def confirmed(process: int, *, order: int, units: int) -> Told:
+def confirmed(process: int, *, order: int, units: int, at_once: bool = False) -> Told:
     body = {"process": process, "step": 9, "order": order, "quantity": units}
+    body |= {"held": False} if at_once else {}
     return ("hold_confirmed", "", body | {"picks": [[1, units]]})
 
 
@@ -84,30 +85,33 @@ def begun(number: int, units: int) -> Told:
 def journal() -> Journal:
     tea = journal_of(
         TEA,
-        ("stock_received", "", {"quantity": 10}),
+        ("stock_received", "", {"quantity": 11}),
         held(ADA, 2, order=2, units=2),
         ("order_placed", "order-7", {"quantity": 1, "picks": [[1, 1]], "customer": "7"}),
         held(EVE, 1, order=4, units=3),
         confirmed(EVE, order=4, units=3),
         confirmed(ADA, order=2, units=2),
-        held(BOB, 2, order=7, units=4),
+        confirmed(GUS, order=7, units=1, at_once=True),
+        held(BOB, 2, order=8, units=4),
         ("hold_refused", "", {"process": CLEO, "step": 2, "requested": 1, "available": 0}),
         left(3, 1),
         left(4, 3),
         left(2, 2),
+        left(7, 1),
     )
     pot = journal_of(
         POT,
-        ("stock_received", "", {"quantity": 1}),
+        ("stock_received", "", {"quantity": 2}),
         held(EVE, 1, order=2, units=1),
         confirmed(EVE, order=2, units=1),
+        confirmed(GUS, order=4, units=1, at_once=True),
         left(2, 1),
+        left(4, 1),
     )
     paid = ("checkout_paid", "", {"attempt": 3, "held": [], "reference": "charge-1"})
-    lines = [
-        {"pool": TEA, "warehouse": "main", "product": "tea", "quantity": 3},
-        {"pool": POT, "warehouse": "main", "product": "pot", "quantity": 1},
-    ]
+    pot_line = {"pool": POT, "warehouse": "main", "product": "pot", "quantity": 1}
+    lines = [{"pool": TEA, "warehouse": "main", "product": "tea", "quantity": 3}, pot_line]
+    few = [{"pool": TEA, "warehouse": "main", "product": "tea", "quantity": 1}, pot_line]
     return Journal(
         pools={"tea": tea, "pot": pot},
         carts={
@@ -123,7 +127,12 @@ def journal() -> Journal:
                 ("order_requested", "order-8", {"lines": lines, "customer": "8"}),
                 ("order_accepted", "", {"held": []}),
                 ("lines_dispatched", "", {"parts": [], "order": 1}),
-            )
+            ),
+            GUS: journal_of(
+                GUS,
+                ("order_accepted", "order-6", {"held": [], "lines": few, "customer": "6"}),
+                ("lines_dispatched", "", {"parts": [], "order": 1}),
+            ),
         },
     )
 
@@ -155,17 +164,19 @@ def history() -> History:
 
     ada, bob, cleo = visit(1, 2), visit(2, 4), visit(3, 1)
     dan, eve, fay = order(7, {"tea": 1}), order(8, {"tea": 3, "pot": 1}), order(9, {"tea": 2})
+    gus = order(6, {"tea": 1, "pot": 1})
     done(ada.edits[0], 200)
     look = Look(
         product="tea",
         version=2,
-        numbers=(8, 0, 2, 10),
+        numbers=(9, 0, 2, 11),
         asked_ns=next(clock),
         answered_ns=next(clock),
     )
     done(dan)
     done(eve)
     pay(ada, "paid")
+    done(gus)
     done(bob.edits[0], 200)
     pay(bob, "unknown")
     done(cleo.edits[0], 409)
@@ -182,12 +193,13 @@ def history() -> History:
     return History(
         opened_ns=1,
         visits=[ada, bob, cleo],
-        orders=[dan, eve, fay],
+        orders=[dan, eve, fay, gus],
         looks=[look],
         shorts=[short],
         sent=[
             Sent(key="order-7", status=200, customer="7", lines={"tea": 1}),
             Sent(key="order-8", status=200, customer="8", lines={"tea": 3, "pot": 1}),
+            Sent(key="order-6", status=200, customer="6", lines={"tea": 1, "pot": 1}),
             Sent(key="pay-1", status=200, customer="1", lines={"tea": 2}),
         ],
     )
@@ -206,7 +218,7 @@ def facts() -> Facts:
             Charge(id="charge-2", client_id=2, amount=10.0, at_ms=at_ms, outcome="paid"),
         ],
         prices={"tea": 250, "pot": 1_000},
-        ends={"tea": (11, (0, 0, 4, 4)), "pot": (4, (0, 0, 0, 0))},
+        ends={"tea": (13, (0, 0, 4, 4)), "pot": (6, (0, 0, 0, 0))},
         checkouts={
             each.ids.copy().pop(): Checkout(id="", status=each.seen, amount=amount)
             for each, amount in ((ada, 500), (bob, 1_000))

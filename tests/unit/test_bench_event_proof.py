@@ -12,6 +12,7 @@ from tests.unit.sold import (
     ADA,
     BOB,
     CLEO,
+    EVE,
     TEA,
     Told,
     begun,
@@ -104,7 +105,7 @@ def an_item_that_was_paid_for_and_never_ordered(seen: Facts) -> None:
 
 
 def an_item_ordered_for_a_cart_that_nobody_paid_for(seen: Facts) -> None:
-    tea(seen, lambda told: told.append(confirmed(BOB, order=7, units=4)))
+    tea(seen, lambda told: told.append(confirmed(BOB, order=8, units=4)))
 
 
 def money_for_a_cart_that_had_expired(seen: Facts) -> None:
@@ -114,14 +115,14 @@ def money_for_a_cart_that_had_expired(seen: Facts) -> None:
 
 def a_unit_sold_twice(seen: Facts) -> None:
     def change(told: list[Told]) -> None:
-        told[0] = ("stock_received", "", {"quantity": 9})
+        told[0] = ("stock_received", "", {"quantity": 10})
 
     tea(seen, change)
 
 
 def a_unit_that_vanishes(seen: Facts) -> None:
     def change(told: list[Told]) -> None:
-        told[8] = ("order_dispatched", "", {"order": 3, "quantity": 1, "picks": [[1, 2]]})
+        told[9] = ("order_dispatched", "", {"order": 3, "quantity": 1, "picks": [[1, 2]]})
 
     tea(seen, change)
 
@@ -135,9 +136,13 @@ def a_hold_refused_though_there_was_enough(seen: Facts) -> None:
     tea(seen, change)
 
 
+def an_order_decided_at_once_of_what_another_holds(seen: Facts) -> None:
+    tea(seen, lambda told: told.append(confirmed(EVE, order=14, units=1, at_once=True)))
+
+
 def an_accepted_order_cancelled(seen: Facts) -> None:
     def change(told: list[Told]) -> None:
-        told[8] = ("order_cancelled", "", told[8][2])
+        told[9] = ("order_cancelled", "", told[9][2])
 
     tea(seen, change)
 
@@ -147,7 +152,7 @@ def an_accepted_order_that_cannot_leave(seen: Facts) -> None:
 
 
 def a_paid_order_that_leaves_with_too_little(seen: Facts) -> None:
-    seen.history.sent[2] = msgspec.structs.replace(seen.history.sent[2], lines={"tea": 1})
+    seen.history.sent[3] = msgspec.structs.replace(seen.history.sent[3], lines={"tea": 1})
 
 
 def a_negative_number(seen: Facts) -> None:
@@ -155,7 +160,7 @@ def a_negative_number(seen: Facts) -> None:
 
 
 def a_negative_number_in_the_end(seen: Facts) -> None:
-    seen.ends["pot"] = (4, (-1, 0, 1, 0))
+    seen.ends["pot"] = (6, (-1, 0, 1, 0))
 
 
 def seen_as(seen: Facts, version: int, *numbers: int) -> None:
@@ -166,15 +171,15 @@ def seen_as(seen: Facts, version: int, *numbers: int) -> None:
 
 
 def what_is_in_a_cart_shown_as_available(seen: Facts) -> None:
-    seen_as(seen, 2, 10, 0, 0, 10)
+    seen_as(seen, 2, 11, 0, 0, 11)
 
 
 def a_balance_from_before_what_was_answered(seen: Facts) -> None:
-    seen_as(seen, 1, 10, 0, 0, 10)
+    seen_as(seen, 1, 11, 0, 0, 11)
 
 
 def a_balance_from_before_anybody_asked_for_it(seen: Facts) -> None:
-    seen_as(seen, 3, 7, 1, 2, 10)
+    seen_as(seen, 3, 8, 1, 2, 11)
 
 
 def a_refusal_while_there_was_enough(seen: Facts) -> None:
@@ -188,7 +193,7 @@ def a_line_of_a_cart_refused_with_invented_numbers(seen: Facts) -> None:
 
 
 def a_balance_that_ends_otherwise(seen: Facts) -> None:
-    seen.ends["tea"] = (11, (4, 0, 0, 4))
+    seen.ends["tea"] = (13, (4, 0, 0, 4))
 
 
 def somebody_overtaken(seen: Facts) -> None:
@@ -256,8 +261,8 @@ def an_order_that_was_refused(seen: Facts) -> None:
 
 def a_hold_of_a_cart_that_has_ended(seen: Facts) -> None:
     def change(told: list[Told]) -> None:
-        told[6] = held(BOB, 2, order=7, units=3)
-        told[7] = held(CLEO, 2, order=8, units=1)
+        told[7] = held(BOB, 2, order=8, units=3)
+        told[8] = held(CLEO, 2, order=9, units=1)
 
     tea(seen, change)
 
@@ -322,6 +327,8 @@ ENDED = "the_server_ended_only_when_it_was_killed"
         (a_unit_sold_twice, UNITS),
         (a_unit_that_vanishes, UNITS),
         (a_hold_refused_though_there_was_enough, UNITS),
+        (an_order_decided_at_once_of_what_another_holds, UNITS),
+        (an_order_decided_at_once_of_what_another_holds, ITEMS),
         (an_accepted_order_cancelled, KEPT),
         (an_accepted_order_that_cannot_leave, KEPT),
         (a_paid_order_that_leaves_with_too_little, KEPT),
@@ -377,7 +384,7 @@ def test_what_was_held_once_may_be_asked_for_again() -> None:
     seen = facts()
 
     def change(told: list[Told]) -> None:
-        told.append(("units_held", "", {"process": ADA, "step": 2, "order": 12, "quantity": 0}))
+        told.append(("units_held", "", {"process": ADA, "step": 2, "order": 14, "quantity": 0}))
 
     tea(seen, change)
 
@@ -390,7 +397,7 @@ def test_each_number_is_held_against_the_moments_that_others_have_seen() -> None
     earlier = Look(
         product="tea",
         version=1,
-        numbers=(10, 0, 0, 10),
+        numbers=(11, 0, 0, 11),
         asked_ns=look.answered_ns + 1,
         answered_ns=look.answered_ns + 2,
     )
