@@ -7,7 +7,7 @@ simulator, which has the same parts stand on tables, sockets and time of its own
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -21,6 +21,9 @@ from allocator.actors.worker import Worker
 from allocator.peers.door import Door
 from allocator.peers.frames import Hello, Numbered
 from allocator.peers.sockets import Sockets
+
+Linger: TypeAlias = Callable[[], Awaitable[None]]
+"""Returns when nothing is waited for any more."""
 
 _OUTSTANDING_MAX: Final = 20_000
 _FAREWELL_S: Final = 1.0
@@ -74,30 +77,38 @@ class Crew(msgspec.Struct, frozen=True, kw_only=True):
             tasks.append(asyncio.create_task(self.peering.run(), name="peering"))
         return tasks
 
-    async def leave(self, linger: Callable[[], Awaitable[None]] | None = None) -> None:
+    async def leave(self, linger: Linger | None = None, *, by_s: float = 0.0) -> None:
         """Give the shards to the peers, then close the lines to them and the door.
 
         No request of our own may be under way: it might need a peer. Theirs are answered. A
         worker without peers has nobody to give anything to, and just stops.
 
+        If nobody has come in our place, the others may be leaving as well. So as long as anything
+        is waited for, the shards are kept, and those taken that others leave: whoever waits last
+        has all of them, and can write down what comes.
+
         Args:
-            linger: Awaited in between, as long as there are peers: what it does may need them.
+            linger: Awaited before we part: it needs whoever has the shards.
+            by_s: Until when they are kept for that; time of the loop.
         """
         if self.peering is not None:
-            await self.peering.leave()
+            peering, now_s = self.peering, asyncio.get_running_loop().time
             if linger is not None:
-                await _while_not_alone(self.peering, linger())
-            await self.peering.close()
+                await _wait(linger, while_=lambda: not peering.replaced and now_s() < by_s)
+            await peering.leave()
+            if linger is not None:  # for what began meanwhile, too
+                await _wait(linger, while_=lambda: not peering.alone)
+            await peering.close()
             await self.worker.stop(drain_ms=0)
         if self.door is not None:
             await self.door.close(drain_s=_FAREWELL_S)
 
 
-async def _while_not_alone(peering: Peering, work: Awaitable[None]) -> None:
-    """Wait for something, or until nobody is left who has what we had."""
-    working = asyncio.ensure_future(work)
+async def _wait(linger: Linger, *, while_: Callable[[], bool]) -> None:
+    """Wait for something, as long as it makes sense."""
+    working = asyncio.ensure_future(linger())
     try:
-        while not (working.done() or peering.alone):
+        while while_() and not working.done():
             await asyncio.wait({working}, timeout=_LOOK_S)
     finally:
         working.cancel()

@@ -382,9 +382,10 @@ async def _stop(config: Config, seat: Seat, parts: _Parts, entrance: Entrance) -
 
     In this order also among peers: as long as one of them has requests to finish, the shards
     have owners. What the payment provider has been asked is waited for as long as anybody is
-    left who can take the answer.
+    left who can take the answer; if the whole server stops, for as long as requests.
     """
     crew, calls = parts.crew, parts.calls
+    by_s = asyncio.get_running_loop().time() + config.drain_ms / 1000
     entrance.shut()
     seat.listener.close()  # uvloop only lets go of its own; whoever waits for the port need not
     if crew.peering is None:  # our own requests are all there are
@@ -393,7 +394,7 @@ async def _stop(config: Config, seat: Seat, parts: _Parts, entrance: Entrance) -
                 await asyncio.wait_for(calls.linger(), config.drain_ms / 1000)
         await crew.worker.stop(drain_ms=config.drain_ms)
     await entrance.empty()
-    await crew.leave(None if calls is None else calls.linger)
+    await crew.leave(None if calls is None else calls.linger, by_s=by_s)
     if calls is not None:
         await calls.stop()
 

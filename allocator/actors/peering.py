@@ -103,6 +103,11 @@ class Peering:
         """Whether we are leaving and nobody is left who could take what we had."""
         return self._worker.retired and self._survey is not None and not self._survey.peers
 
+    @property
+    def replaced(self) -> bool:
+        """Whether another worker has come in our place, so that we leave and the server stays."""
+        return any(link.peer == self.name for link in self._links.values())
+
     def owner_of(self, shard: int) -> PeerLink | None:
         """Return the line to a shard's owner; None if it is unknown, or ourselves."""
         return self._owners[shard] if self._owners else None

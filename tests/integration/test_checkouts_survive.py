@@ -72,8 +72,8 @@ async def priced(server: Server, quantity: int) -> None:
 
 
 async def paying(server: Server, number: int) -> str:
-    """Begin to pay for a cart of one unit; return the checkout."""
-    opened = await server.ask("POST", "/carts", {"customer": str(number)})
+    """Begin to pay for a cart of one unit, of a shard that its key says; return the checkout."""
+    opened = await server.ask("POST", "/carts", {"customer": str(number)}, key=f"cart {number}")
     cart = shape_in(opened, status=201)
     await server.ok("PUT", f"/carts/{cart.id}/lines/main/tea", {"quantity": 1})
     begun = await server.ask("POST", f"/carts/{cart.id}/checkout")
@@ -83,6 +83,27 @@ async def paying(server: Server, number: int) -> str:
 async def statuses(server: Server, checkouts: list[str]) -> list[str]:
     answers = [await server.ask("GET", f"/checkouts/{each}") for each in checkouts]
     return [shape_in(answer, status=200).status for answer in answers]
+
+
+@asynccontextmanager
+async def paying_crowd(
+    database_url: str, directory: Path, *arguments: str
+) -> AsyncIterator[tuple[Server, Provider, list[str]]]:
+    """A server with two workers, each of which has asked the provider for some of the charges."""
+    async with (
+        patient() as provider,
+        several(
+            *("--database-url", database_url, "--payment-url", provider.till.url),
+            *arguments,
+            log=directory / "log",
+            patience=(),
+        ) as server,
+    ):
+        await priced(server, CARTS)
+        await settled(database_url, server)
+        checkouts = [await paying(server, number) for number in range(CARTS)]
+        await provider.asked(CARTS)
+        yield server, provider, checkouts
 
 
 async def test_a_charge_that_a_kill_interrupts_becomes_unknown_and_is_never_made_again(
@@ -173,6 +194,67 @@ async def test_one_worker_hears_what_it_can_before_it_stops(
         await server.start_ready()
 
         assert await statuses(server, [checkout]) == ["paid"]
+
+
+async def test_a_server_that_stops_as_a_whole_hears_what_it_can_before(
+    database_url: str, tmp_path: Path
+) -> None:
+    """O10, Q7: nobody comes in the place of its workers, so they keep what they have."""
+    async with paying_crowd(database_url, tmp_path) as (server, provider, checkouts):
+        ending = asyncio.create_task(server.terminate())
+        await until(lambda: server.logged("worker.stopping"))
+        provider.go_on.set()
+        assert await ending == 0
+        assert server.complaints() == []
+        await server.start_ready()
+
+        assert set(await statuses(server, checkouts)) == {"paid"}
+        await until_ordered(server, CARTS)
+
+
+async def test_a_server_that_is_told_to_stop_twice_ends_at_once_and_knows_no_outcome(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Q5: what was under way becomes unknown when its time is over; nothing is sent again."""
+    timeout = ("--payment-timeout-ms", str(TIMEOUT_MS))
+    async with paying_crowd(database_url, tmp_path, *timeout) as (server, provider, checkouts):
+        ending = asyncio.create_task(server.terminate())
+        await until(lambda: server.logged("supervisor.stopping"))
+        os.kill(server.pid, signal.SIGTERM)
+        assert await ending == 1
+        assert server.logged("supervisor.killing_all")
+        await server.start_ready()
+        provider.go_on.set()
+
+        async def all_unknown() -> bool:
+            return set(await statuses(server, checkouts)) == {"unknown"}
+
+        await until(all_unknown)
+        assert len(provider.till.requests) == CARTS
+
+
+async def test_a_lingering_worker_that_is_killed_takes_nothing_from_the_others(
+    database_url: str, tmp_path: Path
+) -> None:
+    """What it waited for alone is under way until its time is over, and unknown from then on."""
+    async with paying_crowd(database_url, tmp_path) as (server, provider, checkouts):
+        former = set(server.workers())
+        os.kill(server.pid, signal.SIGHUP)
+
+        async def one_has_left() -> bool:
+            owners = set(await shares(database_url))
+            return len(owners) == len(former) and not former <= owners
+
+        await until(one_has_left)
+        [victim] = former - set(await shares(database_url))
+        os.kill(victim, signal.SIGKILL)
+        await until(lambda: not is_alive(victim))
+        provider.go_on.set()
+        await until(lambda: not any(is_alive(pid) for pid in former), within_s=60)
+        found = await statuses(server, checkouts)
+
+        assert set(found) == {"paid", "capturing"}
+        await until_ordered(server, found.count("paid"))
 
 
 async def until_ordered(server: Server, units: int) -> None:
