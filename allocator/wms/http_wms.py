@@ -64,7 +64,7 @@ class HttpWms:
     """Asks a warehouse system by HTTP: one request for a question, on a connection of its own.
 
     Redirects are not followed, and nothing is repeated behind anybody's back: each request counts
-    against a limit. A client that keeps connections repeats a GET when it finds one closed.
+    against a limit.
 
     Args:
         session: See `open_wms`.
@@ -148,6 +148,7 @@ async def open_wms(url: str, terms: Terms, *, clock: Callable[[], int]) -> Async
         WmsUrlError: No warehouse system can be there.
     """
     check_url(url)
+    # A connection that was kept may be found closed, and nobody knows whether it was asked.
     connector = aiohttp.TCPConnector(limit=_CONNECTIONS_MAX, force_close=True)
     async with aiohttp.ClientSession(
         connector=connector,
@@ -159,6 +160,7 @@ async def open_wms(url: str, terms: Terms, *, clock: Callable[[], int]) -> Async
             "Accept-Encoding": "identity",
         },
         auto_decompress=False,
+        middlewares=(_once,),
         trust_env=False,
     ) as session:
         yield HttpWms(session, url=url, page_items=terms.page_items, clock=clock)
@@ -185,6 +187,16 @@ def check_url(url: str) -> None:
         )
     if "?" in url or "#" in url:
         raise WmsUrlError("url must have no query and no fragment: what is asked goes below it")
+
+
+async def _once(
+    request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Send a request, and have it that aiohttp does not send a GET again whose answer is lost."""
+    try:
+        return await send(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise aiohttp.ClientConnectionError(str(error)) from error
 
 
 async def _whole(response: aiohttp.ClientResponse, *, where: str) -> bytes:

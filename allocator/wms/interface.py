@@ -60,12 +60,15 @@ class PushLine(Message, frozen=True, kw_only=True):
         batch: What it is called; None for units that are in none.
         decrease: How many fewer units can be ordered; below zero if it became more, as when orders
             were cancelled.
+        aside: How many came to states of ours that the WMS does not call orderable, such as
+            damaged, less those that left them. These cannot be ordered any more either.
         shipped: How many units have left. They cannot be ordered any more since the decrease that
             promised them, in this push or an earlier one.
     """
 
     batch: str | None
     decrease: int
+    aside: int = 0
     shipped: int = 0
 
 

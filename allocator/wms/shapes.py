@@ -60,7 +60,8 @@ class LineBody(Body, frozen=True, kw_only=True):
 
     batch: Batch | None
     decrease: Difference
-    shipped: Units
+    aside: Difference = 0
+    shipped: Units = 0
 
 
 class PushBody(Body, frozen=True, kw_only=True):
@@ -111,7 +112,12 @@ def body_of(pushes: Iterable[Push]) -> PushesBody:
                 number=push.number,
                 sku=push.sku,
                 lines=tuple(
-                    LineBody(batch=line.batch, decrease=line.decrease, shipped=line.shipped)
+                    LineBody(
+                        batch=line.batch,
+                        decrease=line.decrease,
+                        aside=line.aside,
+                        shipped=line.shipped,
+                    )
                     for line in push.lines
                 ),
             )

@@ -108,6 +108,7 @@ class Control:
                 batch=batch.batch,
                 received=batch.received,
                 damaged=batch.damaged,
+                aside=batch.aside,
                 allocated=batch.allocated,
                 shipped=batch.shipped,
                 orderable=batch.orderable,

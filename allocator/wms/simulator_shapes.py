@@ -76,6 +76,7 @@ class TrueItem(Body, frozen=True, kw_only=True):
     batch: Batch | None
     received: Units
     damaged: Units
+    aside: Difference
     allocated: Units
     shipped: Units
     orderable: Difference

@@ -23,7 +23,8 @@ class Batch(msgspec.Struct, kw_only=True):
 
     Attributes:
         received: All that ever came.
-        damaged: How many of them are of no use to anybody.
+        damaged: How many of them it has found to be of no use to anybody.
+        aside: How many are set aside because it was told so.
         allocated: How many are set aside for pushes that were applied, and are still there.
         shipped: How many have left.
         expires_at: When they do.
@@ -34,6 +35,7 @@ class Batch(msgspec.Struct, kw_only=True):
     batch: str | None
     received: int = 0
     damaged: int = 0
+    aside: int = 0
     allocated: int = 0
     shipped: int = 0
     expires_at: datetime | None = None
@@ -42,7 +44,7 @@ class Batch(msgspec.Struct, kw_only=True):
     @property
     def orderable(self) -> int:
         """Below zero: so many were promised and are missing."""
-        return self.received - self.damaged - self.allocated - self.shipped
+        return self.received - self.damaged - self.aside - self.allocated - self.shipped
 
 
 class Truth:
@@ -150,6 +152,9 @@ class Truth:
             yield self._take(named, line.decrease, swaps=swaps)
         elif line.decrease < 0:
             yield from self._release(named, -line.decrease, number=push.number, ship=False)
+        if line.aside:
+            self.batch(named).aside += line.aside
+            yield named
         if line.shipped:
             yield from self._release(named, line.shipped, number=push.number, ship=True)
 

@@ -158,6 +158,20 @@ async def test_what_was_promised_and_is_missing_is_below_zero() -> None:
         assert [item.orderable for item in page.items] == [-2]
 
 
+async def test_what_we_set_aside_cannot_be_ordered_there_until_it_is_back() -> None:
+    """N9: present but not sellable; the states are ours, and the WMS is told."""
+    async with simulated(QUIET) as (_, url), asking(url) as wms:
+        await control(url, "receipts", {"items": [receipt("tea", "a", 5)]})
+        await wms.push([push(1, "tea", PushLine(batch="a", decrease=0, aside=3))])
+        await control(url, "batch-now")
+        [before] = (await wms.page(None)).items
+        await wms.push([push(2, "tea", PushLine(batch="a", decrease=0, aside=-2))])
+        await control(url, "batch-now")
+        [after] = (await wms.page(None)).items
+
+    assert (before.orderable, after.orderable) == (2, 4)
+
+
 @pytest.mark.parametrize("back", [0, 2])
 async def test_a_picker_may_take_another_batch_and_the_sum_stays(back: int) -> None:
     swapping = msgspec.structs.replace(QUIET, swap_rate=1.0)
