@@ -4,11 +4,13 @@ from typing import Final, Protocol
 
 from allocator.domain.api_keys import Role
 from allocator.domain.kinds import Command
-from allocator.domain.move_rules import LET_GO
 
 HOUR_MS: Final = 3_600_000
 END_OF_TIME_MS: Final = 253_402_300_799_999
 """The last millisecond of the year 9999."""
+
+EVERYTHING: Final = 1 << 31
+"""A number that no ask of a process has: all of them reach whom they are for."""
 
 TEXTS: Final = (
     "Žofie Ω 東京 \U0001f375 e\u0301",
@@ -84,7 +86,13 @@ class Author(Protocol):
         """Have a pool do something; return the seq of the event that came of it."""
 
     async def begin(
-        self, command: Command, *, principal: str = "", key: str | None = None, heard: int = LET_GO
+        self,
+        command: Command,
+        *,
+        principal: str = "",
+        key: str | None = None,
+        heard: int = EVERYTHING,
+        at_once: bool = False,
     ) -> int:
         """Have an actor come into being; return it.
 
@@ -94,10 +102,25 @@ class Author(Protocol):
             key: Under which.
             heard: The last number of its asks that reach anybody. If it is a process, it has come
                 as far as it can with that.
+            at_once: Whether an order is decided at once, since all its pools are at hand.
         """
 
+    async def lead(
+        self,
+        actor_id: int,
+        command: Command,
+        *,
+        principal: str = "",
+        key: str | None = None,
+        heard: int = EVERYTHING,
+    ) -> int:
+        """Have a process do something, likewise; return the seq of the event that came of it."""
+
     async def wake(self, actor_id: int) -> None:
-        """Have a pool do what has become due."""
+        """Have an actor do what has become due."""
 
     async def refused(self, actor_id: int, command: Command) -> None:
-        """Ask for what a pool refuses, which leaves at most expired lots behind."""
+        """Ask for what an actor refuses, which leaves at most expired lots behind."""
+
+    async def late(self, actor_id: int, command: Command) -> None:
+        """Tell an actor what it makes nothing of."""

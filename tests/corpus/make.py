@@ -15,25 +15,27 @@ from pathlib import Path
 
 import msgspec
 
-from allocator.actors.errands import Asker
+from allocator.actors.actor import Actor
+from allocator.actors.errands import Errand, Office
 from allocator.actors.keys import KeyedRequest
 from allocator.actors.limits import Limits
 from allocator.actors.messages import Answer, Envelope, Noted, Outcome
 from allocator.actors.ports import Journal
 from allocator.actors.worker import Worker
 from allocator.domain.api_keys import Role
+from allocator.domain.carts import Cart
 from allocator.domain.catalogue import Location, Price, Product, Warehouse
+from allocator.domain.checkouts import Charge
 from allocator.domain.ids import ACTOR_BITS, SHARD_BITS
 from allocator.domain.interests import Interest
-from allocator.domain.kinds import Command, blank, intents, kind_begun_by, kind_of
+from allocator.domain.kinds import Command, blank, intents, kind_of
 from allocator.domain.messages import Wake
-from allocator.domain.move_rules import LET_GO
 from allocator.domain.moves import Move
+from allocator.domain.orders import Order, OrderRequested
 from allocator.domain.pool import Pool
-from allocator.domain.queries import MoveQuery
+from allocator.domain.processes import Ask
 from allocator.domain.records import Record
 from allocator.domain.replay import replay
-from allocator.domain.transfers import Asked
 from allocator.domain.webhooks import Webhook
 from allocator.persistence.api_keys import PostgresApiKeys
 from allocator.persistence.catalogue import PostgresCatalogue
@@ -43,11 +45,14 @@ from allocator.persistence.embedded import EmbeddedPostgres
 from allocator.persistence.pools import PostgresPools
 from allocator.persistence.reader import JournalReader
 from allocator.persistence.webhooks import PostgresWebhooks
+from tests.corpus.author import EVERYTHING
 from tests.corpus.reading import (
     CORPUS,
     FinalEntry,
     FinalState,
+    final_cart,
     final_move,
+    final_order,
     final_pool,
     row_of,
 )
@@ -74,6 +79,8 @@ class CodeOfToday:
         self._webhooks = PostgresWebhooks(
             connections, era=ERA, clock=lambda: self.now_ms, anywhere=False
         )
+        self._ears = _Ears(self.worker.office)
+        self.worker.office.cashier = _Nobody()
 
     async def warehouse(self, code: str, *, name: str, principal: str = "") -> None:
         warehouse = Warehouse(code=code, name=name)
@@ -146,30 +153,58 @@ class CodeOfToday:
         return answer.seq
 
     async def begin(
-        self, command: Command, *, principal: str = "", key: str | None = None, heard: int = LET_GO
+        self,
+        command: Command,
+        *,
+        principal: str = "",
+        key: str | None = None,
+        heard: int = EVERYTHING,
+        at_once: bool = False,
     ) -> int:
+        self._ears.at_once = at_once
         actor_id = await self.worker.begin(None if key is None else f"{principal}/{key}")
-        self.worker.office.asker = _Listener(self.worker, heard=heard)
-        answer = await self._answer(actor_id, command, principal=principal, key=key)
-        assert isinstance(answer, Outcome), answer
-        if kind_begun_by(command) == "move":
-            async with asyncio.timeout(PATIENCE_S):
-                while await self._has_more_to_hear(actor_id, heard):  # noqa: ASYNC110 (nobody says)
-                    await asyncio.sleep(0.001)
+        await self.lead(actor_id, command, principal=principal, key=key, heard=heard)
         return actor_id
 
-    async def _has_more_to_hear(self, actor_id: int, heard: int) -> bool:
-        move = (await self.worker.look(actor_id, MoveQuery())).move
-        assert move is not None
-        return any(ask.number <= heard for ask in intents(move))
+    async def lead(
+        self,
+        actor_id: int,
+        command: Command,
+        *,
+        principal: str = "",
+        key: str | None = None,
+        heard: int = EVERYTHING,
+    ) -> int:
+        self._ears.heard = heard
+        seq = await self.ask(actor_id, command, principal=principal, key=key)
+        await self._settled(actor_id)
+        return seq
+
+    async def _settled(self, actor_id: int) -> None:
+        """Wait until a process has come as far as it can."""
+        async with asyncio.timeout(PATIENCE_S):
+            while await self._has_more_to_hear(actor_id):  # noqa: ASYNC110 (nobody says)
+                await asyncio.sleep(0.001)
+
+    async def _has_more_to_hear(self, actor_id: int) -> bool:
+        reader = JournalReader(self._connections)
+        state = await reader.state(actor_id)
+        async for records in reader.records(actor_id, after_seq=state.version):
+            replay(state, records)
+        return any(ask.number <= self._ears.heard for ask in intents(state))
 
     async def wake(self, actor_id: int) -> None:
         answer = await self._answer(actor_id, Wake(), principal="", key=None)
-        assert isinstance(answer, Noted), answer  # whatever comes first wakes a pool: this, too
+        assert isinstance(answer, Noted | Outcome), answer  # whatever comes first wakes a pool, too
+        await self._settled(actor_id)
 
     async def refused(self, actor_id: int, command: Command) -> None:
         answer = await self._answer(actor_id, command, principal="", key=None)
         assert not isinstance(answer, Outcome | Noted), answer
+
+    async def late(self, actor_id: int, command: Command) -> None:
+        answer = await self._answer(actor_id, command, principal="", key=None)
+        assert isinstance(answer, Noted), answer
 
     async def _answer(
         self, actor_id: int, command: Command, *, principal: str, key: str | None
@@ -183,20 +218,34 @@ class CodeOfToday:
         return await self.worker.ask_once(request)
 
 
-class _Listener:
-    """Answers the asks of processes up to a number, and later ones never."""
+class _Ears:
+    """Lets the asks of processes up to a number leave, and later ones never.
 
-    def __init__(self, asker: Asker, *, heard: int) -> None:
-        self._asker = asker
-        self._heard = heard
+    Attributes:
+        heard: That number.
+        at_once: Whether orders are decided at once, and nobody has to be asked.
+    """
 
-    def ask(
-        self, actor_id: int, command: Command, *, principal: str = ""
-    ) -> asyncio.Future[Answer]:
-        assert isinstance(command, Asked)
-        if command.step <= self._heard:
-            return self._asker.ask(actor_id, command, principal=principal)
-        return asyncio.get_running_loop().create_future()
+    def __init__(self, office: Office) -> None:
+        self.heard = EVERYTHING
+        self.at_once = False
+        self._begin, self._at_hand = office.begin, office.at_hand
+        office.begin = self.begin  # type: ignore[method-assign]  # nothing else sees all of them
+        office.at_hand = self.at_hand  # type: ignore[method-assign]
+
+    def begin(self, errand: Errand, ask: Ask) -> None:
+        if ask.number <= self.heard:
+            self._begin(errand, ask)
+
+    def at_hand(self, request: OrderRequested) -> list[tuple[Actor, Pool]] | None:
+        return self._at_hand(request) if self.at_once else None
+
+
+class _Nobody:
+    """Takes no money: what is heard of a charge is told in the story."""
+
+    def charge(self, actor_id: int, charge: Charge) -> None:
+        """Do nothing."""
 
 
 @asynccontextmanager
@@ -239,13 +288,20 @@ async def written(url: str) -> tuple[list[Record], dict[int, FinalState]]:
 
 def final_of(kind: str, key: str, records: Sequence[Record]) -> FinalState:
     """Return what an actor's rows add up to."""
-    if kind in {"pool", "move"}:
+    if kind in {"pool", "move", "order", "cart"}:
         state = blank(kind_of(kind))
         replay(state, records)
-        if isinstance(state, Pool):
-            return final_pool(key, state)
-        assert isinstance(state, Move)
-        return final_move(key, state)
+        match state:
+            case Pool():
+                return final_pool(key, state)
+            case Move():
+                return final_move(key, state)
+            case Order():
+                return final_order(key, state)
+            case Cart():
+                return final_cart(key, state)
+            case _:
+                raise AssertionError(f"no story tells of a {kind}")
     row = records[-1]
     contents = msgspec.json.decode(row.body)
     entry = {"actor": "entry", "kind": kind, "key": key, "version": row.seq, "contents": contents}

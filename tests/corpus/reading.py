@@ -10,8 +10,11 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-from allocator.domain.kinds import intents, wake_at
+from allocator.domain.carts import Cart
+from allocator.domain.checkouts import Checkout
+from allocator.domain.kinds import State, intents, wake_at
 from allocator.domain.moves import Move
+from allocator.domain.orders import Order
 from allocator.domain.pool import Pool
 from allocator.domain.records import Record
 from allocator.domain.transfers import Transfer
@@ -58,17 +61,24 @@ class FinalLot(msgspec.Struct, frozen=True, kw_only=True):
     received_at_ms: int
     reference: str | None
     origin: tuple[int, int] | None = None
+    held: int = 0
 
 
 class FinalOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """An open order; `picks` are (seq of the lot, units)."""
+    """An open order; `picks` are (seq of the lot, units). `led`: a process knows of it."""
 
     seq: int
     picks: tuple[tuple[int, int], ...]
+    led: bool = False
 
 
 class FinalTrace(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pool remembers of a process; `refused` is units requested and available, and lots."""
+    """What a pool remembers of a process; `refused` is units requested and available, and lots.
+
+    Attributes:
+        order: The number that the order will have for which units are held.
+        held: The units that are: (seq of the lot, units).
+    """
 
     process: int
     step: int
@@ -77,6 +87,8 @@ class FinalTrace(msgspec.Struct, frozen=True, kw_only=True):
     refused: tuple[int, int, int] | None
     taking: int
     taken: int
+    order: int = 0
+    held: tuple[tuple[int, int], ...] = ()
 
 
 class FinalPool(msgspec.Struct, frozen=True, kw_only=True, tag="pool", tag_field="actor"):
@@ -122,6 +134,83 @@ class FinalMove(msgspec.Struct, frozen=True, kw_only=True, tag="move", tag_field
     asks: list[tuple[int, int, str]]
 
 
+class FinalLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of an order or a cart; `pool_order` is the number of the order in its pool.
+
+    Attributes:
+        left: How many units are still ordered; None if it is not an order.
+        refused: Units requested and available, if the last edit of a cart's line was refused.
+    """
+
+    pool: int
+    warehouse: str
+    product: str
+    quantity: int
+    told: str | None
+    pool_order: int | None
+    picks: tuple[tuple[int, int], ...]
+    left: int | None = None
+    refused: tuple[int, int] | None = None
+
+
+class FinalLed(msgspec.Struct, frozen=True, kw_only=True, tag="order", tag_field="actor"):
+    """What an order of several lines has come to; `asks` as of a move.
+
+    Attributes:
+        shortages: (line, units requested, units available).
+    """
+
+    key: str
+    version: int
+    last_at_ms: int
+    wake_at_ms: int | None
+    number: int
+    status: str
+    customer: str | None
+    requested_at_ms: int
+    changed_at_ms: int
+    confirmed: bool
+    lines: list[FinalLine]
+    shortages: list[tuple[int, int, int]]
+    asks: list[tuple[int, int, str]]
+
+
+class FinalCheckout(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt to pay; `items` are (pool, warehouse, product, units, price of one)."""
+
+    attempt: int
+    status: str
+    items: list[tuple[int, str, str, int, int]]
+    amount: int
+    currency: str
+    client_id: int
+    deadline_ms: int
+    begun_at_ms: int
+    changed_at_ms: int
+    changed: int
+    reference: str | None
+    detail: str | None
+    resolved: bool
+
+
+class FinalCart(msgspec.Struct, frozen=True, kw_only=True, tag="cart", tag_field="actor"):
+    """What a cart has come to; `edits` are (seq, pool, units) that are not settled."""
+
+    key: str
+    version: int
+    last_at_ms: int
+    wake_at_ms: int | None
+    status: str
+    customer: str | None
+    opened_at_ms: int
+    expires_at_ms: int
+    lines: list[FinalLine]
+    edits: list[tuple[int, int, int]]
+    checkouts: list[FinalCheckout]
+    order: FinalLed | None
+    asks: list[tuple[int, int, str]]
+
+
 class FinalEntry(msgspec.Struct, frozen=True, kw_only=True, tag="entry", tag_field="actor"):
     """What an entry of an ordinary table came to contain: the body of its last row."""
 
@@ -131,7 +220,7 @@ class FinalEntry(msgspec.Struct, frozen=True, kw_only=True, tag="entry", tag_fie
     contents: dict[str, str | bool | dict[str, str | int] | list[str] | None]
 
 
-FinalState: TypeAlias = FinalPool | FinalMove | FinalEntry
+FinalState: TypeAlias = FinalPool | FinalMove | FinalLed | FinalCart | FinalEntry
 
 
 def releases() -> list[str]:
@@ -196,10 +285,14 @@ def final_pool(key: str, pool: Pool) -> FinalPool:
                 received_at_ms=lot.received_at_ms,
                 reference=lot.reference,
                 origin=lot.origin,
+                held=lot.held,
             )
             for _, lot in sorted(pool.lots.items())
         ],
-        orders=[FinalOrder(seq=seq, picks=picks) for seq, picks in pool.orders],
+        orders=[
+            FinalOrder(seq=seq, picks=picks, led=pool.orders.is_led(seq))
+            for seq, picks in pool.orders
+        ],
         product=pool.product,
         processes=_traces_of(pool),
         released=[] if pool.processes is None else sorted(pool.processes.released.items()),
@@ -227,8 +320,100 @@ def final_move(key: str, move: Move) -> FinalMove:
         quantity=request.quantity,
         lots=_transfers(move.lots),
         reason=None if reason is None else msgspec.to_builtins(reason),
-        asks=[(ask.number, ask.actor_id, type(ask.command).__name__) for ask in intents(move)],
+        asks=_asks_of(move),
     )
+
+
+def final_order(key: str, order: Order) -> FinalLed:
+    """Return the state of an order of several lines in the words of the corpus."""
+    assert order.status is not None
+    lefts = order.left or (None,) * len(order.lines)
+    held = {line.pool: each for line, each in zip(order.lines, order.held, strict=False)}
+    return FinalLed(
+        key=key,
+        version=order.version,
+        last_at_ms=order.last_at_ms,
+        wake_at_ms=wake_at(order),
+        number=order.number,
+        status=order.status,
+        customer=order.customer,
+        requested_at_ms=order.requested_at_ms,
+        changed_at_ms=order.changed_at_ms,
+        confirmed=order.confirmed,
+        lines=[
+            FinalLine(
+                pool=line.pool,
+                warehouse=line.warehouse,
+                product=line.product,
+                quantity=line.quantity,
+                told=line.told,
+                pool_order=held[line.pool].order if held else None,
+                picks=held[line.pool].picks if held else (),
+                left=left,
+            )
+            for line, left in zip(order.lines, lefts, strict=True)
+        ],
+        shortages=[(each.line, each.requested, each.available) for each in order.shortages],
+        asks=_asks_of(order),
+    )
+
+
+def final_cart(key: str, cart: Cart) -> FinalCart:
+    """Return a cart's state in the words of the corpus."""
+    assert cart.status is not None
+    return FinalCart(
+        key=key,
+        version=cart.version,
+        last_at_ms=cart.last_at_ms,
+        wake_at_ms=wake_at(cart),
+        status=cart.status,
+        customer=cart.customer,
+        opened_at_ms=cart.opened_at_ms,
+        expires_at_ms=cart.expires_at_ms,
+        lines=[
+            FinalLine(
+                pool=each.line.pool,
+                warehouse=each.line.warehouse,
+                product=each.line.product,
+                quantity=each.line.quantity,
+                told=each.line.told,
+                pool_order=each.order,
+                picks=each.picks,
+                refused=each.refused,
+            )
+            for each in cart.lines
+        ],
+        edits=[(edit.seq, edit.line.pool, edit.line.quantity) for edit in cart.edits],
+        checkouts=[_final_checkout(each) for each in cart.checkouts],
+        order=None if cart.order is None else final_order(key, cart.order),
+        asks=_asks_of(cart),
+    )
+
+
+def _final_checkout(checkout: Checkout) -> FinalCheckout:
+    begun = checkout.begun
+    return FinalCheckout(
+        attempt=checkout.attempt,
+        status=checkout.status,
+        items=[
+            (item.pool, item.warehouse, item.product, item.quantity, item.price)
+            for item in begun.items
+        ],
+        amount=begun.amount,
+        currency=begun.currency,
+        client_id=begun.client_id,
+        deadline_ms=begun.deadline_ms,
+        begun_at_ms=checkout.begun_at_ms,
+        changed_at_ms=checkout.changed_at_ms,
+        changed=checkout.changed,
+        reference=checkout.reference,
+        detail=checkout.detail,
+        resolved=checkout.resolved,
+    )
+
+
+def _asks_of(process: State) -> list[tuple[int, int, str]]:
+    return [(ask.number, ask.actor_id, type(ask.command).__name__) for ask in intents(process)]
 
 
 def _traces_of(pool: Pool) -> list[FinalTrace]:
@@ -242,6 +427,8 @@ def _traces_of(pool: Pool) -> list[FinalTrace]:
             refused=trace.refused,
             taking=trace.taking,
             taken=trace.taken,
+            order=trace.order,
+            held=trace.held,
         )
         for process, trace in sorted(traces.items())
     ]

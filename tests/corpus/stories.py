@@ -14,6 +14,7 @@ from allocator.domain.messages import (
     ReceiveStock,
 )
 from tests.corpus.author import END_OF_TIME_MS, HOUR_MS, TEXTS, Author
+from tests.corpus.buying import at_once, carts, checkouts, in_the_middle, orders, parts
 from tests.corpus.moving import crumbs, locations, moves, tickets, under_way
 
 
@@ -22,7 +23,19 @@ async def catalogue(author: Author) -> None:
     await author.warehouse("main", name="Main")
     await author.warehouse("main", name="Main, renamed", principal="ada")
     await author.warehouse("N.o_r-th", name=TEXTS[0])
-    skus = ("tea", "lots", "expiry", "large", "texts", "keys", "many", "last", "moved", "crumbs")
+    skus = (
+        "tea",
+        "lots",
+        "expiry",
+        "large",
+        "texts",
+        "keys",
+        "many",
+        "last",
+        "moved",
+        "crumbs",
+        "bought",
+    )
     for sku in skus:
         await author.product(sku, name=sku.title())
     await author.location("shelf", name="Shelf 1")
@@ -30,6 +43,7 @@ async def catalogue(author: Author) -> None:
     await author.location("bin", name=TEXTS[0])
     await author.location("window", name="Window", warehouse="N.o_r-th", single_product=False)
     await author.location("dock", name="Dock")
+    await author.location("rack", name="Rack")
     await author.product("tea", name="Tea", price=(0, "EUR"))
     author.now_ms += 1
     await author.product("tea", name=TEXTS[1], price=(9_007_199_254_740_993, "JPY"))
@@ -173,6 +187,12 @@ STORIES: Final[tuple[Callable[[Author], Awaitable[None]], ...]] = (
     crumbs,
     locations,
     under_way,
+    orders,
+    at_once,
+    parts,
+    carts,
+    checkouts,
+    in_the_middle,
     large,  # ends in the year 9999
     last,  # no actor's number is left after this one
 )

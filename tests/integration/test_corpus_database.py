@@ -19,7 +19,9 @@ from allocator.persistence.projection import Projection
 from allocator.persistence.reader import JournalReader
 from tests.corpus.make import written
 from tests.corpus.reading import (
+    FinalCart,
     FinalEntry,
+    FinalLed,
     FinalMove,
     FinalPool,
     FinalState,
@@ -28,6 +30,7 @@ from tests.corpus.reading import (
     records_in,
     releases,
 )
+from tests.integration.verifying import faults
 from tests.unit.test_corpus import UNRELEASED
 
 _ROW = """
@@ -45,7 +48,17 @@ _MOVES = """
 SELECT actor_id, version, product, from_code, to_code, quantity, status, requested_at, ended
 FROM moves ORDER BY actor_id
 """
-_OPEN_ORDERS = "SELECT seq FROM orders WHERE actor_id = $1 AND status = 'new' ORDER BY seq"
+_LED = """
+SELECT actor_id, seq, version, status, customer, confirmed FROM process_orders ORDER BY actor_id
+"""
+_CARTS = "SELECT actor_id, version, status, customer, expires_at FROM carts ORDER BY actor_id"
+_CHECKOUTS = """
+SELECT actor_id, attempt, status, amount, currency, changed FROM checkouts ORDER BY 1, 2
+"""
+_OPEN_ORDERS = """
+SELECT seq FROM orders
+WHERE actor_id = $1 AND status IN ('new', 'partly_dispatched') ORDER BY seq
+"""
 
 
 @asynccontextmanager
@@ -119,7 +132,7 @@ async def test_the_read_models_of_any_release_s_rows_are_what_its_pools_were(
                     lot.seq,
                     lot.quantity,
                     lot.available,
-                    lot.available + lot.ordered + lot.expired,
+                    lot.available + lot.ordered + lot.held + lot.expired,
                     lot.lot,
                     lot.expires_at_ms,
                     lot.received_at_ms,
@@ -130,7 +143,8 @@ async def test_the_read_models_of_any_release_s_rows_are_what_its_pools_were(
                 for lot in pool.lots
             ]
             found = await connections.fetch(_OPEN_ORDERS, actor_id)
-            assert [row["seq"] for row in found] == [order.seq for order in pool.orders]
+            alone = [order.seq for order in pool.orders if not order.led]
+            assert [row["seq"] for row in found] == alone
 
 
 @pytest.mark.parametrize("release", releases())
@@ -156,6 +170,34 @@ async def test_the_moves_in_any_release_s_rows_are_listed_as_they_were(
             for actor_id, final in sorted(finals.items())
             if isinstance(final, FinalMove)
         ]
+
+
+@pytest.mark.parametrize("release", releases())
+async def test_orders_and_purchases_in_any_release_s_rows_are_listed_as_they_were(
+    database_url: str, release: str
+) -> None:
+    finals: dict[int, FinalState] = dict(finals_in(release))
+    carts = {key: final for key, final in finals.items() if isinstance(final, FinalCart)}
+    led = {key: final for key, final in finals.items() if isinstance(final, FinalLed)}
+    led |= {key: cart.order for key, cart in carts.items() if cart.order is not None}
+    async with holding(database_url, release) as (connections, era):
+        await Projection(url=database_url, era=era).catch_up()
+
+        assert [tuple(row) for row in await connections.fetch(_LED)] == [
+            (key, final.number, final.version, final.status, final.customer, final.confirmed)
+            for key, final in sorted(led.items())
+        ]
+        assert [tuple(row) for row in await connections.fetch(_CARTS)] == [
+            (key, final.version, final.status, final.customer, final.expires_at_ms)
+            for key, final in sorted(carts.items())
+        ]
+        assert [tuple(row) for row in await connections.fetch(_CHECKOUTS)] == [
+            (key, each.attempt, each.status, each.amount, each.currency, each.changed)
+            for key, final in sorted(carts.items())
+            for each in final.checkouts
+        ]
+    told = {fault.kind for fault in await faults(database_url)}
+    assert told <= {"wake_up", "wrong_actor", "contents", "installation"}  # nobody wrote those
 
 
 @pytest.mark.parametrize("release", releases())
