@@ -1,5 +1,6 @@
 """What a body about orders asks for: one line or several, all of an order or a part."""
 
+from contextlib import suppress
 from typing import Final, TypeVar
 
 import msgspec
@@ -22,6 +23,9 @@ class _Members(msgspec.Struct, frozen=True):
     quantity: Raw | UnsetType = UNSET
 
 
+_LINES: Final = b'"lines"'
+"""What an order of several has, nearly always spelled like this."""
+
 _members: Final = msgspec.json.Decoder(_Members)
 _dispatch: Final = msgspec.json.Decoder(PostDispatch)
 
@@ -34,6 +38,9 @@ def order_in(
     Raises:
         ProblemError: 400 or 422; as `decode`.
     """
+    if _LINES in body:
+        with suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+            return several.decode(body)
     try:
         return decode(body, one)
     except ProblemError:

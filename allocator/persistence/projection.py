@@ -10,12 +10,15 @@ twice.
 """
 
 import asyncio
+import re
+from functools import cache
 from typing import Final
 
 import asyncpg
 import msgspec
 import structlog
 
+from allocator.domain.codec import VERSIONS
 from allocator.errors import JournalError
 from allocator.persistence.connections import (
     FAILURES,
@@ -31,7 +34,7 @@ from allocator.persistence.statements import statement
 
 log = structlog.get_logger()
 
-_STEPS: Final = (
+STEPS: Final = (
     "project_ticket_options",
     "project_orders",
     "project_departures",
@@ -44,9 +47,9 @@ _STEPS: Final = (
     "project_checkouts",
     "project_checkout_ends",
 )
-"""In this order."""
+"""In this order. A step names in its statement every kind of row that it is about."""
 
-_COUNTING_STEPS: Final = (
+COUNTING_STEPS: Final = (
     "project_moves",
     "project_carts",
     "project_cart_orders",
@@ -54,6 +57,8 @@ _COUNTING_STEPS: Final = (
     "project_balances",
 )
 """After those; each returns how many events it applied, and together they apply all."""
+
+_QUOTED: Final = re.compile("'([a-z_]+)'")
 
 BATCH_EVENTS: Final = 10_000
 _PAUSE_S: Final = 0.2
@@ -148,7 +153,8 @@ class Projection:
             batch = await self._next_batch(connection)
             if batch is None:
                 return 0
-            events = await _apply(connection, batch, actor_id=None)
+            kinds = await _kinds_in(connection, batch)
+            events = await _apply(connection, batch, kinds, actor_id=None)
             await _advance(connection, batch, events)
         return max(events, 1)
 
@@ -159,11 +165,13 @@ class Projection:
             batch = await self._next_batch(connection)
             if batch is None:
                 return 0
+            kinds = await _kinds_in(connection, batch)
             rows = await connection.fetch(statement("project_actors"), *_range(batch))
             for row in rows:
                 try:
                     async with connection.transaction():
-                        events += await _apply(connection, batch, actor_id=row["actor_id"])
+                        actor_id = row["actor_id"]
+                        events += await _apply(connection, batch, kinds, actor_id=actor_id)
                 except (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError) as error:
                     await _quarantine(connection, batch, row["actor_id"], str(error))
             await _advance(connection, batch, events)
@@ -196,13 +204,30 @@ async def forget_read_models(pool: Pool) -> None:
         await restore_floors(connection)
 
 
-async def _apply(connection: Executor, batch: _Batch, *, actor_id: int | None) -> int:
-    for step in _STEPS:
-        await connection.execute(statement(step), *_range(batch), actor_id)
+async def _kinds_in(connection: Executor, batch: _Batch) -> frozenset[str]:
+    rows = await connection.fetch(statement("project_kinds"), *_range(batch))
+    return frozenset([row["kind"] for row in rows])
+
+
+async def _apply(
+    connection: Executor, batch: _Batch, kinds: frozenset[str], *, actor_id: int | None
+) -> int:
+    """Take every step for which there is anything: each of them reads all rows of the batch."""
+    for step in STEPS:
+        if not kinds.isdisjoint(kinds_of(step)):
+            await connection.execute(statement(step), *_range(batch), actor_id)
     events = 0
-    for step in _COUNTING_STEPS:
-        events += await connection.fetchval(statement(step), *_range(batch), actor_id)
+    for step in COUNTING_STEPS:
+        if not kinds.isdisjoint(kinds_of(step)):
+            events += await connection.fetchval(statement(step), *_range(batch), actor_id)
     return events
+
+
+@cache
+def kinds_of(step: str) -> frozenset[str]:
+    """Return the kinds of rows that a step is about: those that its statement names."""
+    named = frozenset(_QUOTED.findall(statement(step)))
+    return named.intersection(VERSIONS)
 
 
 async def _advance(connection: Executor, batch: _Batch, events: int) -> None:

@@ -3,14 +3,15 @@
 -- $1 era  $2 after xid  $3 up to xid  $4 only this actor, or NULL for all that are not quarantined
 INSERT INTO process_order_lines (actor_id, line, pool, pool_order, warehouse, product, quantity,
                                  picks)
-SELECT accepted.actor_id, line.place - 1, (line.wanted ->> 'pool')::bigint,
-       (held.by_pool ->> 'order')::bigint, line.wanted ->> 'warehouse', line.wanted ->> 'product',
-       (line.wanted ->> 'quantity')::bigint, held.by_pool -> 'picks'
+SELECT accepted.actor_id, line.place - 1, line.pool, line."order", line.warehouse, line.product,
+       line.quantity, line.picks
 FROM journal AS accepted
 JOIN journal AS requested ON requested.actor_id = accepted.actor_id AND requested.seq = 1
-CROSS JOIN json_array_elements(requested.body -> 'lines') WITH ORDINALITY AS line (wanted, place)
-JOIN json_array_elements(accepted.body -> 'held') WITH ORDINALITY AS held (by_pool, place)
-    ON held.place = line.place
+CROSS JOIN ROWS FROM (
+    json_to_recordset(requested.body -> 'lines')
+        AS (pool bigint, warehouse text, product text, quantity bigint),
+    json_to_recordset(accepted.body -> 'held') AS ("order" bigint, picks json)
+) WITH ORDINALITY AS line (pool, warehouse, product, quantity, "order", picks, place)
 WHERE accepted.era = $1 AND accepted.xid > $2 AND accepted.xid <= $3
   AND accepted.kind = 'order_accepted'
   AND ($4::bigint IS NULL OR accepted.actor_id = $4)

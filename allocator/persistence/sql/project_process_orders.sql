@@ -8,7 +8,8 @@ WITH sums AS (
            count(*) AS events,
            max(seq) AS version,
            max(at) FILTER (WHERE seq = 1) AS requested_at,
-           (array_agg(body) FILTER (WHERE seq = 1))[1] ->> 'customer' AS customer,
+           max(CASE WHEN strpos(body::text, '"customer":') > 0 THEN body ->> 'customer' END)
+               FILTER (WHERE seq = 1) AS customer,
            CASE WHEN bool_or(kind = 'lines_cancelled') THEN 'cancelled'
                 WHEN bool_or(kind = 'lines_dispatched') THEN 'dispatched'
                 WHEN bool_or(kind = 'order_declined') THEN 'declined'
