@@ -5,6 +5,7 @@ from typing import Final, TypeAlias
 import click
 
 from allocator.cli.options import PREFIX, Command, Number
+from allocator.errors import UsageError
 
 _DAY_S: Final = 86_400.0
 _RATE_MAX: Final = 100_000.0
@@ -131,9 +132,16 @@ def _run(  # noqa: PLR0913 (a flag each)
     happen there, POST /sim/batch-now applies what it was told, POST /sim/outage has it fail; GET
     /sim/truth shows what is really there, and GET /sim/requests who asked how often.
     """
+    from allocator.wms.http_wms import check_url
+    from allocator.wms.interface import WmsUrlError
     from allocator.wms.simulating import fresh_seed, run_simulator
     from allocator.wms.simulator_nature import Nature
 
+    if webhook_url is not None:
+        try:
+            check_url(webhook_url)
+        except WmsUrlError as error:
+            raise UsageError(f"--webhook-url: {error}") from error
     nature = Nature(
         batch_s=batch_s,
         rate_per_s=rate,

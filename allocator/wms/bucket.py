@@ -3,7 +3,7 @@
 A server counts a request when it comes, which is at some time between our sending it and our having
 its answer. So a request takes its token when it is sent, and counts as of when it was answered: our
 bucket never has more tokens than the server's, however long anything takes on its way
-(ADR 0017). A bucket is empty at first, since nobody knows what was sent before a restart.
+(`docs/wms.md`). A bucket is empty at first, since nobody knows what was sent before a restart.
 """
 
 import math
@@ -46,6 +46,8 @@ class Bucket:
     """
 
     def __init__(self, limit: Limit, *, now_us: int) -> None:
+        assert limit.per_s > 0
+        assert limit.burst >= 1
         self._interval_us = limit.interval_us
         self._full_us = limit.burst * self._interval_us
         self._level_us = 0

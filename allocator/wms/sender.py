@@ -153,7 +153,7 @@ class Sender:
             await self._heed(through, pushes)
         except WmsLimitedError as error:
             progress.error = str(error)
-            await asyncio.sleep(error.retry_after_s)
+            await asyncio.sleep(max(error.retry_after_s, self._patience.first_pause_ms / 1000))
         except WmsError as error:
             progress.failures += 1
             progress.error = str(error)

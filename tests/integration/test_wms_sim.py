@@ -401,6 +401,14 @@ def test_a_port_that_is_taken_is_one_sentence() -> None:
     assert complaint == f"allocator: cannot listen on port {port}: Address already in use.\n"
 
 
+def test_nobody_is_told_at_what_is_no_address() -> None:
+    process = start("--webhook-url", "nonsense")
+    _, complaint = process.communicate(timeout=30)
+
+    assert process.returncode == 2
+    assert complaint == "allocator: --webhook-url: url must look like https://host/path.\n"
+
+
 def start(*arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "allocator", "wms-sim", *arguments],

@@ -145,6 +145,13 @@ async def test_a_wms_that_wants_to_be_left_alone_is() -> None:
 
 
 @virtual_time
+async def test_who_wants_to_be_left_alone_for_no_time_is_not_asked_in_haste() -> None:
+    wms = Heard(*[WmsLimitedError(url=URL, retry_after_s=0)] * 1_000)
+    async with sending(Box(1), wms, for_s=1):
+        assert len(wms.told) <= 11
+
+
+@virtual_time
 async def test_a_part_that_was_acknowledged_is_not_told_again() -> None:
     box, wms = Box(1, 2, 3), Heard(2)
     async with sending(box, wms):
