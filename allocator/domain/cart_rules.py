@@ -227,4 +227,5 @@ def _letting_go_of_rest(cart: Cart) -> tuple[Ask, ...]:
 
 
 def _letting_go(pools: tuple[int, ...], *, step: int) -> tuple[Ask, ...]:
-    return tuple(Ask(number=step, actor_id=pool, command=LetGo(step=step)) for pool in pools)
+    command = LetGo(step=step, of_cart=True)
+    return tuple(Ask(number=step, actor_id=pool, command=command) for pool in pools)

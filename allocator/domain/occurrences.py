@@ -34,7 +34,6 @@ from allocator.domain.messages import (
     OrderPlaced,
     StockReceived,
 )
-from allocator.domain.move_rules import LET_GO
 from allocator.domain.moves import MoveEvent
 from allocator.domain.orders import LinesDispatched, LinesSettled, OrderEvent
 from allocator.domain.positions import Position
@@ -227,17 +226,16 @@ def _thing_of_hold(
     """Return for what a pool holds units, which only the steps of the process tell.
 
     An order of several lines is begun in its first step, and decided in its second one. What was
-    paid for in a later one has the address of that step. Only of a cart that never held anything,
-    and let go in the step in which moves do, a pool's row cannot be told from a move's.
+    paid for in a later one has the address of that step. A cart that lets go says that it is one.
     """
     process, step = event.process, event.step
     match event:
         case HoldConfirmed() if step != _DECIDED_STEP:
             return "order", (process, step)
-        case ProcessLetGo(quantity=0) if step == LET_GO:
-            return "move", (process, PROCESS_SEQ)
-        case ProcessLetGo() if step != _DECIDED_STEP:
+        case ProcessLetGo(of_cart=True):
             return "cart", (process, PROCESS_SEQ)
+        case ProcessLetGo() if step != _DECIDED_STEP:
+            return "move", (process, PROCESS_SEQ)
         case UnitsHeld() | HoldRefused() if step != PROCESS_SEQ:
             return "cart", (process, PROCESS_SEQ)
         case _:

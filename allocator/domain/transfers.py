@@ -72,11 +72,16 @@ class TakeIn(Message, frozen=True, tag=True, kw_only=True):
 
 
 class LetGo(Message, frozen=True, tag=True, kw_only=True):
-    """Forget the process: it has come to its end, and whatever of it is still to come is void."""
+    """Forget the process: it has come to its end, and whatever of it is still to come is void.
+
+    Attributes:
+        of_cart: Whether it is a cart: its steps do not tell it from a move.
+    """
 
     process: int = 0
     step: int
     sent_at_ms: int = 0
+    of_cart: bool = False
 
 
 Asked: TypeAlias = Expect | SendOut | TakeIn | LetGo
@@ -144,6 +149,7 @@ class ProcessLetGo(Message, frozen=True, kw_only=True, omit_defaults=True):
     quantity: int = 0
     picks: Picks = ()
     product: str | None = None
+    of_cart: bool = False
 
 
 Transit: TypeAlias = ProductExpected | UnitsSent | SendRefused | UnitsTaken | ProcessLetGo

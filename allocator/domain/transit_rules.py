@@ -104,8 +104,8 @@ def _do(pool: Pool, command: Asked | HoldAsked, trace: Trace) -> Decision:
             return _take(pool, command, trace)
         case Expect(process=process, step=step, product=product):
             return _expect(pool, process=process, step=step, product=product)
-        case LetGo(process=process, step=step):
-            return (_let_go(pool, trace, process=process, step=step),)
+        case LetGo():
+            return (_let_go(pool, command, trace),)
         case Hold() | Check() | Confirm():
             return hold_rules.decide(pool, command, trace)
         case _:
@@ -160,15 +160,14 @@ def _evolve(pool: Pool, event: Transit | HoldEvent, *, at_ms: int) -> None:
             assert_never(event)
 
 
-def _let_go(pool: Pool, trace: Trace, *, process: int, step: int) -> ProcessLetGo:
-    if not trace.held:
-        return ProcessLetGo(process=process, step=step)
+def _let_go(pool: Pool, command: LetGo, trace: Trace) -> ProcessLetGo:
     return ProcessLetGo(
-        process=process,
-        step=step,
+        process=command.process,
+        step=command.step,
         quantity=units_of(trace.held),
         picks=trace.held,
-        product=pool.product,
+        product=pool.product if trace.held else None,
+        of_cart=command.of_cart,
     )
 
 

@@ -22,6 +22,7 @@ from allocator.domain.transfers import (
     UnitsTaken,
 )
 from allocator.journal.happenings import Meaning
+from allocator.journal.holds_in_words import picked
 
 
 def travel_in_words(meaning: Meaning, *, plain: Callable[[str], str]) -> str | None:
@@ -40,8 +41,9 @@ def travel_in_words(meaning: Meaning, *, plain: Callable[[str], str]) -> str | N
             said = f"took in {lot.quantity} that had been sent out"
         case ProductExpected(product=product):
             said = f"expects {plain(product)}"
-        case ProcessLetGo():
-            said = "let go by a process that has ended"
+        case ProcessLetGo(picks=picks, of_cart=of_cart):
+            said = f"let go by a {'cart' if of_cart else 'process that has ended'}"
+            said += f"; gave back {picked(picks)}" if picks else ""
         case _:
             return _move_in_words(meaning, plain=plain)
     return said

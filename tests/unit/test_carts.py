@@ -192,7 +192,7 @@ def test_a_cart_that_ends_lets_go_wherever_it_asked() -> None:
     seq = cart.version
 
     assert kinds.intents(cart) == tuple(
-        Ask(number=seq, actor_id=pool, command=LetGo(step=seq)) for pool in (1, 2, 3)
+        Ask(number=seq, actor_id=pool, command=LetGo(step=seq, of_cart=True)) for pool in (1, 2, 3)
     )
     assert kinds.wake_at(cart) == AT_ONCE
     assert not kinds.has_ended(cart)

@@ -184,7 +184,7 @@ def test_what_is_paid_for_is_ordered_wherever_it_is_held() -> None:
     assert kinds.intents(cart) == (
         Ask(number=seq, actor_id=1, command=Confirm(step=seq)),
         Ask(number=seq, actor_id=3, command=Confirm(step=seq)),
-        Ask(number=seq, actor_id=2, command=LetGo(step=seq)),
+        Ask(number=seq, actor_id=2, command=LetGo(step=seq, of_cart=True)),
     )
     assert kinds.wake_at(cart) == AT_ONCE
     assert hear(cart, None) == (LinesSettled(order=seq),)

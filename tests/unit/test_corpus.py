@@ -74,7 +74,7 @@ FIELDS = {
     ("move_done", 1): "",
     ("move_refused", 1): "reason",
     ("move_ended", 1): "",
-    ("process_let_go", 2): "process step quantity? picks? product?",
+    ("process_let_go", 2): "process step quantity? picks? product? of_cart?",
     ("units_held", 1): "process step order quantity added? returned? product?",
     ("hold_refused", 1): "process step requested available product?",
     ("hold_confirmed", 1): "process step order quantity picks product? held?",

@@ -150,6 +150,11 @@ EVENTS: list[tuple[Event, str]] = [
     ),
     (UnitsTaken(process=7, step=3, lot=LOT, last=True), "took in 3 that had been sent out"),
     (ProcessLetGo(process=7, step=4), "let go by a process that has ended"),
+    (ProcessLetGo(process=7, step=4, of_cart=True), "let go by a cart"),
+    (
+        ProcessLetGo(process=7, step=2, quantity=3, picks=((4, 2), (5, 1))),
+        "let go by a process that has ended; gave back 2 of #4, 1 of #5",
+    ),
     (
         MoveRequested(
             product="tea",

@@ -5,6 +5,7 @@ from typing import get_args, get_type_hints
 import pytest
 
 from allocator.domain.codec import KINDS
+from allocator.domain.holds import HoldRefused, UnitsHeld
 from allocator.domain.interests import NOWHERE, Interest, Site
 from allocator.domain.messages import Event, OrderPlaced, StockReceived, TicketOptionOpened
 from allocator.domain.moves import MoveDone, MoveRequested
@@ -73,6 +74,23 @@ def test_what_a_process_asks_of_a_place_happens_to_the_move_that_it_is(event: Ev
     [record] = records_of([(NOW_MS, event)])
 
     assert thing_of(Occurrence(START, Site("bin", "tea"), record)) == ("move", (77, 1))
+
+
+@pytest.mark.parametrize(
+    ("event", "thing"),
+    [
+        (ProcessLetGo(process=77, step=4, of_cart=True), "cart"),
+        (ProcessLetGo(process=77, step=9, quantity=1, picks=((1, 1),), of_cart=True), "cart"),
+        (ProcessLetGo(process=77, step=2), "order"),
+        (UnitsHeld(process=77, step=1, order=8, quantity=1, added=((1, 1),)), "order"),
+        (UnitsHeld(process=77, step=2, order=8, quantity=1, added=((1, 1),)), "cart"),
+        (HoldRefused(process=77, step=2, requested=2, available=1), "cart"),
+    ],
+)
+def test_what_holds_units_is_an_order_or_a_cart(event: Event, thing: Thing) -> None:
+    [record] = records_of([(NOW_MS, event)])
+
+    assert thing_of(Occurrence(START, Site("main", "tea"), record)) == (thing, (77, 1))
 
 
 def test_a_row_says_the_product_where_its_actor_does_not() -> None:
