@@ -80,6 +80,12 @@ _ORDER_EVENTS: Final = {
     "cancelled": "order_cancelled",
 }
 _ORDER_REFUSALS: Final = ("insufficient_stock", "order_not_open")
+_LINES_EVENTS: Final = {
+    "placed": "order_accepted",
+    "dispatched": "lines_dispatched",
+    "cancelled": "lines_cancelled",
+}
+_LINES_REFUSALS: Final = ("not_open", "too_much")
 _STOCK_EVENTS: Final = {
     "received": "stock_received",
     "expired": "lot_expired",
@@ -188,6 +194,14 @@ def _of_outcomes(server: Figures) -> Iterator[Metric]:
     )
     _add_outcomes(orders, server, events=_ORDER_EVENTS, refusals=_ORDER_REFUSALS)
     yield orders
+    of_lines = CounterMetricFamily(
+        "allocator_orders_of_lines",
+        "What became of orders of several lines; a refusal has a reason",
+        labels=["outcome", "reason"],
+    )
+    _add_outcomes(of_lines, server, events=_LINES_EVENTS, refusals=_LINES_REFUSALS)
+    of_lines.add_metric(["refused", "insufficient_stock"], server.events.get("order_declined", 0))
+    yield of_lines
     stocks = CounterMetricFamily(
         "allocator_stocks",
         "What became of stocks; a refusal has a reason",

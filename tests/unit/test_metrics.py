@@ -114,6 +114,27 @@ def test_every_metric_is_there_before_anything_has_happened() -> None:
     assert empty == ["allocator_requests", "allocator_webhook_lag_seconds"]
 
 
+def test_what_became_of_orders_of_several_lines_is_told_with_the_reason() -> None:
+    events = {
+        "order_requested": 9,
+        "order_accepted": 5,
+        "order_declined": 4,
+        "lines_dispatched": 3,
+        "lines_cancelled": 2,
+    }
+    refusals = {"not_open": 7, "too_much": 6, "insufficient_stock": 1}
+    shown = families({"0": Figures(events=events, refusals=refusals)})
+
+    assert values(shown["allocator_orders_of_lines"]) == {
+        ("placed", ""): 5,
+        ("dispatched", ""): 3,
+        ("cancelled", ""): 2,
+        ("refused", "insufficient_stock"): 4,
+        ("refused", "not_open"): 7,
+        ("refused", "too_much"): 6,
+    }
+
+
 def test_what_became_of_orders_stocks_and_moves_is_told_with_the_reason() -> None:
     shown = families(
         {
