@@ -38,7 +38,7 @@ class Clients:
     Args:
         send: How to reach the server.
         dice: Decides how patient each is.
-        now_ms: Reads the clock by which lots expire.
+        known: What they know together.
         note: Told what happens, if somebody wants to know: to say it costs more than to do it.
 
     Attributes:
@@ -51,7 +51,7 @@ class Clients:
         *,
         send: Send,
         dice: Random,
-        now_ms: Callable[[], int],
+        known: Knowledge,
         note: Callable[[str], None] | None,
     ) -> None:
         self.operations: list[Operation] = []
@@ -61,7 +61,7 @@ class Clients:
         self._loop = loop
         self._tick = 0
         self._copies: list[asyncio.Task[Heard | None]] = []
-        self._known = Knowledge(now_ms)
+        self._known = known
         self._successes: dict[int, str] = {}  # by client, the key of the latest
 
     async def live(self, wishes: Iterable[Wish]) -> None:
@@ -92,7 +92,7 @@ class Clients:
             client=wish.client, actor_id=question.actor_id, ask=question.ask, key=key
         )
         heard = await self._insist(operation, copies=wish.copies, attempts=wish.attempts)
-        if self._known.learn(heard) and operation.key is not None:
+        if self._known.learn(wish, heard) and operation.key is not None:
             self._successes[operation.client] = operation.key
 
     def _begin(

@@ -3,18 +3,30 @@
 import asyncio
 from typing import Final
 
+from msgspec import structs
+
 from allocator.actors.keys import KeyedRequest
 from allocator.actors.messages import Answer, Outcome
 from allocator.crew import Crew
+from allocator.domain.carts import OpenCart, SetLine
+from allocator.domain.checkouts import BeginCheckout
+from allocator.domain.ids import SHARD_BITS
 from allocator.domain.kinds import Command
 from allocator.domain.moves import RequestMove
 from allocator.domain.orders import RequestOrder
-from allocator.domain.queries import LinesQuery, MoveQuery, Query, View
+from allocator.domain.queries import CartQuery, LinesQuery, MoveQuery, Query, View
 from allocator.errors import OutcomeUnknownError, UnavailableError
-from allocator.simulation.history import NEWBORN, Heard, Moved, Operation, Ordered
+from allocator.simulation.history import NEWBORN, Edited, Heard, Moved, Operation, Ordered
 
-_SCOPES: Final[dict[type[Command], str]] = {RequestMove: "move", RequestOrder: "order"}
+_SCOPES: Final[dict[type[Command], str]] = {
+    RequestMove: "move",
+    RequestOrder: "order",
+    OpenCart: "cart",
+}
 """Of what begins a process: repeats of it go the same way."""
+
+
+CURRENCY: Final = "EUR"
 
 
 def ask(crew: Crew, operation: Operation) -> "asyncio.Future[Heard]":
@@ -28,6 +40,10 @@ def ask(crew: Crew, operation: Operation) -> "asyncio.Future[Heard]":
         return asyncio.ensure_future(crew.asker.look(actor_id, wanted))
     if actor_id == NEWBORN:
         return asyncio.ensure_future(_begin(crew, operation, wanted))
+    if isinstance(wanted, SetLine):
+        return asyncio.ensure_future(_edit(crew, operation, wanted))
+    if isinstance(wanted, BeginCheckout):
+        return asyncio.ensure_future(_check_out(crew, operation, wanted))
     return _tell(crew, operation, wanted, actor_id)  # type: ignore[return-value]
 
 
@@ -38,6 +54,8 @@ async def _begin(crew: Crew, operation: Operation, wanted: Command) -> Heard:
     answer = await _tell(crew, operation, wanted, await crew.asker.begin(way))
     if not isinstance(answer, Outcome):
         return answer
+    if isinstance(wanted, OpenCart):
+        return answer
     if isinstance(wanted, RequestMove):
         move = (await _decided(crew, answer, MoveQuery(decided=True))).move
         assert move is not None
@@ -45,6 +63,30 @@ async def _begin(crew: Crew, operation: Operation, wanted: Command) -> Heard:
     order = (await _decided(crew, answer, LinesQuery(decided=True))).order
     assert order is not None
     return Ordered(outcome=answer, order=order)
+
+
+async def _edit(crew: Crew, operation: Operation, wanted: SetLine) -> Heard:
+    """Have a line of a cart set, and wait until that is done or refused."""
+    answer = await _tell(crew, operation, wanted, operation.actor_id)
+    if not isinstance(answer, Outcome):
+        return answer
+    cart = (await _decided(crew, answer, CartQuery(edit=answer.seq))).cart
+    assert cart is not None
+    return Edited(outcome=answer, cart=cart)
+
+
+async def _check_out(crew: Crew, operation: Operation, wanted: BeginCheckout) -> Heard:
+    """Begin to pay for a cart as it stands."""
+    cart = (await crew.asker.look(operation.actor_id, CartQuery())).cart
+    assert cart is not None
+    prices = tuple((line.line.pool, price_of(line.line.pool)) for line in cart.filled())
+    command = structs.replace(wanted, seen=cart.version, prices=prices, currency=CURRENCY)
+    return await _tell(crew, operation, command, operation.actor_id)
+
+
+def price_of(pool: int) -> int:
+    """Return what a unit of a pool costs, in minor units."""
+    return 100 + (pool >> SHARD_BITS)
 
 
 async def _decided(crew: Crew, begun: Outcome, query: Query) -> View:

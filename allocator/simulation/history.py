@@ -1,10 +1,12 @@
 """What is known when a run is over: who asked what, when, what came back, and what was stored."""
 
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
 import msgspec
 
 from allocator.actors.messages import Answer, KeyReused, Noted, Outcome
+from allocator.domain.carts import Cart, CartRefusal
+from allocator.domain.checkouts import CheckoutRefusal
 from allocator.domain.kinds import Command
 from allocator.domain.messages import AlreadyExpired, InsufficientStock, OrderNotOpen
 from allocator.domain.moves import Move, SamePlace
@@ -18,6 +20,7 @@ from allocator.errors import (
     QuarantinedError,
     UnavailableError,
 )
+from allocator.simulation.provider import Entry
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +37,14 @@ class Ordered(msgspec.Struct, frozen=True, kw_only=True):
     order: Order
 
 
-Heard: TypeAlias = Answer | Moved | Ordered | View | AllocatorError
+class Edited(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a cart was wanted, and the cart is seen when that was settled."""
+
+    outcome: Outcome
+    cart: Cart
+
+
+Heard: TypeAlias = Answer | Moved | Ordered | Edited | View | AllocatorError
 
 NEWBORN: Final = 0
 """Stands for the actor that comes into being with what is asked: who asks does not choose it."""
@@ -51,6 +61,8 @@ _NOTHING_WAS_DONE: Final = frozenset(
         KeyReused,
         Noted,
         View,
+        *get_args(CartRefusal),
+        *get_args(CheckoutRefusal),
     }
 )
 
@@ -100,7 +112,7 @@ class Operation(msgspec.Struct):
 def success_of(attempt: Attempt) -> Outcome | None:
     """Return what an attempt was told to have led to; None if nothing."""
     answer = attempt.answer
-    if isinstance(answer, Moved | Ordered):
+    if isinstance(answer, Moved | Ordered | Edited):
         return answer.outcome
     return answer if isinstance(answer, Outcome) else None
 
@@ -113,6 +125,7 @@ class Evidence(msgspec.Struct):
         wakes: When actors want to be woken, as stored; those that do not are missing.
         kinds: Of the actors that came into being with their first row.
         commits: All rows with their transactions, in the order of the tail.
+        charges: What the payment provider was asked for.
         hanging: Who still waits at the end, and for what.
         violations: What the parts themselves found to be against their contracts.
     """
@@ -122,6 +135,7 @@ class Evidence(msgspec.Struct):
     wakes: dict[int, int]
     kinds: dict[int, str] = {}
     commits: list[tuple[int, Record]] = []
+    charges: list[Entry] = []
     hanging: list[str] = []
     violations: list[str] = []
 

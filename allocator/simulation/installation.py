@@ -6,19 +6,25 @@ before it begins, as `allocator serve` does.
 
 import asyncio
 import signal
+from collections import Counter
+from collections.abc import Sequence
 from random import Random
 from typing import Final
 
 import msgspec
 
+from allocator.domain.ids import SHARD_MASK
+from allocator.domain.records import Record
 from allocator.orphans import retires
 from allocator.persistence.memory.database import MemoryDatabase
 from allocator.simulation.history import Attempt, Heard, Operation
 from allocator.simulation.loop import SimulationLoop
 from allocator.simulation.network import Network
+from allocator.simulation.plan import Plan
 from allocator.simulation.plan_troubles import WORKERS
 from allocator.simulation.process import Process
 from allocator.simulation.processes import DRAIN_S, LIMITS, Machine, WorkerProcess
+from allocator.simulation.provider import Provider
 from allocator.supervision.backoff import Backoff
 from allocator.supervision.child import Program
 from allocator.supervision.place import Patience
@@ -30,6 +36,8 @@ _START_S: Final = (0.02, 0.05, 0.3)
 _WAY_S: Final = (0.0, 0.0002, 0.0005, 0.002, 0.03)
 """What a client's bytes take."""
 _POLL_S: Final = 0.02
+_SOON_MS: Final = 5_000
+"""A cart that has to be woken within that time is waited for."""
 _BACKOFF: Final = Backoff(shortest_ms=50, longest_ms=400, crashes_max=1_000)
 _PATIENCE: Final = Patience(ready_ms=20_000, drain_ms=round(DRAIN_S * 1000), grace_ms=4_000)
 
@@ -37,14 +45,20 @@ _PATIENCE: Final = Patience(ready_ms=20_000, drain_ms=round(DRAIN_S * 1000), gra
 class Installation:
     """Everything but the clients.
 
+    Args:
+        dice: Decides what nobody else does.
+        books: Likewise, for the payment provider.
+        plan: What happens.
+
     Attributes:
         database: Of all servers.
+        provider: Who takes the money.
         workers: Those that live, the oldest first.
         foreign: Places whose next worker speaks another version.
         failures: What a server did that it must never do.
     """
 
-    def __init__(self, loop: SimulationLoop, *, dice: Random, idle_ms: int) -> None:
+    def __init__(self, loop: SimulationLoop, *, dice: Random, books: Random, plan: Plan) -> None:
         self.network = Network(loop, dice)
         self.database_process = loop.process("database")
         self.database = MemoryDatabase(
@@ -52,6 +66,7 @@ class Installation:
             dead_after_ms=_DEAD_AFTER_MS,
             spawn=self.database_process.spawn,
         )
+        self.provider = Provider(loop, dice=books, database=self.database)
         self.workers: list[WorkerProcess] = []
         self.foreign: set[int] = set()
         self.failures: list[str] = []
@@ -64,7 +79,9 @@ class Installation:
             database=self.database,
             sockets=self.network.sockets(),
             failures=self.failures,
-            limits=msgspec.structs.replace(LIMITS, idle_ms=idle_ms),
+            limits=msgspec.structs.replace(LIMITS, idle_ms=plan.idle_ms),
+            provider=self.provider,
+            payment_ms=plan.payment_ms,
         )
         self._servers = 0
         self._pids = 0
@@ -115,7 +132,8 @@ class Installation:
         serving = [w for w in self.workers if w.accepting and not w.orphaned]
         return (
             running
-            and len(self.workers) == len(serving) == WORKERS
+            and len(serving) == WORKERS
+            and all(w in serving or w.lingering for w in self.workers)
             and all(w.crew is not None and w.crew.asker.ready for w in serving)
         )
 
@@ -125,8 +143,33 @@ class Installation:
         return any(worker.requested for worker in self.workers)
 
     def unfinished(self) -> list[int]:
-        """Return the processes that have something outstanding, as far as is stored."""
-        return [actor_id for actor_id in self.database.kinds if actor_id in self.database.wakes]
+        """Return the processes that have something outstanding, as far as is stored.
+
+        A cart that will only be woken in a while has nothing: it is open, or its checkout is
+        waited for by the clock of a worker that was ahead.
+        """
+        wakes = self.database.wakes
+        return [
+            actor_id
+            for actor_id, kind in self.database.kinds.items()
+            if actor_id in wakes
+            and (kind != "cart" or wakes[actor_id] <= self._now_ms_at(actor_id) + _SOON_MS)
+        ]
+
+    def changing(self) -> list[int]:
+        """Return the open carts of which an edit waits for whoever asks for it."""
+        return [
+            actor_id
+            for actor_id, kind in self.database.kinds.items()
+            if kind == "cart" and _is_changing(self.database.journal_of(actor_id))
+        ]
+
+    def _now_ms_at(self, actor_id: int) -> int:
+        """Return the time as the owner of an actor has it; the latest, if it has none."""
+        for worker in self.workers:
+            if worker.crew is not None and actor_id & SHARD_MASK in worker.crew.worker.shards:
+                return worker.process.now_ms()
+        return max((worker.process.now_ms() for worker in self.workers), default=0)
 
     @property
     def exit_code(self) -> int | None:
@@ -162,7 +205,7 @@ class Installation:
         supervisor = Supervisor(
             WORKERS,
             Program(command=(name,), settings=lambda place: place),
-            patience=_PATIENCE,
+            patience=msgspec.structs.replace(_PATIENCE, linger_ms=self._machine.payment_ms),
             clock=process.now_ms,
             backoff=_BACKOFF,
             spawn=self._spawn,
@@ -197,6 +240,13 @@ class Installation:
         self.workers.append(worker)
         process.on_end(lambda: self.workers.remove(worker))
         return worker
+
+
+def _is_changing(rows: Sequence[Record]) -> bool:
+    counted = Counter(row.kind for row in rows)
+    settled = counted["line_held"] + counted["line_refused"]
+    over = counted["cart_closed"] or counted["cart_expired"] or counted["checkout_paid"]
+    return counted["line_wanted"] > settled and not over
 
 
 def _tell(answer: "asyncio.Future[Heard | None]", heard: Heard | None) -> None:

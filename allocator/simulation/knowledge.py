@@ -2,9 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple, TypeVar, assert_never
+from typing import Final, Literal, NamedTuple, TypeVar, assert_never
 
 from allocator.actors.messages import Outcome
+from allocator.domain import carts
+from allocator.domain.carts import CartOpened
+from allocator.domain.checkouts import BeginCheckout, CheckoutBegun, ResolveCheckout
 from allocator.domain.kinds import Command
 from allocator.domain.messages import (
     CancelOrder,
@@ -18,23 +21,31 @@ from allocator.domain.moves import RequestMove
 from allocator.domain.orders import CancelLines, DispatchLines, Line, RequestOrder
 from allocator.domain.queries import (
     BalanceQuery,
+    CartQuery,
+    CheckoutQuery,
     LinesQuery,
     LotQuery,
     MoveQuery,
     OpenOrderQuery,
     Query,
+    View,
 )
-from allocator.simulation.history import NEWBORN, Heard, Moved, Ordered
+from allocator.simulation.history import NEWBORN, Edited, Heard, Moved, Ordered
 from allocator.simulation.steps import Wish
 from allocator.simulation.wants import (
+    CheckOut,
     Close,
+    CloseCart,
     CloseLines,
     Lines,
     Look,
     Move,
+    OpenCart,
     Place,
     Portion,
     Receive,
+    Resolve,
+    SetLine,
     Steal,
 )
 
@@ -56,13 +67,21 @@ class Knowledge:
 
     Args:
         now_ms: Reads the clock by which lots expire.
+        outcome_of: Looks into the provider's books for who asked, and in which attempt.
     """
 
-    def __init__(self, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        now_ms: Callable[[], int],
+        outcome_of: Callable[[int, int], Literal["paid", "failed"]],
+    ) -> None:
         self._now_ms = now_ms
+        self._outcome_of = outcome_of
         self._orders: defaultdict[int, list[int]] = defaultdict(list)
         self._lots: defaultdict[int, list[int]] = defaultdict(list)
         self._moves: list[int] = []
+        self._carts: dict[int, int] = {}  # by what they are called
+        self._attempts: dict[int, tuple[int, int]] = {}  # to pay for them, and who: the latest
         self._led: list[tuple[int, int]] = []  # orders of several lines, and how many these are
 
     def question_for(self, wish: Wish, *, number: int) -> Question | None:
@@ -73,17 +92,62 @@ class Knowledge:
             number: Of the operation; what begins with it is called after it, to tell it apart.
         """
         want = wish.want
+        question: Question | None
         match want:
             case Move():
-                return Question(NEWBORN, _request_of(wish.pool, want, number))
+                question = Question(NEWBORN, _request_of(wish.pool, want, number))
             case Lines(portions=portions):
-                return _order_of(portions, number)
+                question = _order_of(portions, number)
             case CloseLines():
-                return self._end_of(want)
+                question = self._end_of(want)
             case Look():
-                return self._look(wish.pool, want)
+                question = Question(*self._look(wish.pool, want))
+            case OpenCart(ttl_ms=ttl_ms, cap_ms=cap_ms):
+                customer = f"customer {number}"
+                begin = carts.OpenCart(customer=customer, ttl_ms=ttl_ms, cap_ms=cap_ms)
+                question = Question(NEWBORN, begin)
+            case SetLine() | CloseCart() | CheckOut() | Resolve():
+                question = self._of_cart(wish, want, number)
             case _:
-                return Question(wish.pool, self._command(wish, want))
+                question = Question(wish.pool, self._command(wish, want))
+        return question
+
+    def _of_cart(
+        self, wish: Wish, want: SetLine | CloseCart | CheckOut | Resolve, number: int
+    ) -> Question | None:
+        cart = self._carts.get(want.cart)
+        if cart is None:
+            return None
+        command: Command
+        match want:
+            case SetLine(quantity=quantity, product=product):
+                command = carts.SetLine(
+                    line=Line(
+                        pool=wish.pool,
+                        warehouse=f"place of {number}",
+                        product=product or PRODUCTS[0],
+                        quantity=quantity,
+                        told=product,
+                    )
+                )
+            case CloseCart():
+                command = carts.CloseCart()
+            case CheckOut(timeout_ms=timeout_ms):
+                command = BeginCheckout(
+                    seen=0, prices=(), currency="", client_id=number, timeout_ms=timeout_ms
+                )
+            case Resolve(hasty=hasty):
+                if cart not in self._attempts:
+                    return None
+                client_id, attempt = self._attempts[cart]
+                command = ResolveCheckout(
+                    attempt=attempt,
+                    outcome="failed" if hasty else self._outcome_of(client_id, attempt),
+                    reference=f"finding {number}",
+                )
+            case _:
+                assert_never(want)
+        return Question(cart, command)
 
     def _command(self, wish: Wish, want: Receive | Place | Steal | Close) -> Command:
         """Return what is asked of a pool."""
@@ -102,7 +166,7 @@ class Knowledge:
             case _:
                 assert_never(want)
 
-    def learn(self, heard: Heard | None) -> bool:
+    def learn(self, wish: Wish, heard: Heard | None) -> bool:
         """Remember what came of something; return whether it was a success."""
         match heard:
             case Moved(outcome=outcome):
@@ -110,28 +174,48 @@ class Knowledge:
             case Ordered(outcome=outcome, order=order):
                 if order.status != "declined":
                     self._led.append((outcome.actor_id, len(order.lines)))
+            case Outcome(event=CheckoutBegun(client_id=client_id)):
+                self._attempts[heard.actor_id] = client_id, heard.seq
             case Outcome(event=OrderPlaced()):
                 self._orders[heard.actor_id].append(heard.seq)
             case Outcome(event=StockReceived()):
                 self._lots[heard.actor_id].append(heard.seq)
-            case Outcome():
+            case Outcome(event=CartOpened()) if isinstance(wish.want, OpenCart):
+                self._carts[wish.want.cart] = heard.actor_id
+            case View(cart=cart) if cart is not None and cart.order is not None:
+                self._note_paid(wish, len(cart.order.lines))
+            case Outcome() | Edited():
                 pass
             case _:
                 return False
-        return True
+        return not isinstance(heard, View)
 
-    def _look(self, pool: int, look: Look) -> Question:
-        which = look.which
-        if look.what == "order":
-            order = _nth(self._orders[pool], which, otherwise=1)
-            return Question(pool, OpenOrderQuery(seq=order))
-        if look.what == "lot":
-            return Question(pool, LotQuery(seq=_nth(self._lots[pool], which, otherwise=1)))
-        if look.what == "move" and self._moves:
-            return Question(_nth(self._moves, which, otherwise=0), MoveQuery())
-        if look.what == "lines" and self._led:
-            return Question(_nth(self._led, which, otherwise=(0, 0))[0], LinesQuery())
-        return Question(pool, BalanceQuery(product=look.product))
+    def _note_paid(self, wish: Wish, lines: int) -> None:
+        """Know that a cart has become an order."""
+        assert isinstance(wish.want, Look)
+        paid = self._carts[wish.want.which], lines
+        if paid not in self._led:
+            self._led.append(paid)
+
+    def _look(self, pool: int, look: Look) -> tuple[int, Query]:
+        which, cart = look.which, self._carts.get(look.which)
+        query: Query = BalanceQuery(product=look.product)
+        match look.what:
+            case "order":
+                query = OpenOrderQuery(seq=_nth(self._orders[pool], which, otherwise=1))
+            case "lot":
+                query = LotQuery(seq=_nth(self._lots[pool], which, otherwise=1))
+            case "move" if self._moves:
+                return _nth(self._moves, which, otherwise=0), MoveQuery()
+            case "lines" if self._led:
+                return _nth(self._led, which, otherwise=(0, 0))[0], LinesQuery()
+            case "checkout" if cart is not None and cart in self._attempts:
+                return cart, CheckoutQuery(attempt=self._attempts[cart][1])
+            case "cart" | "checkout" if cart is not None:
+                return cart, CartQuery()
+            case _:
+                pass
+        return pool, query
 
     def _end_of(self, want: CloseLines) -> Question | None:
         if not self._led:

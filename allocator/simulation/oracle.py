@@ -22,6 +22,17 @@ from allocator.simulation.oracle_answers import (
     no_error_is_a_bug,
     nothing_denied_was_done,
 )
+from allocator.simulation.oracle_carts import (
+    Purchases,
+    a_cart_expires_when_it_is_time,
+    a_charge_is_asked_for_when_its_checkout_is_stored,
+    a_checkout_is_of_what_is_in_the_cart,
+    money_that_was_taken_buys_or_is_owed,
+    no_hold_changes_while_it_is_paid_for,
+    nobody_is_charged_twice,
+    nothing_happens_to_a_cart_that_is_over_or_paid_for,
+    nothing_is_bought_without_money,
+)
 from allocator.simulation.oracle_holds import (
     Holdings,
     a_process_is_begun_once,
@@ -112,6 +123,17 @@ HOLD_LAWS: Final[tuple[Callable[[Holdings], list[str]], ...]] = (
     no_step_is_stored_before_its_cause,
 )
 
+CART_LAWS: Final[tuple[Callable[[Purchases], list[str]], ...]] = (
+    nobody_is_charged_twice,
+    a_charge_is_asked_for_when_its_checkout_is_stored,
+    money_that_was_taken_buys_or_is_owed,
+    nothing_is_bought_without_money,
+    a_checkout_is_of_what_is_in_the_cart,
+    nothing_happens_to_a_cart_that_is_over_or_paid_for,
+    no_hold_changes_while_it_is_paid_for,
+    a_cart_expires_when_it_is_time,
+)
+
 KEY_LAWS: Final[tuple[Callable[[Keys], list[str]], ...]] = (
     a_key_has_one_effect,
     a_repeat_has_the_first_answer,
@@ -149,6 +171,7 @@ def judge(evidence: Evidence, *, searched: int = 0) -> list[str]:
     keys = Keys([*sound, *begun, *led], evidence.operations)
     transits = Transits(moves, sound, evidence.commits, leads=leads.by_actor)
     holdings = Holdings(leads, sound, evidence.commits)
+    purchases = Purchases(holdings, evidence.charges)
     return [
         *_broken(rows_have_no_gap_and_can_be_read, all_rows),
         *(failure for law in JOURNAL_LAWS for failure in _broken(law, journals)),
@@ -158,6 +181,7 @@ def judge(evidence: Evidence, *, searched: int = 0) -> list[str]:
         *_broken(every_row_of_a_move_is_what_the_rules_decide, begun),
         *(failure for law in MOVE_LAWS for failure in _failure(law.__name__, law(transits))),
         *(failure for law in HOLD_LAWS for failure in _failure(law.__name__, law(holdings))),
+        *(failure for law in CART_LAWS for failure in _failure(law.__name__, law(purchases))),
         *_broken(a_search_finds_a_sequential_order, busiest),
         *(failure for law in KEY_LAWS for failure in _failure(law.__name__, law(keys))),
         *_failure(every_question_is_answered.__name__, every_question_is_answered(evidence)),

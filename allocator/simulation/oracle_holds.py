@@ -6,10 +6,11 @@ Each returns what contradicts it.
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from allocator.domain.holds import HoldConfirmed, UnitsHeld
-from allocator.domain.orders import LinesSettled, OrderAccepted
+from allocator.domain.carts import CartEnded, LineHeld, LineRefused
+from allocator.domain.holds import HoldConfirmed, HoldRefused, UnitsHeld
+from allocator.domain.orders import LinesSettled, OrderAccepted, OrderDeclined
 from allocator.domain.records import Record
 from allocator.domain.transfers import ProcessLetGo
 from allocator.domain.transit import RELEASES_KEPT_MS
@@ -17,6 +18,16 @@ from allocator.domain.values import units_of
 from allocator.simulation.oracle_lead import LeadEvidence
 from allocator.simulation.oracle_leads import Leads
 from allocator.simulation.oracle_pool import Deed, PoolEvidence
+
+_HEARD: Final = (OrderAccepted, OrderDeclined, LineHeld, LineRefused)
+_SETTLED: Final = (LinesSettled, CartEnded)
+_ANSWERS: Final[dict[type[object], tuple[type[object], ...]]] = {
+    UnitsHeld: _HEARD,
+    HoldRefused: _HEARD,
+    HoldConfirmed: _SETTLED,
+    ProcessLetGo: _SETTLED,
+}
+"""How a process says what a pool has done."""
 
 
 class Done(NamedTuple):
@@ -75,9 +86,9 @@ def a_process_is_begun_once(holdings: Holdings) -> list[str]:
 def every_process_settles(holdings: Holdings) -> list[str]:
     """When all trouble is over, every process knows what it asked for, and has told all pools."""
     return [
-        f"{lead.name} is left {lead.state.status}, and asks for something since {asked}"
+        f"{lead.name} is left {lead.state.status}, and waits for {what}"
         for lead in holdings.sound()
-        if (asked := lead.state.outstanding)
+        if (what := lead.unsettled)
     ]
 
 
@@ -135,12 +146,12 @@ def no_step_is_stored_before_its_cause(holdings: Holdings) -> list[str]:
 
 def _promised(lead: LeadEvidence) -> dict[int, tuple[int, int]]:
     """Return, by pool, which order is to be there, and of how many units."""
-    state = lead.state
-    if not state.confirmed:
+    order = lead.order
+    if order is None or not order.confirmed:
         return {}
     return {
         line.pool: (held.order, line.quantity)
-        for line, held in zip(state.lines, state.held, strict=True)
+        for line, held in zip(order.lines, order.held, strict=True)
         if units_of(held.picks) == line.quantity
     }
 
@@ -168,12 +179,8 @@ def _causes(
 
 def _told_of(lead: LeadEvidence, done: Done) -> int | None:
     """Return the seq of the row in which a process says that a pool has done something."""
-    match done.event:
-        case UnitsHeld():
-            kind: type[object] = OrderAccepted
-        case HoldConfirmed() | ProcessLetGo():
-            kind = LinesSettled
-        case _:
-            return None
-    after = enumerate(lead.events[done.event.step :], start=done.event.step + 1)
-    return next((seq for seq, event in after if isinstance(event, kind)), None)
+    step, answers = done.event.step, _ANSWERS.get(type(done.event), ())
+    for seq, event in enumerate(lead.events[step:], start=step + 1):
+        if isinstance(event, answers) and getattr(event, "edit", step) == step:
+            return seq
+    return None

@@ -1,4 +1,4 @@
-"""What is known of one process that has pools hold units: an order of several lines."""
+"""What is known of one process that has pools hold units: an order of several lines, or a cart."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -7,8 +7,9 @@ from typing import Final, TypeAlias, assert_never
 
 from msgspec import structs
 
-from allocator.actors.messages import Noted, Outcome
+from allocator.actors.messages import KeyReused, Noted, Outcome
 from allocator.domain import kinds
+from allocator.domain.carts import Cart, CartEvent, SetLine
 from allocator.domain.holds import (
     AlreadyHeld,
     Confirm,
@@ -25,21 +26,20 @@ from allocator.domain.orders import (
     LinesCancelled,
     LinesDispatched,
     LinesSettled,
-    NotOpen,
     Order,
     OrderAccepted,
     OrderDeclined,
     OrderEvent,
     OrderRequested,
     RequestOrder,
-    TooMuch,
 )
 from allocator.domain.processes import Answered, stamped
-from allocator.domain.queries import LinesQuery, Query, View, look
+from allocator.domain.queries import CartQuery, CheckoutQuery, LinesQuery, Query, View, look
 from allocator.domain.records import Record
 from allocator.domain.transfers import LetGo, ProcessLetGo
 from allocator.domain.values import Picks
-from allocator.simulation.history import Attempt, Operation, Ordered
+from allocator.simulation import oracle_cart
+from allocator.simulation.history import Attempt, Edited, Operation, Ordered
 from allocator.simulation.oracle_actor import ActorEvidence, MisplacedEventError
 from allocator.simulation.oracle_asks import Seen, Told
 from allocator.simulation.oracle_places import ALWAYS, NEVER, Span
@@ -48,7 +48,7 @@ from allocator.simulation.oracle_pool import Deed
 _FRESH_MS: Final = 1 << 62
 """An ask that was sent then is never stale."""
 
-Lead: TypeAlias = Order
+Lead: TypeAlias = Order | Cart
 
 _ASKED: Final[dict[type[Deed], type[Message]]] = {
     UnitsHeld: Hold,
@@ -70,11 +70,12 @@ class LeadEvidence(ActorEvidence):
         self,
         actor_id: int,
         *,
+        kind: str,
         rows: Sequence[Record],
         operations: Sequence[Operation],
         wake_at_ms: int | None = None,
     ) -> None:
-        self.states: list[Lead] = [Order()]
+        self.states: list[Lead] = [Cart() if kind == "cart" else Order()]
         self._asks: defaultdict[tuple[int, int], dict[type[Message], Message]] = defaultdict(dict)
         super().__init__(actor_id, rows=rows, operations=operations, wake_at_ms=wake_at_ms)
         self.earliest = [ALWAYS, *accumulate((span.asked for span in self.spans), max)]
@@ -94,6 +95,20 @@ class LeadEvidence(ActorEvidence):
         """When it should be woken, as things stand."""
         return kinds.wake_at(self.state)
 
+    @property
+    def order(self) -> Order | None:
+        """The order that it is, or has become; None if it has not."""
+        return self.state.order if isinstance(self.state, Cart) else self.state
+
+    @property
+    def unsettled(self) -> str:
+        """What it waits for, or nothing."""
+        state = self.state
+        if isinstance(state, Cart) and state.status == "open" and state.edits:
+            return f"edit {state.edits[0].seq}"
+        outstanding = state.outstanding or (self.order.outstanding if self.order else 0)
+        return f"what it asks since {outstanding}" if outstanding else ""
+
     def asked_for(self, pool: int, event: Deed) -> Message | None:
         """Return what it has to ask of a pool for this to happen there; None: it never did."""
         wanted = _ASKED.get(type(event))
@@ -112,12 +127,12 @@ class LeadEvidence(ActorEvidence):
 
     def refused_by(self, pool: int) -> Iterator[tuple[Told, Seen]]:
         """Yield what a pool said that it could not do; asked last, it journals nothing."""
-        for seq, event in enumerate(self.events, start=1):
-            if not isinstance(event, OrderDeclined):
+        for seq, (event, state) in enumerate(zip(self.events, self.states[1:], strict=True), 1):
+            if not isinstance(event, OrderDeclined) or not isinstance(state, Order):
                 continue
             span = self.spans[0]
             for shortage in event.shortages:
-                line = self.state.lines[shortage.line]
+                line = state.lines[shortage.line]
                 if line.pool == pool:
                     ask = PlaceOrder(quantity=shortage.requested, product=line.told)
                     attempt = Attempt(
@@ -129,22 +144,32 @@ class LeadEvidence(ActorEvidence):
                     )
                     yield Told(asked, attempt), answer
 
-    def held_at(self, _pool: int) -> Picks:
+    def held_at(self, pool: int) -> Picks:
         """Return what it believes to hold at a pool, in the end."""
-        return ()
+        state = self.state
+        if not isinstance(state, Cart) or state.status != "open":
+            return ()
+        line = state.line_of(pool)
+        return () if line is None else line.picks
 
     def left_at(self, pool: int) -> int:
         """Return how many units of it are still ordered at a pool, as it believes."""
-        lines = zip(self.state.lines, self.state.left, strict=False)
+        if self.order is None:
+            return 0
+        lines = zip(self.order.lines, self.order.left, strict=False)
         return sum(left for line, left in lines if line.pool == pool)
 
     def enter(self, event: Event, row: Record) -> Message:
         """Take the next event; return what the rules have to be asked for it."""
-        if not isinstance(event, OrderEvent):
-            raise MisplacedEventError(f"it does not happen to an order: {event}")
         before = self.states[-1]
-        command = command_of(before, event)
-        state = structs.replace(before)
+        command: Message
+        if isinstance(before, Cart) and isinstance(event, CartEvent):
+            command = oracle_cart.command_of(before, event, at_ms=row.at_ms)
+        elif isinstance(before, Order) and isinstance(event, OrderEvent):
+            command = command_of(before, event)
+        else:
+            raise MisplacedEventError(f"it does not happen to such a process: {event}")
+        state = _copy(before)
         kinds.evolve(state, event, at_ms=row.at_ms)
         self.states.append(state)
         for ask in kinds.intents(state):
@@ -156,22 +181,28 @@ class LeadEvidence(ActorEvidence):
     def asks_for(self, seq: int) -> Sequence[Message | Query]:
         """Return what a client may have asked for a row to come of it."""
         command = self.commands[seq - 1]
-        if isinstance(command, DispatchLines) and not any(self.states[seq].left):
-            return command, DispatchLines()
-        return (command,)
+        if isinstance(command, DispatchLines):
+            state = self.states[seq]
+            order = state.order if isinstance(state, Cart) else state
+            return (command,) if order is None or any(order.left) else (command, DispatchLines())
+        return oracle_cart.asks_for(command)
 
     def fits(self, operation: Operation, answer: Seen) -> bool:
         """Say whether an answer belongs to what was asked, whatever the state."""
         ask = operation.ask
         match answer:
-            case NotOpen():
-                return isinstance(ask, DispatchLines | CancelLines)
-            case TooMuch(line=line, requested=requested):
-                return isinstance(ask, DispatchLines) and (line, requested) in ask.parts
-            case View(order=order):
-                return isinstance(ask, LinesQuery) and order is not None
+            case View(order=order, cart=cart, checkout=checkout):
+                return {
+                    LinesQuery: cart is None and checkout is None,
+                    CartQuery: cart is not None and order is None,
+                    CheckoutQuery: checkout is not None and order is None,
+                }.get(type(ask), False)
+            case Noted():
+                return isinstance(ask, SetLine)
+            case KeyReused(key=key):
+                return operation.key == key
             case _:
-                return operation.key is not None and operation.key == getattr(answer, "key", None)
+                return oracle_cart.fits(ask, answer)
 
     def first_true(self, operation: Operation, answer: Seen, *, first: int) -> int | None:
         """Return the first version from `first` on at which a fitting answer is true, or None."""
@@ -185,7 +216,15 @@ class LeadEvidence(ActorEvidence):
         if wrong := super().contradiction(told, answer):
             return wrong
         heard = told.attempt.answer
-        if isinstance(heard, Ordered):
+        if isinstance(heard, Edited):
+            if (
+                any(edit.seq == answer.seq for edit in heard.cart.edits)
+                and heard.cart.status == "open"
+            ):
+                return "that is not settled"
+            looked = structs.replace(told.operation, ask=CartQuery(), key=None)
+            self.seen.append((Told(looked, told.attempt), View(cart=heard.cart)))
+        elif isinstance(heard, Ordered):
             if heard.order.status == "requested":
                 return "that is not decided"
             looked = structs.replace(told.operation, ask=LinesQuery(), key=None)
@@ -194,7 +233,8 @@ class LeadEvidence(ActorEvidence):
 
     def span_of_unasked(self, _row: Record, event: Event) -> Span | None:
         """Return when what pools have answered can have been heard; None: a client asked."""
-        if isinstance(event, OrderAccepted | OrderDeclined | LinesSettled):
+        internal = isinstance(event, OrderAccepted | OrderDeclined | LinesSettled)
+        if internal or (isinstance(event, CartEvent) and oracle_cart.is_internal(event)):
             return Span(ALWAYS, NEVER)
         return None
 
@@ -235,5 +275,14 @@ def _is_true(state: Lead, ask: Message | Query, answer: Seen) -> bool:
     """Say whether a state would have led to an answer."""
     if isinstance(ask, Query):
         return isinstance(answer, View) and look(state, ask) == answer
-    decided = kinds.decide(state, ask, now_ms=state.last_at_ms)
-    return decided == (() if isinstance(answer, Noted) else answer)
+    wanted = () if isinstance(answer, Noted) else answer
+    if isinstance(state, Order):
+        return kinds.decide(state, ask, now_ms=state.last_at_ms) == wanted
+    forms = oracle_cart.forms_of(state, ask)
+    return any(kinds.decide(state, form, now_ms=now_ms) == wanted for form, now_ms in forms)
+
+
+def _copy(state: Lead) -> Lead:
+    if isinstance(state, Cart) and state.order is not None:
+        return structs.replace(state, order=structs.replace(state.order))
+    return structs.replace(state)

@@ -6,12 +6,14 @@ from typing import Final
 
 from msgspec import DecodeError
 
+from allocator.domain.carts import Cart, CartOpened, OpenCart
 from allocator.domain.codec import UnknownEventError, decode_event
 from allocator.domain.kinds import Message
 from allocator.domain.orders import Order, OrderRequested, RequestOrder
 from allocator.domain.queries import Query
 from allocator.domain.records import Record
 from allocator.domain.transfers import ProcessLetGo, Transit
+from allocator.simulation import oracle_cart
 from allocator.simulation.history import NEWBORN, Evidence, Operation, success_of
 from allocator.simulation.oracle_asks import Seen, Told, describe
 from allocator.simulation.oracle_lead import LeadEvidence, command_of
@@ -19,10 +21,10 @@ from allocator.simulation.oracle_moves import Moves
 from allocator.simulation.oracle_places import NEVER, Span
 from allocator.simulation.oracle_pool import Deed
 
-LED: Final = frozenset({"order"})
+LED: Final = frozenset({"order", "cart"})
 """The kinds of such processes."""
 
-_BEGINNINGS: Final = (RequestOrder,)
+_BEGINNINGS: Final = (RequestOrder, OpenCart)
 
 
 class Leads:
@@ -80,6 +82,7 @@ class Leads:
             self._begun[began.number].append(actor_id)
         return LeadEvidence(
             actor_id,
+            kind=evidence.kinds[actor_id],
             rows=rows,
             operations=asked if began is None else (began, *asked),
             wake_at_ms=evidence.wakes.get(actor_id),
@@ -141,4 +144,6 @@ def _beginning_of(rows: Sequence[Record]) -> Message | None:
             return None
         if isinstance(event, OrderRequested):
             return command_of(Order(), event)
+        if isinstance(event, CartOpened):
+            return oracle_cart.command_of(Cart(), event, at_ms=row.at_ms)
     return None

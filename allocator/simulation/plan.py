@@ -51,6 +51,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         seed: Decides everything that the steps leave open: who goes first, how long a byte takes.
         idle_ms: After so long without a message, actors leave memory.
+        payment_ms: So long the payment provider is waited for.
         load_ms: So long clients begin new things, and things go wrong.
         steps: By time.
     """
@@ -58,6 +59,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     seed: int
     load_ms: int = 4_000
     idle_ms: int = 2_500
+    payment_ms: int = 1_500
     steps: tuple[Step, ...]
 
 
@@ -87,7 +89,13 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
     steps = [*opening, *wishes, *troubles_of(dice, load_ms, moving=is_moving)]
     ordered = sorted(steps, key=lambda step: step.at_ms)
     idle_ms = dice.choice(_IDLE_MS)
-    return Plan(seed=seed, load_ms=load_ms, idle_ms=idle_ms, steps=tuple(ordered))
+    return Plan(
+        seed=seed,
+        load_ms=load_ms,
+        idle_ms=idle_ms,
+        payment_ms=shop.payment_ms,
+        steps=tuple(ordered),
+    )
 
 
 def _wish(dice: Random, places: list[Spot], number: int, load_ms: int) -> Wish:

@@ -17,6 +17,7 @@ from allocator.actors.limits import Limits
 from allocator.crew import Crew, Outside, crew_of
 from allocator.domain.ids import SHARDS
 from allocator.errors import AllocatorError, JournalError, UnavailableError
+from allocator.payments.calls import Bounds, Calls
 from allocator.peers.frames import Hello
 from allocator.peers.sockets import Sockets
 from allocator.persistence.memory.database import MemoryDatabase
@@ -24,6 +25,8 @@ from allocator.persistence.memory.journal import MemoryJournal
 from allocator.simulation.handling import ask
 from allocator.simulation.history import Heard, Operation
 from allocator.simulation.process import Process
+from allocator.simulation.provider import Provider
+from allocator.till import Till
 
 LIMITS: Final = Limits(
     mailbox_max=24,
@@ -36,6 +39,8 @@ LIMITS: Final = Limits(
 
 DRAIN_S: Final = 3.0
 _TIMEOUT_S: Final = 2.0
+_CALLS_MAX: Final = 3
+"""Of the provider, at once; as many more may wait."""
 _FOREIGN_VERSION: Final = 99
 _EVERY_SHARD: Final = frozenset(range(SHARDS))
 _FAILED: Final = 1
@@ -51,11 +56,15 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """What every process of an installation finds there.
 
     Attributes:
+        provider: Who is asked for money.
+        payment_ms: So long one waits for that.
         failures: What workers did that none may ever do.
     """
 
     database: MemoryDatabase
     sockets: Sockets
+    provider: Provider
+    payment_ms: int
     failures: list[str]
     limits: Limits = LIMITS
 
@@ -72,6 +81,7 @@ class WorkerProcess:
         foreign: Whether it speaks no version that others know.
         accepting: Whether it takes connections of clients.
         orphaned: Whether its server is dead.
+        lingering: Whether it has given its place up, and may still wait for the provider.
         requests: What it has taken and not answered, each with how to answer it.
     """
 
@@ -95,6 +105,7 @@ class WorkerProcess:
         self.exited: asyncio.Future[float] = loop.create_future()
         self.accepting = False
         self.orphaned = False
+        self.lingering = False
         self.requests: dict[int, Respond] = {}
         self.crew: Crew | None = None
         self._machine = machine
@@ -149,7 +160,8 @@ class WorkerProcess:
 
     async def _serve(self) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._stop.set)
-        crew = self._crew()
+        crew, calls = self._crew(), self._calls()
+        crew.worker.office.cashier = Till(calls, asker=crew.asker)
         try:
             background = await crew.begin()
         except AllocatorError as error:
@@ -164,7 +176,11 @@ class WorkerProcess:
         self._machine.failures.extend(f"{self.process.name}: {name} ended" for name in failed)
         self.accepting = False
         await self._drain()
-        await crew.leave()
+        self.lingering = True
+        await crew.leave(calls.linger)
+        if calls.statistics.waiting or calls.statistics.under_way or calls.statistics.reporting:
+            self._machine.provider.note_end(self.process)
+        await calls.stop()
         for task in background:
             task.cancel()
         await asyncio.gather(*background, return_exceptions=True)
@@ -191,6 +207,11 @@ class WorkerProcess:
             figures=bytes,
             may_retire=self._may_retire,
         )
+
+    def _calls(self) -> Calls:
+        machine = self._machine
+        bounds = Bounds(calls_max=_CALLS_MAX, waiting_max=_CALLS_MAX, timeout_ms=machine.payment_ms)
+        return Calls(machine.provider, bounds=bounds, clock=self.process.now_ms)
 
     def _may_retire(self) -> bool:
         if self.orphaned:

@@ -11,10 +11,11 @@ from typing import Final, TypeAlias
 import structlog
 from structlog.typing import WrappedLogger
 
-from allocator.domain.queries import BalanceQuery
+from allocator.domain.queries import BalanceQuery, CartQuery
 from allocator.simulation.clients import Clients
 from allocator.simulation.history import Evidence, Verdict
 from allocator.simulation.installation import Installation
+from allocator.simulation.knowledge import Knowledge
 from allocator.simulation.loop import SimulationLoop
 from allocator.simulation.mutants import mutated
 from allocator.simulation.oracle import judge
@@ -60,12 +61,14 @@ class _Run:
         self._dice = Random(f"chance {plan.seed}")
         self._people = self._loop.process("people")
         self._note = note
-        self._installation = Installation(self._loop, dice=self._dice, idle_ms=plan.idle_ms)
+        self._installation = Installation(
+            self._loop, dice=self._dice, books=Random(f"books {plan.seed}"), plan=plan
+        )
         self._clients = Clients(
             self._loop,
             send=self._installation.send,
             dice=self._dice,
-            now_ms=self._people.now_ms,
+            known=Knowledge(self._people.now_ms, self._installation.provider.outcome_of),
             note=None if note is None else self._say,
         )
         self._hanging: list[str] = []
@@ -119,6 +122,8 @@ class _Run:
             if now_s() > until_s:
                 self._hanging.append("a process never ended")
                 return
+            for cart in installation.changing():
+                await self._clients.look(cart, CartQuery())
             await asyncio.sleep(_POLL_S)
             if installation.asked or installation.unfinished():
                 quiet_s = now_s()
@@ -159,6 +164,7 @@ class _Run:
             wakes=dict(database.wakes),
             kinds=dict(database.kinds),
             commits=database.tail(below=_NEVER),
+            charges=self._installation.provider.ledger,
             hanging=self._hanging,
             violations=[*self._loop.errors, *self._installation.failures],
         )

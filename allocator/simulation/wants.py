@@ -35,11 +35,14 @@ class Close(_Want, frozen=True):
     dispatch: bool
 
 
-Sight: TypeAlias = Literal["balance", "order", "lot", "move", "lines"]
+Sight: TypeAlias = Literal["balance", "order", "lot", "move", "lines", "cart", "checkout"]
 
 
 class Look(_Want, frozen=True):
-    """The numbers of a pool are read; or something else, the `which`th that is known."""
+    """The numbers of a pool are read; or something else, the `which`th that is known.
+
+    A cart is the one that is called so.
+    """
 
     what: Sight = "balance"
     which: int = 0
@@ -89,4 +92,44 @@ class CloseLines(_Want, frozen=True):
     part: tuple[int, int] | None = None
 
 
-Want: TypeAlias = Receive | Place | Close | Look | Steal | Move | Lines | CloseLines
+class OpenCart(_Want, frozen=True):
+    """A cart begins, and is called `cart` by all who want something of it."""
+
+    cart: int
+    ttl_ms: int
+    cap_ms: int
+
+
+class SetLine(_Want, frozen=True):
+    """A cart is to have so many units of the pool."""
+
+    cart: int
+    quantity: int
+
+
+class CloseCart(_Want, frozen=True):
+    """A cart is given up."""
+
+    cart: int
+
+
+class CheckOut(_Want, frozen=True):
+    """A cart is to be paid for."""
+
+    cart: int
+    timeout_ms: int
+
+
+class Resolve(_Want, frozen=True):
+    """An operator settles the last attempt to pay for a cart that is known.
+
+    Attributes:
+        hasty: Whether he says that it failed, without a look into the provider's books.
+    """
+
+    cart: int
+    hasty: bool
+
+
+_Plain: TypeAlias = Receive | Place | Close | Look | Steal | Move | Lines | CloseLines
+Want: TypeAlias = _Plain | OpenCart | SetLine | CloseCart | CheckOut | Resolve
