@@ -11,9 +11,9 @@ from allocator.crew import Crew
 from allocator.domain.carts import OpenCart, SetLine
 from allocator.domain.checkouts import BeginCheckout
 from allocator.domain.ids import SHARD_BITS
-from allocator.domain.kinds import Command
+from allocator.domain.kinds import Command, evolve
 from allocator.domain.moves import RequestMove
-from allocator.domain.orders import RequestOrder
+from allocator.domain.orders import Order, OrderAccepted, OrderDeclined, RequestOrder
 from allocator.domain.queries import CartQuery, LinesQuery, MoveQuery, Query, View
 from allocator.errors import OutcomeUnknownError, UnavailableError
 from allocator.simulation.history import NEWBORN, Edited, Heard, Moved, Operation, Ordered
@@ -60,6 +60,10 @@ async def _begin(crew: Crew, operation: Operation, wanted: Command) -> Heard:
         move = (await _decided(crew, answer, MoveQuery(decided=True))).move
         assert move is not None
         return Moved(outcome=answer, move=move)
+    if isinstance(answer.event, OrderAccepted | OrderDeclined):  # at once
+        state = Order()
+        evolve(state, answer.event, at_ms=answer.at_ms)
+        return Ordered(outcome=answer, order=state)
     order = (await _decided(crew, answer, LinesQuery(decided=True))).order
     assert order is not None
     return Ordered(outcome=answer, order=order)

@@ -269,11 +269,15 @@ class PoolModel:
                 self._book(seq, returned, _RELEASED)
                 return units_of(added) - units_of(returned), 0
             case HoldConfirmed(process=process, order=order, picks=picks, quantity=quantity):
-                self._object(seq, self.holds.confirm(process, picks, order=order))
                 self._object(seq, "" if order not in self.orders else f"makes order {order} again")
-                self._book(seq, picks, _CONFIRMED)
                 self.orders[order] = OrderModel(seq, picks, process=process)
-                return 0, quantity
+                if event.held:
+                    self._object(seq, self.holds.confirm(process, picks, order=order))
+                    self._book(seq, picks, _CONFIRMED)
+                    return 0, quantity
+                self._object(seq, "" if units_of(picks) == quantity else f"picks {picks}")
+                self._book(seq, picks, _ORDERED)
+                return quantity, quantity
             case HoldRefused():
                 return 0, 0
             case _:

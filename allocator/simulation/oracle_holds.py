@@ -173,6 +173,8 @@ def _causes(
     for done in holdings.by_pool(own).values():
         for each in done:
             yield (own, each.event.step), (each.pool, each.seq)
+            if isinstance(each.event, HoldConfirmed) and not each.event.held:
+                yield (each.pool, each.seq), (own, each.event.step)  # at once is: together
             if (seq := _told_of(lead, each)) is not None:
                 yield (each.pool, each.seq), (own, seq)
 

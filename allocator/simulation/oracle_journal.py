@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Protocol
 
-from allocator.domain import kinds, move_rules
+from allocator.domain import at_once, kinds, move_rules
+from allocator.domain.holds import HoldConfirmed
 from allocator.domain.kinds import Event, Message, evolve
 from allocator.domain.messages import Wake
 from allocator.domain.moves import Move
+from allocator.domain.orders import OrderAccepted, OrderDeclined, OrderRequested, RequestOrder
 from allocator.domain.pool import Pool
 from allocator.domain.records import GENESIS, Record, chain
 from allocator.domain.rules import wake_at
@@ -106,6 +108,8 @@ def every_row_of_a_move_is_what_the_rules_decide(move: MoveEvidence) -> list[str
 def every_row_of_a_process_is_what_the_rules_decide(lead: LeadEvidence) -> list[str]:
     """Likewise for processes that hold units."""
     for row, event, command in zip(lead.rows, lead.events, lead.commands, strict=True):
+        if isinstance(event, OrderAccepted | OrderDeclined) and event.lines and row.seq == 1:
+            continue  # decided at once: the rows of the pools say whether that could be
         expected = kinds.decide(lead.states[row.seq - 1], command, now_ms=row.at_ms)
         if expected != (event,):
             return [f"seq {row.seq} is {event}, but the rules decide {expected}"]
@@ -144,6 +148,10 @@ def _objection(state: Pool, event: Event, command: Message, *, at_ms: int, goes_
     """Say why the rules would not have decided so, or nothing."""
     due_ms = wake_at(state)
     is_due = due_ms is not None and due_ms <= at_ms and not goes_on
+    if isinstance(command, RequestOrder) and isinstance(event, HoldConfirmed) and not is_due:
+        requested = OrderRequested(lines=command.lines)
+        parts = at_once.decide(requested, [state], process=event.process).parts
+        return "" if parts == (event,) else f"at once, the rules decide {parts}"
     expected = kinds.decide(state, Wake() if is_due else command, now_ms=at_ms)
     if isinstance(expected, tuple) and expected[:1] == (event,):
         return ""

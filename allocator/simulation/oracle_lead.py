@@ -111,6 +111,8 @@ class LeadEvidence(ActorEvidence):
 
     def asked_for(self, pool: int, event: Deed) -> Message | None:
         """Return what it has to ask of a pool for this to happen there; None: it never did."""
+        if isinstance(event, HoldConfirmed) and not event.held:
+            return self._at_once(pool)
         wanted = _ASKED.get(type(event))
         asked = None if wanted is None else self._asks.get((pool, event.step), {}).get(wanted)
         if asked is None:
@@ -121,7 +123,8 @@ class LeadEvidence(ActorEvidence):
         """Return when it can have asked for this, and when a client knew what came of it."""
         if not 1 <= event.step <= len(self.spans):
             return Span(ALWAYS, NEVER)
-        is_hold = isinstance(event, UnitsHeld | HoldRefused)
+        at_once = isinstance(event, HoldConfirmed) and not event.held
+        is_hold = at_once or isinstance(event, UnitsHeld | HoldRefused)
         answered = self.spans[event.step - 1].answered if is_hold else NEVER
         return Span(self.earliest[event.step], answered)
 
@@ -158,6 +161,14 @@ class LeadEvidence(ActorEvidence):
             return 0
         lines = zip(self.order.lines, self.order.left, strict=False)
         return sum(left for line, left in lines if line.pool == pool)
+
+    def _at_once(self, pool: int) -> Message | None:
+        """Return what was asked of a pool by an order that was decided when it was asked for."""
+        order = self.states[1] if len(self.states) > 1 else None
+        if not isinstance(order, Order) or order.status != "new":
+            return None
+        lines = tuple(line for line in order.lines if line.pool == pool)
+        return RequestOrder(lines=lines) if lines else None
 
     def enter(self, event: Event, row: Record) -> Message:
         """Take the next event; return what the rules have to be asked for it."""
@@ -233,8 +244,12 @@ class LeadEvidence(ActorEvidence):
 
     def span_of_unasked(self, _row: Record, event: Event) -> Span | None:
         """Return when what pools have answered can have been heard; None: a client asked."""
-        internal = isinstance(event, OrderAccepted | OrderDeclined | LinesSettled)
-        if internal or (isinstance(event, CartEvent) and oracle_cart.is_internal(event)):
+        decided = isinstance(event, OrderAccepted | OrderDeclined) and not event.lines
+        if (
+            decided
+            or isinstance(event, LinesSettled)
+            or (isinstance(event, CartEvent) and oracle_cart.is_internal(event))
+        ):
             return Span(ALWAYS, NEVER)
         return None
 
@@ -246,6 +261,8 @@ def command_of(order: Order, event: OrderEvent) -> Message:
     match event:
         case OrderRequested(lines=lines, customer=customer):
             return RequestOrder(lines=lines, customer=customer)
+        case OrderAccepted(lines=lines) | OrderDeclined(lines=lines) if lines:
+            return RequestOrder(lines=lines, customer=event.customer)
         case OrderAccepted(held=held):
             answers = tuple(
                 (line.pool, AlreadyHeld(order=each.order, picks=each.picks))
@@ -266,9 +283,10 @@ def command_of(order: Order, event: OrderEvent) -> Message:
         case LinesCancelled():
             return CancelLines()
         case LinesSettled():
-            return Answered(number=number, answer=None)
+            pass
         case _:
             assert_never(event)
+    return Answered(number=number, answer=None)
 
 
 def _is_true(state: Lead, ask: Message | Query, answer: Seen) -> bool:

@@ -9,7 +9,13 @@ from msgspec import DecodeError
 from allocator.domain.carts import Cart, CartOpened, OpenCart
 from allocator.domain.codec import UnknownEventError, decode_event
 from allocator.domain.kinds import Message
-from allocator.domain.orders import Order, OrderRequested, RequestOrder
+from allocator.domain.orders import (
+    Order,
+    OrderAccepted,
+    OrderDeclined,
+    OrderRequested,
+    RequestOrder,
+)
 from allocator.domain.queries import Query
 from allocator.domain.records import Record
 from allocator.domain.transfers import ProcessLetGo, Transit
@@ -142,7 +148,7 @@ def _beginning_of(rows: Sequence[Record]) -> Message | None:
             event = decode_event(kind=row.kind, version=row.version, body=row.body)
         except (UnknownEventError, DecodeError):
             return None
-        if isinstance(event, OrderRequested):
+        if isinstance(event, OrderRequested | OrderAccepted | OrderDeclined):
             return command_of(Order(), event)
         if isinstance(event, CartOpened):
             return oracle_cart.command_of(Cart(), event, at_ms=row.at_ms)

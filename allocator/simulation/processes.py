@@ -175,9 +175,10 @@ class WorkerProcess:
         failed = [task.get_name() for task in background if task.done()]
         self._machine.failures.extend(f"{self.process.name}: {name} ended" for name in failed)
         self.accepting = False
+        by_s = asyncio.get_running_loop().time() + DRAIN_S
         await self._drain()
         self.lingering = True
-        await crew.leave(calls.linger)
+        await crew.leave(calls.linger, by_s=by_s)
         if calls.statistics.waiting or calls.statistics.under_way or calls.statistics.reporting:
             self._machine.provider.note_end(self.process)
         await calls.stop()
