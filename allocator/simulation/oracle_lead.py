@@ -258,17 +258,18 @@ def command_of(order: Order, event: OrderEvent) -> Message:
     """Return what an order has to be told for an event to happen."""
     answered = kinds.intents(order)[:1]
     number = answered[0].number if answered else 0
+    command: Message = Answered(number=number, answer=None)
     match event:
         case OrderRequested(lines=lines, customer=customer):
-            return RequestOrder(lines=lines, customer=customer)
+            command = RequestOrder(lines=lines, customer=customer)
         case OrderAccepted(lines=lines) | OrderDeclined(lines=lines) if lines:
-            return RequestOrder(lines=lines, customer=event.customer)
+            command = RequestOrder(lines=lines, customer=event.customer)
         case OrderAccepted(held=held):
             answers = tuple(
                 (line.pool, AlreadyHeld(order=each.order, picks=each.picks))
                 for line, each in zip(order.lines, held, strict=False)
             )
-            return Answered(number=number, answer=None, answers=answers)
+            command = Answered(number=number, answer=None, answers=answers)
         case OrderDeclined(shortages=shortages):
             short = tuple(
                 (
@@ -277,16 +278,16 @@ def command_of(order: Order, event: OrderEvent) -> Message:
                 )
                 for each in shortages
             )
-            return Answered(number=number, answer=None, answers=short)
+            command = Answered(number=number, answer=None, answers=short)
         case LinesDispatched(parts=parts):
-            return DispatchLines(parts=parts)
+            command = DispatchLines(parts=parts)
         case LinesCancelled():
-            return CancelLines()
+            command = CancelLines()
         case LinesSettled():
             pass
         case _:
             assert_never(event)
-    return Answered(number=number, answer=None)
+    return command
 
 
 def _is_true(state: Lead, ask: Message | Query, answer: Seen) -> bool:
