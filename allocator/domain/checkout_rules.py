@@ -39,7 +39,7 @@ from allocator.domain.values import units_of
 KEPT_AFTER_FAILURE_MS: Final = 120_000
 """So long a cart is kept at least when its checkout has failed, for another try."""
 
-_LATE: Final = "the provider did not answer in time"
+_LATE: Final = "no answer of the provider was heard in time"
 
 _Decision: TypeAlias = tuple[CheckoutEvent, ...] | CheckoutRefusal
 

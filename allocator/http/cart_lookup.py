@@ -64,7 +64,6 @@ class CartLookup:
         status = "expired" if cart.status == "open" and is_due else cart.status
         assert status is not None, "it begins open"
         is_kept = status == "open"
-        prices = await self.prices(cart) if is_kept else {}
         last = cart.checkouts[-1] if cart.checkouts else None
         expires = is_kept and cart.open_checkout is None
         return Cart(
@@ -74,10 +73,20 @@ class CartLookup:
             created_at=time_of(cart.opened_at_ms),
             expires_at=time_of(cart.expires_at_ms) if expires else None,
             changing=is_kept and bool(cart.edits),
-            lines=_lines_of(cart, prices) if status in {"open", "paid"} else [],
+            lines=await self._lines(cart) if status in {"open", "paid"} else [],
             checkout=None if last is None else self._ids.seal(actor_id, last.attempt),
             order=None if cart.order is None else self._ids.seal(actor_id, cart.order.number),
         )
+
+    async def _lines(self, cart: CartState) -> list[CartLine]:
+        """Show what is held, at the prices of now, or at those at which it is paid for."""
+        last = cart.checkouts[-1] if cart.checkouts else None
+        if last is not None and (last.is_open or last.status == "paid"):
+            currency, items = last.begun.currency, last.begun.items
+            return _lines_of(
+                cart, {item.product: Price(amount=item.price, currency=currency) for item in items}
+            )
+        return _lines_of(cart, await self.prices(cart))
 
     def checkout(self, actor_id: int, checkout: CheckoutState) -> Checkout:
         """Show an attempt to pay."""

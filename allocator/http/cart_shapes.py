@@ -13,7 +13,7 @@ from allocator.http.shapes import Body, Currency, Place, Reference, Sealed, Sku,
 Payer = Annotated[
     str,
     Meta(
-        pattern=r"^(0|[1-9][0-9]{0,17})\Z",
+        extra_json_schema={"pattern": r"^(0|[1-9][0-9]{0,17})\Z"},
         description="who is to pay: the number by which the payment provider knows them",
         examples=["42"],
     ),
@@ -48,7 +48,10 @@ class CartLine(msgspec.Struct, frozen=True, kw_only=True):
     product: Sku
     warehouse: Place
     quantity: Units
-    price: CartPrice | None
+    price: (
+        Annotated[CartPrice, Meta(description="as it is now, or at which it is, or was, paid for")]
+        | None
+    )
 
 
 class Cart(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """Carts: open one, put units into it and out again, look at it, give it up."""
 
+import re
 from typing import Final
 
 import msgspec
@@ -29,6 +30,12 @@ from allocator.http.problems import (
     too_many_carts,
 )
 
+_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,17}")
+_NO_NUMBER: Final = (
+    'customer must be a number of up to 18 digits in quotes, like "42": the payment provider knows '
+    "nobody by anything else"
+)
+
 _cart_decoder: Final = msgspec.json.Decoder(PostCart)
 _line_decoder: Final = msgspec.json.Decoder(PutCartLine)
 
@@ -53,6 +60,8 @@ class CartHandlers:
     async def post(self, request: web.Request) -> JsonAnswer:
         """Open a cart; 409 if the customer has as many as may be."""
         body = await decode_body(request, _cart_decoder)
+        if not _NUMBER.fullmatch(body.customer):
+            raise ProblemError(invalid(_NO_NUMBER))
         principal, key = principal_of(request), key_of(request)
         if await self._open.is_full(body.customer) and not (
             key is not None and await self._context.carts.is_key_used(principal, key)

@@ -49,6 +49,12 @@ from allocator.http.answers import JsonAnswer
 CONTENT_TYPE: Final = "application/problem+json"
 RETRY_AFTER_S: Final = 1
 
+_NOT_OPEN: Final = {
+    "closed": "the cart was closed: open another one",
+    "expired": "the cart has expired, and everything in it was given back: open another one",
+    "paid": "the cart was paid for, and is an order now: open another one",
+}
+
 Fact = str | int | list[dict[str, str | int]] | None
 
 
@@ -224,7 +230,7 @@ def _problem_of_cart(
             return overloaded(f"{limit} changes of this cart wait")
         case CartNotOpen(status=status):
             kind, title = "cart-not-open", "The cart is not open"
-            detail, facts = f"the cart is {status}: open another one", {"cart_status": status}
+            detail, facts = _NOT_OPEN.get(status, ""), {"cart_status": status}
         case TooManyLines(limit=limit, removed=removed):
             kind, title, facts = "too-many-lines", "Too many lines", {"limit": limit}
             counted = "may ever have had" if removed else "may have at a time"
@@ -258,7 +264,7 @@ def _problem_of_checkout(
         case NotUnknown(status=status):
             kind, title = "checkout-not-unknown", "Nothing to resolve"
             facts = {"checkout_status": status}
-            detail = "only a checkout with status unknown can be resolved"
+            detail = f"the checkout is {status}: only one that is unknown can be resolved"
         case _:
             assert_never(refusal)
     return Problem(type=kind, title=title, status=HTTPStatus.CONFLICT, detail=detail, facts=facts)

@@ -116,7 +116,9 @@ async def test_a_customer_has_only_so_many_carts(till: Till) -> None:
 @pytest.mark.parametrize("customer", ["c-42", "", "042", "-1", 42, None, "9" * 19])
 async def test_a_customer_who_is_no_number_gets_no_cart(till: Till, customer: object) -> None:
     """O11: before anything is held."""
-    assert (await till.post("/carts", {"customer": customer})).status == 422
+    refused = (await till.post("/carts", {"customer": customer})).problem(422)
+
+    assert "number of up to 18 digits" in refused.detail or not isinstance(customer, str)
 
 
 async def test_ids_of_other_things_are_no_carts(till: Till) -> None:

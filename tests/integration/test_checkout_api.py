@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from allocator.domain.checkouts import PaymentHeard
-from tests.integration.api_shapes import Checkout, Order, PaidPurchase
+from tests.integration.api_shapes import CartPrice, Checkout, Order, PaidPurchase
 from tests.integration.carts import PRICE, SILENT, WILLING, Till, paying
 from tests.integration.listening import Told, listening
 from tests.integration.multi_orders import dispatch
@@ -45,8 +45,12 @@ async def test_what_was_paid_for_is_an_order_and_a_purchase(till: Till) -> None:
     order = await shop.shown(paid.order)
     assert (order.status, order.customer) == ("new", customer)
     assert [(line.product, line.quantity) for line in order.lines] == [(shop.product, 2)]
+    await shop.priced(PRICE + 1)  # which is for those who come later
     seen = await shop.seen(cart)
     assert (seen.status, seen.order, seen.checkout) == ("paid", paid.order, checkout.id)
+    assert [(line.quantity, line.price) for line in seen.lines] == [
+        (2, CartPrice(amount=PRICE, currency="EUR"))
+    ]
 
     await shop.projected()
     [purchase] = await shop.all_of(PaidPurchase, "/purchases", customer=customer)
