@@ -114,12 +114,13 @@ def tail(  # noqa: PLR0913 (one argument a flag)
 @journal.command(cls=Command, params=[*SOURCE, JSON], epilog=_JOURNAL_EPILOG)
 @click.argument("what", metavar="ID")
 def show(*, what: str, data_dir: Path | None, database_url: str | None, json: bool) -> int:
-    """Show everything that ever happened to an order, a stock, a move or a product somewhere.
+    """Show all that ever happened to an order, a stock, a move, a cart or a product somewhere.
 
-    ID is the id of an order, a stock, a move or a ticket option, as the API gives it, or
-    WAREHOUSE/PRODUCT, or the code of a location that holds one product at a time. Behind each event
-    stands what had become of it: the order's or the move's status, or the units of the stock or of
-    all. A move is shown with what it asked of both places.
+    ID is the id of an order, a stock, a move, a cart, a checkout or a ticket option, as the API
+    gives it, or WAREHOUSE/PRODUCT, or the code of a location that holds one product at a time.
+    Behind each event stands what had become of it: the order's, the move's or the cart's status,
+    or the units of the stock or of all. A move is shown with what it asked of both places, a
+    checkout with all of its cart.
     """
     from allocator.journal.command import Source, run_show
 

@@ -29,6 +29,7 @@ KNOWN_KINDS: Final = tuple(VERSIONS)
 TICKET_OPTION: Final = "ticket option"
 MOVE: Final = "move"
 ORDER: Final = "order"
+CART: Final = "cart"
 
 
 _NUMBERED: Final = frozenset({TICKET_OPTION, MOVE, ORDER})
@@ -69,6 +70,11 @@ class Place(msgspec.Struct, frozen=True):
     def numbered(self) -> str | None:
         """What it is, if it has no name: a ticket option, a move or an order of several lines."""
         return self.other[0] if self.other and self.other[0] in _NUMBERED else None
+
+    @property
+    def is_cart(self) -> bool:
+        """Whether it is a cart; what happens to that may be about a checkout, or an order."""
+        return self.other is not None and self.other[0] == CART
 
     def __str__(self) -> str:
         if self.other is not None:

@@ -15,11 +15,13 @@ from allocator.domain.messages import (
     StockReceived,
     TicketOptionOpened,
 )
+from allocator.domain.occurrences import PROCESS_SEQ
 from allocator.domain.pool import Balance
 from allocator.domain.records import Record
 from allocator.journal.carts_in_words import cart_in_words
 from allocator.journal.feeds_in_words import feed_in_words
 from allocator.journal.happenings import (
+    CART,
     Happening,
     HookDeleted,
     HookPut,
@@ -102,17 +104,20 @@ def in_json(happening: Happening, *, ids: IdSeal) -> str:
 
 def in_words(happening: Happening, *, ids: IdSeal) -> str:
     """Return it as people read it: when, where, which row, what, of which thing, by whom."""
-    record = happening.record
+    record, place = happening.record, happening.place
     thing, thing_id = _sealed(happening, ids)
+    where, is_place = str(place), place.other is not None
+    if place.numbered:
+        where = f"{place.numbered} {thing_id}"
+    elif place.is_cart:
+        where, is_place = f"cart {ids.seal(record.actor_id, PROCESS_SEQ)}", thing == CART
     parts = [
         text_of(record.at_ms),
-        f"{happening.place.numbered} {thing_id}"
-        if happening.place.numbered
-        else str(happening.place),
+        where,
         f"#{record.seq}",
         _said(happening.meaning, record),
     ]
-    if thing_id is not None and happening.place.other is None:  # or it is the place itself
+    if thing_id is not None and not is_place:
         parts.append(f"{thing} {thing_id}")
     if record.principal:
         parts.append(f"by {_plain(record.principal)}")

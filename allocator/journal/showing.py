@@ -1,4 +1,4 @@
-"""Everything that ever happened to an order, a stock, a move, a pool or tickets.
+"""Everything that ever happened to an order, a stock, a move, a cart, a pool or tickets.
 
 And what became of it.
 """
@@ -10,7 +10,9 @@ from typing import Final, Protocol
 import msgspec
 
 from allocator.domain import kinds
+from allocator.domain.carts import CartOpened
 from allocator.domain.catalogue import is_code, location_key, pool_key, warehouse_key
+from allocator.domain.checkouts import CheckoutBegun, CheckoutPaid
 from allocator.domain.holds import HoldConfirmed, UnitsHeld
 from allocator.domain.ids import IdSeal
 from allocator.domain.kinds import evolve
@@ -49,8 +51,8 @@ _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\Z
 
 LED_ORDER: Final = "order of several lines"
 
-_WHOLE: Final = frozenset({"ticket option", "move", LED_ORDER})
-"""What is an actor of its own."""
+_WHOLE: Final = frozenset({"ticket option", "move", LED_ORDER, "cart", "checkout"})
+"""What is an actor of its own, or is shown with all of it."""
 
 _THINGS: Final = frozenset({"order", "stock", *_WHOLE})
 
@@ -60,7 +62,9 @@ _MADE_BY: Final = (
     (StockReceived | UnitsTaken, "stock"),
     (TicketOptionOpened, "ticket option"),
     (MoveRequested, "move"),
-    (OrderRequested | OrderAccepted | OrderDeclined, LED_ORDER),
+    (OrderRequested | OrderAccepted | OrderDeclined | CheckoutPaid, LED_ORDER),
+    (CartOpened, "cart"),
+    (CheckoutBegun, "checkout"),
 )
 
 
@@ -104,9 +108,9 @@ async def find_subject(history: History, asked: str) -> Subject:
     if found is not None:
         return found
     raise UsageError(
-        f"{asked!r} is neither the id of an order, a stock, a move or a ticket option, like "
-        "6eced5c5-1bc1-8158-8237-bcf084e55943, nor WAREHOUSE/PRODUCT, like main/tea, nor the code "
-        "of a location that holds one product at a time"
+        f"{asked!r} is neither the id of an order, a stock, a move, a cart or a ticket option, "
+        "like 6eced5c5-1bc1-8158-8237-bcf084e55943, nor WAREHOUSE/PRODUCT, like main/tea, nor the "
+        "code of a location that holds one product at a time"
     )
 
 
@@ -123,7 +127,7 @@ async def _by_id(history: History, asked: str) -> Subject:
             "it an older copy?"
         )
     if thing not in _THINGS:
-        raise NotFoundError(f"{asked} is the id of no order, stock, move or ticket option")
+        raise NotFoundError(f"{asked} is the id of no order, stock, move, cart or ticket option")
     beginning = await history.beginning(actor_id)
     if thing in _WHOLE:
         return Subject(actor_id, Place.of(key), thing, beginning)
