@@ -6,7 +6,14 @@ from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 from allocator.wms.bucket import Bucket, Limit
-from allocator.wms.interface import InventoryPage, Push, Wms, WmsBrokenError, WmsLimitedError
+from allocator.wms.interface import (
+    InventoryPage,
+    Push,
+    Wms,
+    WmsBrokenError,
+    WmsLimitedError,
+    WmsUnavailableError,
+)
 
 _SECOND_US: Final = 1_000_000
 _DOUBT_US: Final = 10 * _SECOND_US
@@ -48,12 +55,12 @@ class Gate:
             until_us = now_us + int(error.retry_after_s * _SECOND_US)
             self._bucket.refused(now_us=now_us, until_us=until_us)
             raise
-        except WmsBrokenError:  # it is an answer, after all
-            self._bucket.answered(now_us=self._clock())
-            raise
-        except BaseException:
+        except BaseException as error:
             now_us = self._clock()
-            self._bucket.given_up(now_us=now_us, until_us=now_us + _DOUBT_US)
+            if _is_over(error):
+                self._bucket.answered(now_us=now_us)
+            else:
+                self._bucket.given_up(now_us=now_us, until_us=now_us + _DOUBT_US)
             raise
         else:
             self._bucket.answered(now_us=self._clock())
@@ -67,6 +74,13 @@ class Gate:
             with suppress(TimeoutError):
                 async with asyncio.timeout(rest_s):
                     await self._changed.wait()
+
+
+def _is_over(error: BaseException) -> bool:
+    """Whether a request that failed so has come by now, if it ever does."""
+    if isinstance(error, WmsUnavailableError):
+        return not error.may_come
+    return isinstance(error, WmsBrokenError)  # it is an answer, after all
 
 
 class LimitedWms:

@@ -116,7 +116,7 @@ class HttpWms:
             raise WmsUnavailableError(url=where, why="no answer in time") from error
         except (aiohttp.ClientError, OSError) as error:
             why = str(error) or type(error).__name__
-            raise WmsUnavailableError(url=where, why=why) from error
+            raise WmsUnavailableError(url=where, why=why, may_come=False) from error
 
     def _judge(self, response: aiohttp.ClientResponse, *, where: str) -> None:
         """Return if there is an answer to be read."""
@@ -131,7 +131,7 @@ class HttpWms:
             raise WmsLimitedError(url=where, retry_after_s=retry_after_s(pause, now=now))
         why = f"it answered {status}"
         if status in _SERVER_ERRORS:
-            raise WmsUnavailableError(url=where, why=why)
+            raise WmsUnavailableError(url=where, why=why, may_come=False)
         raise WmsBrokenError(url=where, why=f"{why}, which should be {_OK}")
 
 

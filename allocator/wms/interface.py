@@ -119,12 +119,18 @@ class WmsError(AllocatorError):
 
 
 class WmsUnavailableError(WmsError):
-    """No answer, or one that says that there is none. Whether it heard is not known."""
+    """No answer, or one that says that there is none. Whether it heard is not known.
 
-    def __init__(self, *, url: str, why: str) -> None:
+    Attributes:
+        may_come: Whether the request may yet come there, and count against a limit: so it is if
+            nobody waits for the answer any more, and not if the connection has ended.
+    """
+
+    def __init__(self, *, url: str, why: str, may_come: bool = True) -> None:
         super().__init__(f"the WMS at {url} is not available: {why}")
         self.url = url
         self.why = why
+        self.may_come = may_come
 
 
 class WmsLimitedError(WmsError):

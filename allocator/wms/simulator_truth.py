@@ -12,6 +12,10 @@ import msgspec
 
 from allocator.wms.shapes import LineBody, PushBody
 
+WAITING_MAX: Final = 1_000_000
+"""With so many pushes that no batch has applied, it hears of no more."""
+PUSHES_KEPT_MAX: Final = 1_000_000
+"""Of so many it knows what they said; older ones it knows by their number alone."""
 MISTAKES_KEPT_MAX: Final = 100
 
 Key: TypeAlias = tuple[str, str | None]
@@ -115,10 +119,13 @@ class Truth:
             if push.number <= self.received_through:
                 self._compare(push)
                 continue
+            if len(self._waiting) >= WAITING_MAX:
+                break
             if push.number > self.received_through + 1:
                 self.gaps += push.number - self.received_through - 1
             self._waiting.append(push)
             self._told[push.number] = _digest(push)
+            self._told.pop(push.number - PUSHES_KEPT_MAX, None)
             self.received_through = push.number
         return self.received_through
 

@@ -203,9 +203,10 @@ async def test_a_wms_says_for_how_long_it_wants_to_be_left_alone(
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 20", b"SSH-2.0\r\n", ok(PAGE)[:-9]])
 async def test_a_connection_that_breaks_is_no_answer_and_is_not_tried_again(answer: bytes) -> None:
     async with desk(answer) as server, asking(server.url) as wms:
-        with pytest.raises(WmsUnavailableError):
+        with pytest.raises(WmsUnavailableError) as raised:
             await wms.page(None)
 
+    assert not raised.value.may_come
     assert len(server.heard) == 1
 
 
@@ -222,8 +223,10 @@ async def test_a_second_question_has_a_connection_of_its_own() -> None:
 async def test_no_answer_in_time_is_none() -> None:
     terms = Terms(agent="test", timeout_s=0.1)
     async with desk(None) as server, open_wms(server.url, terms, clock=now_ms) as wms:
-        with pytest.raises(WmsUnavailableError, match="no answer in time"):
+        with pytest.raises(WmsUnavailableError, match="no answer in time") as raised:
             await wms.page(None)
+
+    assert raised.value.may_come
 
 
 async def test_an_answer_has_a_bound(monkeypatch: pytest.MonkeyPatch) -> None:

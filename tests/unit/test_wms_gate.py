@@ -95,6 +95,7 @@ async def test_nobody_asks_while_the_wms_wants_to_be_left_alone() -> None:
     ("error", "next_s"),
     [
         (WmsBrokenError(url=URL, why="it answered 404"), 2),
+        (WmsUnavailableError(url=URL, why="it answered 500", may_come=False), 2),
         (WmsUnavailableError(url=URL, why="no answer in time"), 12),
     ],
 )

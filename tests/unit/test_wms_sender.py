@@ -11,9 +11,11 @@ import structlog
 from allocator.wms.interface import (
     LINES_MAX,
     PUSHES_MAX,
+    InventoryItem,
     InventoryPage,
     Push,
     PushLine,
+    Wms,
     WmsError,
     WmsLimitedError,
     WmsUnavailableError,
@@ -75,7 +77,7 @@ class Heard:
 
 @asynccontextmanager
 async def sending(
-    box: Box, wms: Heard, *, after: int = 0, for_s: float = 60
+    box: Box, wms: Wms, *, after: int = 0, for_s: float = 60
 ) -> AsyncIterator[Sender]:
     """A sender that has worked for a time."""
     sender = Sender(
@@ -212,3 +214,41 @@ def test_a_request_has_a_bound_and_never_nothing_in_it() -> None:
     assert within_bounds(many) == many[:PUSHES_MAX]
     assert within_bounds(wide) == wide[:2]
     assert within_bounds([push(1, lines=LINES_MAX + 1), push(2)]) == [push(1, lines=LINES_MAX + 1)]
+
+
+class OnHandWms:
+    """Another kind of WMS: it numbers nothing, and says what is on hand and what was shipped."""
+
+    def __init__(self) -> None:
+        self.on_hand = 10
+        self.shipped = 0
+        self.known_through = 0
+
+    async def page(self, cursor: str | None) -> InventoryPage:
+        assert cursor is None
+        item = InventoryItem(sku="tea", batch="b0", orderable=self.on_hand + self.shipped)
+        return InventoryPage(as_of=1, applied_through=0, items=(item,), next_cursor=None)
+
+    async def push(self, pushes: Sequence[Push]) -> int:
+        for each in pushes:
+            if each.number > self.known_through:
+                self.known_through = each.number
+                leaving = sum(line.shipped for line in each.lines)
+                self.on_hand -= leaving
+                self.shipped += leaving
+        return self.known_through
+
+
+@virtual_time
+async def test_another_adapter_is_a_class_with_two_methods() -> None:
+    """N15: the WMS interface can be swapped; two brands have two kinds of WMS here."""
+    sold = Push(number=1, sku="tea", lines=(PushLine(batch="b0", decrease=4, shipped=3),), at_ms=0)
+    brands: dict[Box, Wms] = {Box(): OnHandWms(), Box(): Heard()}
+    for box, wms in brands.items():
+        box.pushes.append(sold)
+        async with sending(box, wms):
+            assert box.through == 1
+
+    other = next(iter(brands.values()))
+    [item] = (await other.page(None)).items
+    assert item.orderable == 10, "what is promised and what has left is for us to subtract"

@@ -1,8 +1,10 @@
 """What the simulated warehouse system knows adds up, whatever it is told."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from allocator.wms import simulator_truth
 from allocator.wms.shapes import LineBody, PushBody
 from allocator.wms.simulator_truth import Truth
 
@@ -37,6 +39,16 @@ def test_nothing_is_applied_before_the_batch_runs() -> None:
     truth.apply(swaps=never)
     assert (truth.applied_through, truth.waiting) == (2, 0)
     assert truth.batch(("tea", "a")).orderable == 2
+
+
+def test_pushes_that_do_not_fit_are_not_acknowledged(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(simulator_truth, "WAITING_MAX", 2)
+    truth = stocked(5)
+
+    assert truth.tell([push(number, line("a", 1)) for number in (1, 2, 3, 4)]) == 2
+    truth.apply(swaps=never)
+    assert truth.tell([push(3, line("a", 1))]) == 3
+    assert truth.gaps == 0
 
 
 def test_numbers_that_are_left_out_are_counted() -> None:
