@@ -1,6 +1,5 @@
 """What a body about orders asks for: one line or several, all of an order or a part."""
 
-from contextlib import suppress
 from typing import Final, TypeVar
 
 import msgspec
@@ -24,7 +23,7 @@ class _Members(msgspec.Struct, frozen=True):
 
 
 _LINES: Final = b'"lines"'
-"""What an order of several has, nearly always spelled like this."""
+"""What an order of several has, nearly always spelled like this, and of one nearly never."""
 
 _members: Final = msgspec.json.Decoder(_Members)
 _dispatch: Final = msgspec.json.Decoder(PostDispatch)
@@ -38,9 +37,15 @@ def order_in(
     Raises:
         ProblemError: 400 or 422; as `decode`.
     """
-    if _LINES in body:
-        with suppress(msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-            return several.decode(body)
+    try:
+        return several.decode(body) if _LINES in body else one.decode(body)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return _looked_at_closely(body, one, several)
+
+
+def _looked_at_closely(
+    body: bytes, one: msgspec.json.Decoder[One], several: msgspec.json.Decoder[Several]
+) -> One | Several:
     try:
         return decode(body, one)
     except ProblemError:
