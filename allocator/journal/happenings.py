@@ -8,6 +8,7 @@ from allocator.domain import orders
 from allocator.domain.api_keys import API_KEY_CREATED, API_KEY_REVOKED
 from allocator.domain.carts import CartStatus
 from allocator.domain.catalogue import LOCATION_PUT, PRODUCT_PUT, WAREHOUSE_PUT, Price
+from allocator.domain.checkouts import CheckoutStatus
 from allocator.domain.codec import VERSIONS, UnknownEventError, decode_event
 from allocator.domain.feeds import FeedStatus
 from allocator.domain.kinds import Event
@@ -152,7 +153,14 @@ Meaning: TypeAlias = Event | OfTable | None
 """None: of a kind that this release does not know, or damaged."""
 
 State: TypeAlias = (
-    OrderStatus | MoveStatus | orders.Status | CartStatus | FeedStatus | LotState | Balance
+    OrderStatus
+    | MoveStatus
+    | orders.Status
+    | CartStatus
+    | CheckoutStatus
+    | FeedStatus
+    | LotState
+    | Balance
 )
 """Of an order, a move, a lot or a pool."""
 

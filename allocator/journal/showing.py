@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import msgspec
 
 from allocator.domain import kinds
-from allocator.domain.carts import CartOpened
+from allocator.domain.carts import Cart, CartOpened
 from allocator.domain.catalogue import is_code, location_key, pool_key, warehouse_key
 from allocator.domain.checkouts import CheckoutBegun, CheckoutPaid
 from allocator.domain.holds import HoldConfirmed, UnitsHeld
@@ -240,6 +240,8 @@ class _ActorFold:
     def state(self) -> State | None:
         if self._state is None:
             return None
+        if isinstance(self._state, Cart):
+            return _standing(self._state)
         return self._state.balance() if isinstance(self._state, Pool) else self._state.status
 
 
@@ -334,6 +336,14 @@ class _LotFold:
 
     def _units(self, picks: Picks) -> int:
         return sum(units for lot, units in picks if lot == self._seq)
+
+
+def _standing(cart: Cart) -> State | None:
+    """Say what has become of a cart: of the attempt to pay for it, or of its order, if it was."""
+    checkout, order = cart.open_checkout, cart.order
+    if checkout is not None:
+        return checkout.status
+    return cart.status if order is None or order.status == "new" else order.status
 
 
 def _picks_of(lots: Sequence[Transfer]) -> Picks:

@@ -160,7 +160,7 @@ async def test_a_cart_is_told_whole_by_its_own_id_its_checkouts_and_its_orders(
         "#1 opened → open",
         "#2 to → open",
         "#3 #2 → open",
-        "#4 to → open",
+        "#4 to → capturing",
         "#5 #4 → paid",
         "#6 its → paid",
     ]
