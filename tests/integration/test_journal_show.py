@@ -7,9 +7,7 @@ import pytest_asyncio
 
 from allocator.persistence.history import open_history
 from tests.integration.api_shapes import Order, Stock
-from tests.integration.carts import paying
 from tests.integration.journal_command import Told, journal
-from tests.integration.multi_orders import settled
 from tests.integration.shop import Shop, database, opened, until
 
 OTHERS_ID = "6eced5c5-1bc1-8158-8237-bcf084e55943"
@@ -137,37 +135,6 @@ async def test_a_ticket_option_is_told_whole_and_ends_in_what_is_left(
     ]
     assert all(f"  ticket option {option}  " in line for line in told.lines)
     assert f" for {user}: 2 of #1" in told.lines[1]
-
-
-async def test_a_cart_is_told_whole_by_its_own_id_its_checkouts_and_its_orders(
-    database_url: str,
-) -> None:
-    """O10: what became of it, of the money, and of the order."""
-    async with paying(database_url) as till:
-        shop = await till.stocked(5)
-        cart = await shop.filled(2)
-        paid = await shop.decided(await shop.pay(cart))
-        assert paid.order is not None
-        await settled(shop)
-
-        told = await journal("show", cart.id, "--database-url", database_url)
-        by_others = [
-            await journal("show", each, "--database-url", database_url)
-            for each in (paid.id, paid.order)
-        ]
-
-    assert ends_of(told) == [
-        "#1 opened → open",
-        "#2 to → open",
-        "#3 #2 → open",
-        "#4 to → capturing",
-        "#5 #4 → paid",
-        "#6 its → paid",
-    ]
-    assert [each.lines for each in by_others] == [told.lines] * 2
-    assert all(f"  cart {cart.id}  #" in line for line in told.lines)
-    assert f"500 minor units of EUR  checkout {paid.id}  " in told.lines[3]
-    assert f"  order {paid.order}  " in told.lines[5]
 
 
 async def test_the_state_of_an_order_and_a_stock_is_in_json_too(
