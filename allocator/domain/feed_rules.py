@@ -128,7 +128,7 @@ def _put(feed: Feed, command: PutFeed) -> Decision:
         warehouse=command.warehouse,
         url=command.url,
         poll_ms=command.poll_ms,
-        rate_per_s=command.rate_per_s,
+        rate_per_s=float(command.rate_per_s),  # an integer would be another state when replayed
         burst=command.burst,
         excludes=tuple(sorted(set(command.excludes))),
     )
