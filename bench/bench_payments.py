@@ -12,6 +12,8 @@ Non-goals: connections that are encrypted (ten times as much, OpenSSL's); what t
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -36,22 +38,29 @@ class PaymentsError(BenchError):
 def payments_figure(bench: Bench) -> Figure:
     """Have many calls wait, and weigh them."""
     calls = _CALLS_OF_FULL_SIZE * bench.size.fill_orders // _ORDERS_OF_FULL_SIZE
-    log = bench.directory / "payments_sim.log"
-    nature = ("--mean-s", "86400", "--fail-rate", "0", "--hang-rate", "0", "--seed", "1")
-    simulator = start(("allocator", "payments-sim", *nature, "--port", str(free_port())), log=log)
-    try:
-        url = _url_in(log)
+    with provider_in(bench.directory) as url:
         cost = _weigh(url, calls)
         with urlopen(url) as ledger:
             heard = len(ledger.read().splitlines())
-    finally:
-        stop(simulator)
     return Figure(
         name=PAYMENTS_MB,
         value=cost.megabytes,
         spoiled="" if heard == calls else f"the provider heard {heard} of {calls}",
         details={"calls": cost.calls, "kilobytes_a_call": cost.megabytes * 1024 / cost.calls},
     )
+
+
+@contextmanager
+def provider_in(directory: Path) -> Iterator[str]:
+    """Have a provider that takes a day inside the block, and logs here; yield its URL."""
+    log = directory / "payments_sim.log"
+    log.unlink(missing_ok=True)  # of another one
+    nature = ("--mean-s", "86400", "--fail-rate", "0", "--hang-rate", "0", "--seed", "1")
+    simulator = start(("allocator", "payments-sim", *nature, "--port", str(free_port())), log=log)
+    try:
+        yield _url_in(log)
+    finally:
+        stop(simulator)
 
 
 def _weigh(url: str, calls: int) -> Cost:

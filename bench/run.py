@@ -22,6 +22,7 @@ from collections.abc import Callable
 import msgspec
 
 from bench.arguments import at_least_one
+from bench.bench_checkouts import checkouts_figures
 from bench.bench_full_pool import full_pool_figures
 from bench.bench_moves import moves_figures
 from bench.bench_moving import moving_figures
@@ -81,6 +82,7 @@ FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "verify": verify_figures,
     "moving": moving_figures,
     "payments": lambda bench: [payments_figure(bench)],
+    "checkouts": checkouts_figures,
     "restart": lambda bench: [restart_figure(bench)],
     "flash_sale": prove_flash_sale,
     "forwarded": lambda bench: [forwarded_figure(bench)],

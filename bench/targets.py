@@ -86,6 +86,8 @@ EXPORT_PER_S = "export_events_per_s"
 IMPORT_PER_S = "import_events_per_s"
 MOVING_MB = "moving_mb"
 PAYMENTS_MB = "payments_mb"
+CHECKOUTS_MB = "checkouts_mb"
+ROLL_UNKNOWN = "roll_unknown"
 
 CATCH_UP_MAX_S = 5.0
 
@@ -285,6 +287,21 @@ TARGETS = (
         at_least=200,
         aim=50,
         unit="MB",
+        decimals=0,
+    ),
+    Target(
+        name=CHECKOUTS_MB,
+        title="memory of a server for 10,000 checkouts that wait for it",
+        at_least=200,
+        aim=50,
+        unit="MB",
+        decimals=0,
+    ),
+    Target(
+        name=ROLL_UNKNOWN,
+        title="checkouts of 1,000 that an exchange of all workers leaves unknown",
+        at_least=0,
+        aim=0,
         decimals=0,
     ),
 )

@@ -63,6 +63,14 @@ class Workers:
         """Return the process that owns each product's pool, as the database has it."""
         return msgspec.json.decode(fetch_text(self.url, _OWNERS), type=dict[str, int])
 
+    def shares(self) -> dict[int, int]:
+        """Return how many shards each process has that has any, as the database has it."""
+        return msgspec.json.decode(fetch_text(self.url, _SHARES), type=dict[int, int])
+
+    def resident_mb(self) -> float:
+        """Return the memory of all that live."""
+        return sum(_resident_kb(each.pid) for each in self.alive()) / 1024
+
     def wait_whole(self, *, without: Collection[Process] = ()) -> None:
         """Return once there are as many workers as there should be, with equal shares.
 
@@ -111,17 +119,16 @@ class Workers:
         alive = self.alive()
         if len(alive) != WORKERS or any(each in without for each in alive):
             return False
-        shares = msgspec.json.decode(fetch_text(self.url, _SHARES), type=dict[str, int])
-        return shares == {str(each.pid): SHARDS // WORKERS for each in alive}
+        return self.shares() == {each.pid: SHARDS // WORKERS for each in alive}
 
 
 @contextlib.contextmanager
-def several_serving(url: str, *, log: Path) -> Iterator[Workers]:
+def several_serving(url: str, *more: str, log: Path) -> Iterator[Workers]:
     """Run a server of several workers inside the block, whole at first; none is left after it."""
     port = free_port()
     workers: Workers | None = None
     try:
-        arguments = serve_arguments(port, url, "--workers", str(WORKERS))
+        arguments = serve_arguments(port, url, "--workers", str(WORKERS), *more)
         with serving(arguments, port=port, log=log) as supervisor:
             workers = Workers(supervisor, port=port, url=url)
             try:
@@ -139,6 +146,11 @@ def _is_worker(pid: int) -> bool:
         return _WORKER in Path(f"/proc/{pid}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return False
+
+
+def _resident_kb(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:"))
 
 
 def _wait(holds: Callable[[], bool], *, within_s: float, every_s: float, what: str) -> None:
