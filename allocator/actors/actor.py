@@ -24,7 +24,7 @@ from allocator.domain.kinds import (
     decide,
     due_at,
     evolve,
-    has_ended,
+    is_at_rest,
     is_process,
     kind_begun_by,
     outgoing,
@@ -128,9 +128,9 @@ class Actor:
         return self.is_busy and (due_ms is None or due_ms > self._clock())
 
     @property
-    def has_ended(self) -> bool:
-        """Whether nothing will happen to it any more."""
-        return self.state is not None and has_ended(self.state)
+    def is_at_rest(self) -> bool:
+        """Whether it need not stay in memory for long."""
+        return self.state is not None and is_at_rest(self.state)
 
     def first_state(self) -> State:
         """Return the state of an actor of which nothing is stored: what its first message begins.

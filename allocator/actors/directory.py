@@ -126,7 +126,7 @@ class Directory:
         for number, actor in enumerate(actors):
             if number and number % _SWEEP_CHUNK == 0:
                 await asyncio.sleep(0)
-            soon = len(self._actors) > actors_max or actor.has_ended
+            soon = len(self._actors) > actors_max or actor.is_at_rest
             if now_ms - actor.used_ms > (_RECENT_MS if soon else idle_ms):
                 await self._passivate(actor)
 

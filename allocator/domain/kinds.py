@@ -282,6 +282,14 @@ def has_ended(state: State) -> bool:
             return cart_rules.has_ended(state)
 
 
+def is_at_rest(state: State) -> bool:
+    """Say whether nothing goes on with an actor of which hardly anybody asks twice.
+
+    An order of several lines that waits for its dispatch is recovered from a row or a few.
+    """
+    return not state.outstanding if isinstance(state, Order) else has_ended(state)
+
+
 def dump(state: State) -> bytes:
     """Return the whole state; equal states give equal bytes."""
     return dump_pool(state) if isinstance(state, Pool) else dump_process(state)

@@ -6,8 +6,8 @@
 
 from typing import assert_never
 
-from allocator.domain import closing, reconcile_rules, transit_rules
-from allocator.domain.holds import Check, Confirm, Hold, HoldEvent
+from allocator.domain import closing, hold_rules, reconcile_rules, transit_rules
+from allocator.domain.holds import Check, Confirm, Hold, HoldConfirmed
 from allocator.domain.messages import (
     AlreadyBegun,
     AlreadyExpired,
@@ -33,7 +33,6 @@ from allocator.domain.messages import (
 from allocator.domain.pool import Lot, Pool
 from allocator.domain.reconciling import (
     Detach,
-    FedEvent,
     FeedAttached,
     FeedDetached,
     IsFed,
@@ -46,7 +45,6 @@ from allocator.domain.transfers import (
     Occupied,
     SendOut,
     TakeIn,
-    Transit,
 )
 
 
@@ -98,27 +96,15 @@ def evolve(pool: Pool, event: Event, *, at_ms: int) -> None:
     """
     version = pool.version = pool.version + 1
     pool.last_at_ms = at_ms
-    match event:
-        case OrderPlaced(quantity=quantity, picks=picks):
-            for seq, units in picks:
-                pool.take(seq, units).ordered += units
-            pool.ordered += quantity
-            pool.orders.add(version, picks, quantity)
-        case StockReceived(product=product):
-            pool.claim(product)
-            pool.put(_received(event, seq=version, at_ms=at_ms))
-        case OrderDispatched() | OrderCancelled():
-            closing.evolve_closed(pool, event)
-        case LotExpired(lot=seq, quantity=units):
-            pool.take(seq, units).expired += units
-            pool.expired += units
-        case OrderPartlyDispatched():
-            closing.evolve_partly(pool, event)
-        case TicketOptionOpened():
-            if event.allocation:
-                pool.put(_allocated(event, seq=version, at_ms=at_ms))
-        case _:
-            _evolve_rarely(pool, event, at_ms=at_ms)
+    if type(event) is OrderPlaced:
+        for seq, units in event.picks:
+            pool.take(seq, units).ordered += units
+        pool.ordered += event.quantity
+        pool.orders.add(version, event.picks, event.quantity)
+    elif type(event) is HoldConfirmed and not event.held:
+        hold_rules.order_at_once(pool, event)
+    else:
+        _evolve_otherwise(pool, event, at_ms=at_ms)
     if pool.processes is not None and not pool.processes.forget_old(at_ms=at_ms):
         pool.processes = None
 
@@ -128,12 +114,25 @@ def wake_at(pool: Pool) -> int | None:
     return pool.next_expiry_ms
 
 
-def _evolve_rarely(pool: Pool, event: FedEvent | Transit | HoldEvent, *, at_ms: int) -> None:
+def _evolve_otherwise(pool: Pool, event: Event, *, at_ms: int) -> None:
     match event:
+        case StockReceived(product=product):
+            pool.claim(product)
+            pool.put(_received(event, seq=pool.version, at_ms=at_ms))
+        case OrderDispatched() | OrderCancelled():
+            closing.evolve_closed(pool, event)
+        case LotExpired(lot=seq, quantity=units):
+            pool.take(seq, units).expired += units
+            pool.expired += units
+        case OrderPartlyDispatched():
+            closing.evolve_partly(pool, event)
+        case TicketOptionOpened():
+            if event.allocation:
+                pool.put(_allocated(event, seq=pool.version, at_ms=at_ms))
         case LotReconciled() | FeedAttached() | FeedDetached():
             reconcile_rules.evolve(pool, event, at_ms=at_ms)
-        case _:
-            transit_rules.evolve(pool, event, at_ms=at_ms)
+        case _:  # no order of one line: that is the usual case, and comes first
+            transit_rules.evolve(pool, event, at_ms=at_ms)  # type: ignore[arg-type]
 
 
 def _place(pool: Pool, command: PlaceOrder) -> Decision:

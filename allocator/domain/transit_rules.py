@@ -124,13 +124,6 @@ def _expect(
 
 def evolve(pool: Pool, event: Transit | HoldEvent, *, at_ms: int) -> None:
     """Apply what happened; the pool's version is that of `event` already."""
-    if type(event) is HoldConfirmed and not event.held:
-        hold_rules.order_at_once(pool, event)
-    else:
-        _evolve(pool, event, at_ms=at_ms)
-
-
-def _evolve(pool: Pool, event: Transit | HoldEvent, *, at_ms: int) -> None:
     processes = pool.processes
     if processes is None:
         processes = pool.processes = Processes()

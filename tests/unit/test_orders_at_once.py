@@ -127,7 +127,7 @@ async def test_an_order_that_is_declined_at_once_names_every_line_and_asks_nobod
         )
         assert rows(scene) == NOTHING
         assert await numbers(scene) == [(5, 0, 0), (5, 0, 0)]
-        assert scene.worker.directory.get(actor_id).has_ended
+        assert scene.worker.directory.get(actor_id).is_at_rest
 
 
 @virtual_time
@@ -252,6 +252,20 @@ async def test_what_was_ordered_at_once_leaves_in_parts_or_goes_back() -> None:
         await asyncio.sleep(1)
 
         assert await numbers(scene) == [(3, 1, 0), (4, 1, 0)]
+
+
+@virtual_time
+async def test_an_order_that_waits_for_its_dispatch_leaves_memory_and_comes_back() -> None:
+    """There are as many of them as customers."""
+    async with serving() as scene:
+        await stocked(scene)
+        actor_id = await scene.worker.begin(None)
+        await scene.outcome(request(tea=2, pot=3), actor_id=actor_id)
+
+        await scene.worker.directory.sweep(now_ms=now_ms() + 2_000, idle_ms=600_000, actors_max=99)
+
+        assert len(scene.worker.directory) == 2
+        assert (await decided(scene, actor_id)).status == "new"
 
 
 @given(
