@@ -10,10 +10,16 @@ from typing import Final
 
 from allocator.simulation.mutant import Mutant
 from allocator.simulation.mutants_of_actors import ACTOR_MUTANTS
+from allocator.simulation.mutants_of_carts import CART_MUTANTS
 from allocator.simulation.mutants_of_processes import PROCESS_MUTANTS
 from allocator.simulation.mutants_of_tables import TABLE_MUTANTS
 
-MUTANTS: Final[dict[str, Mutant]] = {**ACTOR_MUTANTS, **PROCESS_MUTANTS, **TABLE_MUTANTS}
+MUTANTS: Final[dict[str, Mutant]] = {
+    **ACTOR_MUTANTS,
+    **PROCESS_MUTANTS,
+    **CART_MUTANTS,
+    **TABLE_MUTANTS,
+}
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import msgspec
 from allocator.simulation.knowledge import PRODUCTS
 from allocator.simulation.plan_places import Spot, product_at, spots_of
 from allocator.simulation.plan_shops import Shop
-from allocator.simulation.plan_troubles import troubles_of
+from allocator.simulation.plan_troubles import troubles_of, troubles_of_payments
 from allocator.simulation.steps import Step, Wish
 from allocator.simulation.wants import (
     Close,
@@ -86,7 +86,10 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
         )
         for number, place in enumerate(places)
     ]
-    steps = [*opening, *wishes, *troubles_of(dice, load_ms, moving=is_moving)]
+    troubles = troubles_of(dice, load_ms, moving=is_moving)
+    if shop.paying_ms:
+        troubles = troubles_of_payments(Random(f"payments {seed}"), shop.paying_ms)
+    steps = [*opening, *wishes, *troubles]
     ordered = sorted(steps, key=lambda step: step.at_ms)
     idle_ms = dice.choice(_IDLE_MS)
     return Plan(

@@ -29,6 +29,11 @@ _SHOPPING: Final = 1 / 2
 _ORDERS: Final = (0, 6, 12)
 _CARTS: Final = (0, 2, 4, 6)
 _CART_COST: Final = 16
+_PAYING: Final = 1 / 5
+"""On so many of them much is paid for."""
+_MANY: Final = 10
+_RESOLVED: Final = 2
+"""So often an operator comes by each checkout; on days with many of them more often."""
 _TTL_MS: Final = (200, 800, 800, 3_000, 3_000, 60_000)
 _PAYMENT_MS: Final = (1_500, 500, 1_500)
 _SOON_MS: Final = (0, 10, 40, 150, 150, 600)
@@ -40,11 +45,16 @@ _ATTEMPTS: Final = (1, 2, 12, 12)
 
 
 class Shopping(NamedTuple):
-    """What is wanted, how many other things take as long, and what payments may take."""
+    """What is wanted, how many other things take as long, and what payments may take.
+
+    Attributes:
+        paying_ms: On a day on which much is paid for, when.
+    """
 
     wishes: list[Wish]
     cost: int
     payment_ms: int
+    paying_ms: tuple[int, ...] = ()
 
 
 class Shop:
@@ -65,19 +75,26 @@ class Shop:
         self._clients = clients
         self._hours = hours
         self._keys = 0
+        self._resolved = _RESOLVED
 
     def day(self) -> Shopping:
         """Draw one; on many nobody shops."""
         if self._dice.random() >= _SHOPPING:
             return Shopping([], 0, _PAYMENT_MS[0])
         orders, carts = self._dice.choice(_ORDERS), self._dice.choice(_CARTS)
+        paying = self._dice.random() < _PAYING
+        if paying:
+            orders, carts = 0, _MANY
+            self._resolved = _MANY
         wishes = [self._wish(self._order()) for _ in range(orders)]
         wishes += [self._wish(self._end()) for _ in range(orders)]
         wishes += [self._look() for _ in range(orders // 2)]
         payment_ms = self._dice.choice(_PAYMENT_MS)
         for cart in range(carts):
             wishes += self._cart(cart, payment_ms)
-        return Shopping(wishes, _COST * orders + _CART_COST * carts, payment_ms)
+        moments = tuple(wish.at_ms for wish in wishes if isinstance(wish.want, CheckOut))
+        cost = _COST * orders + _CART_COST * carts
+        return Shopping(wishes, cost, payment_ms, moments if paying else ())
 
     def _order(self) -> Lines:
         dice = self._dice
@@ -115,7 +132,7 @@ class Shop:
     def _afterthoughts(self, cart: int, paying: list[Want]) -> list[Want]:
         """Draw what is wanted of a cart at any time, by anybody."""
         dice = self._dice
-        resolve = [Resolve(cart=cart, hasty=dice.random() < 1 / 3) for _ in range(2)]
+        resolve = [Resolve(cart=cart, hasty=dice.random() < 1 / 2)] * self._resolved
         looks: list[Want] = [Look(what=what, which=cart) for what in ("cart", "checkout")]
         others = [self._line(cart), CloseCart(cart=cart), *paying]
         return [*resolve, *looks, *dice.sample(others, k=dice.choice((0, 1, 1, 2)))]

@@ -25,6 +25,9 @@ from allocator.simulation.steps import (
 
 WORKERS: Final = 3
 
+_UNDER_WAY_MS: Final = 600
+"""So long a payment is likely to be under way."""
+
 _Draw: TypeAlias = Callable[[Random, int], Trouble]
 _Theme: TypeAlias = Sequence[tuple[_Draw, int]]
 """Kinds of trouble, and how many of each."""
@@ -41,6 +44,16 @@ def troubles_of(dice: Random, load_ms: int, *, moving: bool) -> list[Trouble]:
         return _drawn(dice, load_ms, _THEMES)
     kinds = dice.sample(_KINDS, k=dice.choice([0, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4]))
     return _drawn(dice, load_ms, [[(draw, dice.randint(1, most)) for draw, most in kinds]])
+
+
+def troubles_of_payments(dice: Random, moments_ms: Sequence[int]) -> list[Trouble]:
+    """Draw a theme for a day on which much is paid for; it goes wrong soon after these moments."""
+    counted = dice.choice(_PAYING_THEMES)
+    return [
+        draw(dice, dice.choice(moments_ms) + dice.randrange(_UNDER_WAY_MS))
+        for draw, count in counted
+        for _ in range(count)
+    ]
 
 
 def _drawn(dice: Random, load_ms: int, themes: Sequence[_Theme]) -> list[Trouble]:
@@ -65,6 +78,11 @@ def _kill(dice: Random, at_ms: int) -> Trouble:
 
 def _pause(dice: Random, at_ms: int) -> Trouble:
     return Pause(at_ms=at_ms, place=_place(dice), for_ms=dice.choice([5, 50, 800, 2_500, 5_000]))
+
+
+def _stall(dice: Random, at_ms: int) -> Trouble:
+    """Stop a worker for as long as others need to take its place, and an operator his."""
+    return Pause(at_ms=at_ms, place=_place(dice), for_ms=5_000)
 
 
 def _leave(dice: Random, at_ms: int) -> Trouble:
@@ -182,3 +200,15 @@ _MOVING_THEMES: Final[list[_Theme]] = [
 ]
 """For days on which much is moved: what was asked of a pool lies before a line that is silent, and
 whoever asked dies; another brings the move to its end meanwhile."""
+_PAYING_THEMES: Final[list[_Theme]] = [
+    [(_stall, 4)],
+    [(_stall, 3), (_jump, 3)],
+    [(_jump, 10)],
+    [(_leave, 6), (_part, 6)],
+    [(_kill, 6)],
+    [(_roll, 3), (_slow, 4)],
+    [(_break, 16)],
+    [(_jump, 4), (_pause, 3), (_kill, 2)],
+]
+"""For days on which much is paid for: whoever has asked for money stands still, dies or leaves, and
+clocks say that it is too late."""
