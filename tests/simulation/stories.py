@@ -1,12 +1,15 @@
 """Histories told by hand: a server that is always right, and whose every word can be bent."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from msgspec.structs import replace
 
 from allocator.actors import messages
 from allocator.actors.messages import KeyReused, Noted, Outcome
-from allocator.domain.codec import KINDS, VERSIONS, encode_event
+from allocator.domain.carts import Cart, OpenCart
+from allocator.domain.checkouts import BeginCheckout
+from allocator.domain.codec import KINDS, VERSIONS, decode_event, encode_event
 from allocator.domain.kinds import (
     Command,
     Decision,
@@ -21,15 +24,19 @@ from allocator.domain.kinds import (
 )
 from allocator.domain.messages import Wake
 from allocator.domain.moves import Move, RequestMove, SamePlace
-from allocator.domain.orders import CancelLines, DispatchLines, Order, RequestOrder
+from allocator.domain.orders import Order, RequestOrder
 from allocator.domain.pool import Pool
 from allocator.domain.processes import Answer, Answered, Ask, is_refusal, stamped
 from allocator.domain.queries import Query, View, look
 from allocator.domain.records import GENESIS, Record, chain
 from allocator.simulation.history import NEWBORN, Attempt, Evidence, Moved, Operation, Ordered
+from allocator.simulation.provider import Entry
 from tests.builders import ACTOR, NOW_MS
 
 PRINCIPAL = "shop"
+
+
+Beginning: TypeAlias = RequestMove | RequestOrder | OpenCart
 
 
 class Story:
@@ -39,6 +46,7 @@ class Story:
         operations, rows: May be bent before they are judged.
         order: (actor, seq) of the rows, as they were committed.
         kinds: Of the actors that came into being.
+        charges: What the payment provider has in its books.
     """
 
     def __init__(self) -> None:
@@ -47,6 +55,7 @@ class Story:
         self.wakes: dict[int, int] = {}
         self.kinds: dict[int, str] = {}
         self.order: list[tuple[int, int]] = []
+        self.charges: list[Entry] = []
         self.now_ms = NOW_MS
         self._states: dict[int, State] = {}
         self._keys: dict[str, Record] = {}
@@ -105,6 +114,7 @@ class Story:
             wakes=self.wakes,
             kinds=self.kinds,
             commits=list(enumerate(commits, start=1)),
+            charges=self.charges,
         )
 
     def bend(self, seq: int, event: Event, *, actor_id: int = ACTOR) -> None:
@@ -113,6 +123,11 @@ class Story:
         kind, body = KINDS[type(event)], encode_event(event).decode()
         rows[seq - 1] = replace(rows[seq - 1], kind=kind, body=body)
         self.rows[actor_id] = chained(rows)
+
+    def event(self, actor_id: int, seq: int) -> Event:
+        """Return what a row says."""
+        row = self.rows[actor_id][seq - 1]
+        return decode_event(kind=row.kind, version=row.version, body=row.body)
 
     def add(self, event: Event, *, actor_id: int) -> None:
         """Let one thing more have happened in the end."""
@@ -126,7 +141,7 @@ class Story:
         """Have units moved, one step after the other; each is done at once."""
         return self.lead(ask, key=key)
 
-    def lead(self, ask: RequestMove | RequestOrder, *, key: str | None = None) -> Operation:
+    def lead(self, ask: Beginning, *, key: str | None = None) -> Operation:
         """Have a process begin, and do all that it does."""
         operation = Operation(
             number=len(self.operations),
@@ -144,7 +159,7 @@ class Story:
     def begin(self, operation: Operation) -> Attempt:
         """Begin a process, and bring it to where it waits for nobody."""
         ask = operation.ask
-        assert isinstance(ask, RequestMove | RequestOrder)
+        assert isinstance(ask, Beginning)
         attempt = Attempt(worker="a", asked_at=self.tick())
         operation.attempts.append(attempt)
         process, kind = (1000 + len(self.kinds)) << 8, kind_begun_by(ask)
@@ -156,15 +171,36 @@ class Story:
             return attempt
         self.kinds[process] = kind
         outcome = self._store(process, self._events(decision)[0], operation)
-        attempt.answer = self._carry_through(process, outcome)
+        attempt.answer = self._carry_through(process, outcome) or outcome
         attempt.answered_at = self.tick()
         return attempt
 
-    def tell(self, process: int, ask: DispatchLines | CancelLines) -> Operation:
+    def tell(self, process: int, ask: Command) -> Operation:
         """Have a process that began do something more."""
         operation = self.ask(ask, actor_id=process)
         self._carry_through(process, None)
         return operation
+
+    def check_out(
+        self, cart: int, ask: BeginCheckout, *, price_of: Callable[[int], int], currency: str
+    ) -> Outcome:
+        """Have a cart paid for as it stands; what comes of it is `hear`d."""
+        state = self._states[cart]
+        assert isinstance(state, Cart)
+        prices = tuple((each.line.pool, price_of(each.line.pool)) for each in state.filled())
+        wanted = replace(ask, seen=state.version, prices=prices, currency=currency)
+        operation = self.ask(wanted, actor_id=cart)
+        operation.ask = ask
+        begun = operation.attempts[0].answer
+        assert isinstance(begun, Outcome)
+        return begun
+
+    def hear(self, process: int, said: Command) -> None:
+        """Have a process hear what nobody has asked for."""
+        decision = decide(self._states[process], said, now_ms=self.now_ms)
+        for event in self._events(decision):
+            self._store(process, event, None)
+        self._carry_through(process, None)
 
     def _carry_through(self, process: int, begun: Outcome | None) -> Moved | Ordered | None:
         """Have everything asked and answered; return what was decided first."""
@@ -187,7 +223,8 @@ class Story:
         if isinstance(state, Move):
             is_open = state.status == "in_transit"
             return None if is_open else Moved(outcome=begun, move=replace(state))
-        assert isinstance(state, Order)
+        if not isinstance(state, Order):
+            return None
         is_open = state.status == "requested"
         return None if is_open else Ordered(outcome=begun, order=replace(state))
 

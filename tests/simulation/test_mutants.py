@@ -13,6 +13,9 @@ AT_ONCE = (
     "look nothing up",
     "send without waiting",
     "take anything in",
+    "charge before commit",
+    "call unknown failed",
+    "keep what was declined",
 )
 """What nobody could miss; `make simulate-mutants` tries all of them for longer."""
 
