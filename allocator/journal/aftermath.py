@@ -15,6 +15,8 @@ _NAMED_MAX: Final = 10
 
 OUTSIDE: Final = {
     "order_dispatched": "goods have left the warehouse",
+    "order_partly_dispatched": "goods have left the warehouse",
+    "checkout_begun": "a payment provider may have taken money: look at its list of charges",
     "stock_received": "goods have arrived: receive them again",
     "move_done": "goods have been carried to another place: move them again",
 }

@@ -8,6 +8,9 @@ import pytest
 import pytest_asyncio
 
 from allocator.actors.near import Near
+from allocator.journal.aftermath import aftermath_of
+from allocator.persistence.behind import behind
+from allocator.persistence.connections import connect
 from allocator.persistence.cuts import Cut
 from tests.integration.api_shapes import Cart, Checkout, Order
 from tests.integration.carts import Till, paying
@@ -123,3 +126,17 @@ async def balances(story: Story, server: Shop) -> list[tuple[int, int, int]]:
     """Return what is available, ordered and held of both pools."""
     found = [await each.elsewhere(server).balance() for each in (story.here, story.there)]
     return [(each.available, each.ordered, each.held) for each in found]
+
+
+async def test_who_restores_is_told_of_money_that_a_provider_may_have_taken(story: Story) -> None:
+    [[era, xid]] = await stored(story.url, BEFORE, "checkout_begun")
+    assert isinstance(era, int)
+
+    connection = await connect(story.url, application_name="test")
+    try:
+        found = await behind(connection, Cut(era=era, xid=int(str(xid))))
+    finally:
+        connection.terminate()
+
+    outside = aftermath_of(found, id_secret=bytes(32)).outside
+    assert [(each.kind, each.events) for each in outside] == [("checkout_begun", 1)]
