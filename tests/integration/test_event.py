@@ -9,8 +9,8 @@ from rich.console import Console
 from bench.event import Event, hold_event
 from bench.event_proof import CLAIMS
 
-CLIENTS = int(os.environ.get("EVENT_CLIENTS", "100"))
-SECONDS = float(os.environ.get("EVENT_SECONDS", "4"))
+CLIENTS = int(os.environ.get("EVENT_CLIENTS", "80"))
+SECONDS = float(os.environ.get("EVENT_SECONDS", "3"))
 
 
 def test_a_small_event_ends_with_every_claim_proven(database_url: str, tmp_path: Path) -> None:
