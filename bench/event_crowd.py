@@ -44,7 +44,7 @@ _LINES_MAX, _UNITS_MAX, _PAYMENTS_MAX = 3, 3, 3
 _CHANGES_MIND: Final = 0.3
 _LEAVES, _CLOSES = 0.08, 0.07
 _TRIES_AGAIN: Final = 0.7
-_ASKS_AGAIN: Final = 0.05
+_ASKS_AGAIN: Final = 0.1
 _CREATES: Final = {HTTPStatus.CREATED, HTTPStatus.ACCEPTED}
 _LATER: Final = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 _NEGATIVE: Final = re.compile(rb"[:,\[]-\d")
@@ -300,8 +300,8 @@ class Visitor:
     async def _send(self, request: bytes) -> Answer | None:
         dice = self._dice
         mood = dice.random()
-        if mood < _MISCHIEF / 2:  # the connection breaks, in the middle of it or right behind it
-            end = dice.randrange(1, len(request) + 1)
+        if mood < _MISCHIEF / 2:  # the connection breaks in the middle of it, or right behind it
+            end = dice.randrange(1, len(request)) if dice.random() < 1 / 2 else len(request)
             await self._caller.send_and_leave(request[:end], rudely=dice.random() < 1 / 2)
             return None
         patience = (0.0, _IMPATIENCE_MAX_S) if mood < _MISCHIEF else _PATIENCE_S
