@@ -97,7 +97,7 @@ class Actor:
         self.snapshot_seq = 0
         self.errand: Errand | None = None
         self.is_new = False
-        self._mailbox: deque[Envelope] = deque()
+        self._mailbox: deque[Envelope] | None = None  # where something waits; 760 bytes, if empty
         self._patient: dict[Reply, Envelope] | None = None  # reads of what is not there yet
         self._writer = writer
         self._office = office
@@ -152,9 +152,18 @@ class Actor:
     def tell_own(self, envelope: Envelope) -> None:
         """Accept a message of our own, which nobody could send again."""
         self._accept()
+        state = self.state
+        if state is not None and not self._mailbox:  # nothing waits before it
+            now_ms = self.used_ms = max(self._clock(), state.last_at_ms)
+            if type(state) is Pool and state.next_expiry_ms is not None:
+                self._heed(state, now_ms=now_ms)
+            self._decide(state, envelope, now_ms=now_ms)
+            return
+        if self._mailbox is None:
+            self._mailbox = deque()
         self._mailbox.append(envelope)
-        if self.state is not None:
-            self.drain(self.state)
+        if state is not None:
+            self.drain(state)
         elif self.is_new:
             self.activate(self.first_state(), digest=GENESIS, snapshot_seq=0, wake_at_ms=None)
 
@@ -204,13 +213,13 @@ class Actor:
         or a read once an append sent later has shown that we still may write. If an append
         fails, this actor is dropped whole; there is no undoing.
         """
-        now_ms = max(self._clock(), state.last_at_ms)
-        self.used_ms = now_ms
+        now_ms = self.used_ms = max(self._clock(), state.last_at_ms)
         while self._mailbox:
             # Before each message: a cancelled order may give units back to a lot past its date.
             if type(state) is Pool and state.next_expiry_ms is not None:
                 self._heed(state, now_ms=now_ms)
             self._decide(state, self._mailbox.popleft(), now_ms=now_ms)
+        self._mailbox = None
 
     def heed(self, pool: Pool, *, now_ms: int) -> None:
         """Be as the time says, before anything is decided on our state, which is `pool`."""
