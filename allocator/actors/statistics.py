@@ -12,6 +12,12 @@ from typing import Final, TypeAlias
 import msgspec
 
 from allocator.actors.messages import Answer, KeyReused
+from allocator.domain.adjustments import (
+    FlaggedUnits,
+    InsufficientUnits,
+    UnknownLot,
+    VersionPassed,
+)
 from allocator.domain.carts import CartNotOpen, PaidFor, TooManyEdits, TooManyLines
 from allocator.domain.checkouts import (
     AmountTooLarge,
@@ -83,6 +89,10 @@ REASONS: Final[dict[type[Answer], str]] = {
     UnknownPush: "unknown_push",
     NotUnderWay: "not_under_way",
     PartsMissing: "parts_missing",
+    InsufficientUnits: "insufficient_units",
+    UnknownLot: "unknown_lot",
+    FlaggedUnits: "flagged_units",
+    VersionPassed: "version_passed",
 }
 """Why something was refused, for people who read metrics; the names of these never change."""
 

@@ -1,5 +1,8 @@
 """The rules of a pool for how open orders end: dispatched, in parts perhaps, or cancelled."""
 
+from typing import TypeAlias, TypeVar
+
+from allocator.domain import recall_rules
 from allocator.domain.messages import (
     Decision,
     OrderCancelled,
@@ -11,16 +14,21 @@ from allocator.domain.orders import TooMuch
 from allocator.domain.pool import Pool
 from allocator.domain.values import Picks, units_of
 
+_T = TypeVar("_T", OrderDispatched, OrderCancelled)
+_Leaving: TypeAlias = tuple[OrderDispatched] | tuple[OrderPartlyDispatched] | OrderNotOpen
+
 
 def dispatch(pool: Pool, order: int, *, leaving: int) -> Decision:
     """Say what becomes of an order of which all but `leaving` units are to leave."""
     if not leaving:
-        return _close(pool, order, OrderDispatched)
+        return _leave(pool, _close(pool, order, OrderDispatched))
     picks = pool.orders.get(order)
     if picks is None:
         return OrderNotOpen(order=order)
     left = units_of(picks)
-    return () if left <= leaving else (_part(pool, order, picks, leaving=leaving),)
+    if left <= leaving:
+        return ()
+    return _leave(pool, (_part(pool, order, picks, leaving=leaving),))
 
 
 def dispatch_part(pool: Pool, order: int, *, quantity: int) -> Decision:
@@ -32,8 +40,8 @@ def dispatch_part(pool: Pool, order: int, *, quantity: int) -> Decision:
     if quantity > left:
         return TooMuch(line=0, requested=quantity, left=left)
     if quantity == left:
-        return _close(pool, order, OrderDispatched)
-    return (_part(pool, order, picks, leaving=left - quantity),)
+        return _leave(pool, _close(pool, order, OrderDispatched))
+    return _leave(pool, (_part(pool, order, picks, leaving=left - quantity),))
 
 
 def cancel(pool: Pool, order: int, *, placed: int) -> Decision:
@@ -71,7 +79,17 @@ def evolve_partly(pool: Pool, event: OrderPartlyDispatched) -> None:
     pool.orders.add(event.order, rest, units_of(rest), led=led)
 
 
-def _close(pool: Pool, order: int, closing: type[OrderDispatched | OrderCancelled]) -> Decision:
+def _leave(pool: Pool, leaving: _Leaving) -> Decision:
+    """Refuse it if units are flagged; a process has decided already, and cannot be refused."""
+    if not pool.recalls or isinstance(leaving, OrderNotOpen):
+        return leaving
+    (event,) = leaving
+    if pool.orders.is_led(event.order):
+        return (*recall_rules.forgiven(pool, event.picks), event)
+    return recall_rules.why_not_leave(pool, event.order, event.picks) or leaving
+
+
+def _close(pool: Pool, order: int, closing: type[_T]) -> tuple[_T] | OrderNotOpen:
     picks = pool.orders.get(order)
     if picks is None:
         return OrderNotOpen(order=order)

@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from allocator.domain.adjustments import OrderRepicked, UnitsAdjusted, UnitsRecalled
 from allocator.domain.api_keys import API_KEY_CREATED, API_KEY_REVOKED
 from allocator.domain.carts import (
     CartClosed,
@@ -100,6 +101,9 @@ POOL_KINDS: Final[dict[type[Event], str]] = {
     FeedAttached: "feed_attached",
     LotReconciled: "lot_reconciled",
     FeedDetached: "feed_detached",
+    UnitsAdjusted: "units_adjusted",
+    UnitsRecalled: "units_recalled",
+    OrderRepicked: "order_repicked",
 }
 """What a pool journals; what processes ask of it, too."""
 
@@ -156,6 +160,9 @@ VERSIONS: Final[dict[str, int]] = {
     "hold_refused": 1,
     "hold_confirmed": 1,
     "order_partly_dispatched": 1,
+    "units_adjusted": 1,
+    "units_recalled": 1,
+    "order_repicked": 1,
     "move_requested": 1,
     "move_expected": 1,
     "move_sent": 1,

@@ -6,7 +6,8 @@ journal can be held to them: units are neither made nor lost, and an order ends 
 
 from collections import Counter
 
-from allocator.domain import laws_of_feeds, laws_of_holds
+from allocator.domain import laws_of_adjustments, laws_of_feeds, laws_of_holds
+from allocator.domain.adjustments import OrderRepicked, UnitsAdjusted, UnitsRecalled
 from allocator.domain.holds import HoldConfirmed, HoldRefused, UnitsHeld
 from allocator.domain.kinds import Event
 from allocator.domain.messages import (
@@ -66,6 +67,8 @@ def _unlawful_otherwise(pool: Pool, event: Event) -> str:
             why = _unlawful_stock(lot.quantity)
         case OrderPartlyDispatched():
             why = _unlawful_part(pool, event)
+        case UnitsAdjusted() | UnitsRecalled() | OrderRepicked():
+            why = laws_of_adjustments.unlawful(pool, event)
         case UnitsHeld() | HoldConfirmed() | ProcessLetGo():
             why = laws_of_holds.unlawful(pool, event)
         case FeedAttached() | LotReconciled() | FeedDetached():
@@ -167,7 +170,7 @@ def _unbalanced_states(pool: Pool) -> str:
         parts.update(dict(lot.aside))
     if pool.aside != tuple(sorted(parts.items())):
         return f"units are set aside as {pool.aside}, and in lots as {tuple(sorted(parts.items()))}"
-    return ""
+    return laws_of_adjustments.unbalanced_recalls(pool)
 
 
 def _unbalanced_lot(lot: Lot, ordered: int, held: int) -> str:

@@ -14,6 +14,7 @@ event created: the order that `OrderPlaced` number 7 placed is order 7 of that p
 
 from typing import TypeAlias
 
+from allocator.domain.adjustments import Adjust, Adjustment, AdjustRefusal, SetState
 from allocator.domain.holds import AlreadyHeld, HoldAsked, HoldEvent
 from allocator.domain.orders import TooMuch
 from allocator.domain.reconciling import FedEvent, FeedAsked, IsFed, NotFed
@@ -91,7 +92,7 @@ class OpenTicketOption(Message, frozen=True, tag=True, kw_only=True):
 
 
 class Wake(Message, frozen=True, tag=True):
-    """Do what has become due: today, expire lots."""
+    """Do what has become due: expire lots, and have those pay that owe units."""
 
 
 Command: TypeAlias = (
@@ -102,6 +103,8 @@ Command: TypeAlias = (
     | CancelOrder
     | OpenTicketOption
     | Wake
+    | Adjust
+    | SetState
     | Asked
     | HoldAsked
     | FeedAsked
@@ -186,6 +189,7 @@ Event: TypeAlias = (
     | LotExpired
     | TicketOptionOpened
     | OrderPartlyDispatched
+    | Adjustment
     | Transit
     | HoldEvent
     | FedEvent
@@ -232,6 +236,7 @@ Refusal: TypeAlias = (
     | Stale
     | IsFed
     | NotFed
+    | AdjustRefusal
 )
 
 Decision: TypeAlias = tuple[Event, ...] | Refusal

@@ -4,6 +4,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 import msgspec
 
+from allocator.domain.adjustments import OrderRepicked, UnitsAdjusted, UnitsRecalled
 from allocator.domain.carts import (
     CartClosed,
     CartEnded,
@@ -184,13 +185,14 @@ def thing_of_event(
             OrderDispatched(order=order)
             | OrderPartlyDispatched(order=order)
             | OrderCancelled(order=order)
+            | OrderRepicked(order=order)
         ):
             thing, address = "order", (actor_id, order)
         case StockReceived():
             thing, address = "stock", (actor_id, seq)
-        case LotExpired(lot=lot):
+        case LotExpired(lot=lot) | UnitsRecalled(lot=lot):
             thing, address = "stock", (actor_id, lot)
-        case LotReconciled():
+        case LotReconciled() | UnitsAdjusted():
             thing, address = "stock", _stock_of(event, record)
         case UnitsHeld() | HoldRefused() | HoldConfirmed() | ProcessLetGo():
             return _thing_of_hold(event)
@@ -201,9 +203,13 @@ def thing_of_event(
     return thing, address
 
 
-def _stock_of(event: LotReconciled, record: Record) -> Address | None:
-    """Return the stock of which units came or went, if it is one alone."""
-    seqs = {seq for seq, _ in event.changes} | ({record.seq} if event.opened else set())
+def _stock_of(event: LotReconciled | UnitsAdjusted, record: Record) -> Address | None:
+    """Return the stock of which units came, went or changed their state, if it is one alone."""
+    seqs = {change[0] for change in event.changes}
+    if isinstance(event, UnitsAdjusted):
+        seqs |= {recall[0] for recall in event.recalled}
+    elif event.opened:
+        seqs.add(record.seq)
     return (record.actor_id, seqs.pop()) if len(seqs) == 1 else None
 
 

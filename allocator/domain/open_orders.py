@@ -85,6 +85,27 @@ class OpenOrders:
             return None
         return self._spans[seq] if lot == SPANS_LOTS else ((lot, quantity & _UNITS),)
 
+    def of_lot(self, lot: int, *, limit: int) -> list[tuple[int, int]]:
+        """Return (seq, units) of the first open orders with units of a lot, ascending by seq."""
+        found = [
+            (seq, units)
+            for seq, picks in self._spans.items()
+            for picked, units in picks
+            if picked == lot
+        ]
+        for number in sorted(self._pages):
+            slots = array("Q", self._pages[number])
+            if lot not in slots[::2]:
+                continue
+            found += [
+                ((number << _SHIFT) | place, slots[2 * place + 1] & _UNITS)
+                for place in range(_PAGE_SLOTS)
+                if slots[2 * place] == lot and slots[2 * place + 1]
+            ]
+            if len(found) >= limit + len(self._spans):
+                break
+        return sorted(found)[:limit]
+
     def is_led(self, seq: int) -> bool:
         """Say whether an order is open, and a process decides what becomes of it."""
         page = self._pages.get(seq >> _SHIFT)

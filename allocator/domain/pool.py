@@ -9,6 +9,7 @@ pools are of one product for ever, are never told, and have no `product`.
 """
 
 from bisect import bisect_left, insort
+from collections.abc import Iterator
 
 import msgspec
 
@@ -32,6 +33,7 @@ class Lot(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
             outside.
         aside: Units that are there and cannot be sold, by state; but for those past their date,
             which are `expired`.
+        recalled: Units that it owes to states: ordered or held, and bad (`adjustments`).
     """
 
     seq: int
@@ -46,6 +48,7 @@ class Lot(msgspec.Struct, gc=False, kw_only=True, omit_defaults=True):
     reference: str | None = None
     origin: tuple[int, int] | None = None
     aside: States = ()
+    recalled: States = ()
 
     @property
     def on_hand(self) -> int:
@@ -95,6 +98,8 @@ class Pool:
         product: That of the last claim, if this is a location that holds one at a time.
         processes: Those that asked it something; None if it remembers none.
         fed: Its part in a feed; None if it never was fed.
+        recalls: Seqs of the lots that owe units to a state.
+        repicked: The seq of the last event with which an order got other lots; 0 if none ever did.
         available: Units for sale, summed over `lots`; `ordered`, `held`, `expired` and `aside`
             likewise.
         next_expiry_ms: When the first lot with unsold units expires, None if none does.
@@ -115,6 +120,8 @@ class Pool:
         "orders",
         "processes",
         "product",
+        "recalls",
+        "repicked",
         "version",
     )
 
@@ -126,6 +133,8 @@ class Pool:
         self.product: str | None = None
         self.processes: Processes | None = None
         self.fed: Fed | None = None
+        self.recalls: set[int] = set()
+        self.repicked = 0
         self.available = 0
         self.ordered = 0
         self.held = 0
@@ -153,7 +162,11 @@ class Pool:
 
     def available_of(self, product: str | None) -> int:
         """Say how many units for sale are of this product; a pool without one has no other."""
-        return self.available if self.product is None or product == self.product else 0
+        return self.available if self.has_product(product) else 0
+
+    def has_product(self, product: str | None) -> bool:
+        """Say whether what is here is of this product; a pool without one has no other."""
+        return self.product is None or product == self.product
 
     def balance(self) -> Balance:
         """Return the numbers as they stand."""
@@ -181,6 +194,11 @@ class Pool:
             index += 1
         return tuple(picks)
 
+    def for_sale(self) -> Iterator[Lot]:
+        """Yield the lots with units available, in the order of use."""
+        for index in range(self._first, len(self._queue)):
+            yield self.lots[self._queue[index][1]]
+
     def due(self, now_ms: int) -> list[Lot]:
         """Return the lots with unsold units whose expiry is not after `now_ms`, in order."""
         until = bisect_left(self._queue, (now_ms + 1, 0), lo=self._first)
@@ -201,6 +219,8 @@ class Pool:
         self.expired += lot.expired
         for state, units in lot.aside:
             self.aside = moved(self.aside, state, units)
+        if lot.recalled:
+            self.recalls.add(lot.seq)
         if lot.available:
             self._enqueue(lot)
 
@@ -255,6 +275,14 @@ class Pool:
         if self.fed is not None:
             self.fed.leave(lot.code, units)
         self.forget_if_gone(lot)
+
+    def recall(self, lot: Lot, state: str, units: int) -> None:
+        """Have a lot owe so many units more to a state, or fewer if negative."""
+        lot.recalled = moved(lot.recalled, state, units)
+        if lot.recalled:
+            self.recalls.add(lot.seq)
+        else:
+            self.recalls.discard(lot.seq)
 
     def forget_if_gone(self, lot: Lot) -> None:
         """Drop a lot of which nothing is on hand."""

@@ -4,6 +4,7 @@ from typing import TypeAlias, assert_never
 
 import msgspec
 
+from allocator.domain import recall_rules
 from allocator.domain.carts import Cart
 from allocator.domain.checkouts import Checkout
 from allocator.domain.kinds import State
@@ -99,7 +100,9 @@ class View(msgspec.Struct, frozen=True):
 
     Attributes:
         lot: A copy; `move`, `order` and `cart` likewise.
-        picks: Of the order, if it is open.
+        picks: Of the order, if it is open; `flagged`, whether units of it are recalled.
+        repicked: With those: the seq of the last event with which an order of the pool got other
+            lots; 0 if none ever did.
         product: With a balance or a lot: the product by which a location is occupied that holds
             one at a time; None if it is free, or another kind of pool.
     """
@@ -107,6 +110,8 @@ class View(msgspec.Struct, frozen=True):
     balance: Balance | None = None
     lot: Lot | None = None
     picks: Picks | None = None
+    flagged: bool = False
+    repicked: int = 0
     product: str | None = None
     move: Move | None = None
     order: Order | None = None
@@ -130,7 +135,9 @@ def look(state: State, query: Query) -> View | None:
                 return View()
             return View(lot=msgspec.structs.replace(lot), product=state.product)
         case OpenOrderQuery(seq=seq) if isinstance(state, Pool):
-            return View(picks=state.orders.get(seq))
+            picks = state.orders.get(seq)
+            flagged = picks is not None and recall_rules.is_flagged(state, picks)
+            return View(picks=picks, flagged=flagged, repicked=state.repicked)
         case _:
             return _look_at_process(state, query)
 

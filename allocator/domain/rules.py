@@ -6,7 +6,21 @@
 
 from typing import assert_never
 
-from allocator.domain import closing, hold_rules, reconcile_rules, transit_rules
+from allocator.domain import (
+    adjust_rules,
+    closing,
+    hold_rules,
+    recall_rules,
+    reconcile_rules,
+    transit_rules,
+)
+from allocator.domain.adjustments import (
+    Adjust,
+    OrderRepicked,
+    SetState,
+    UnitsAdjusted,
+    UnitsRecalled,
+)
 from allocator.domain.holds import Check, Confirm, Hold, HoldConfirmed
 from allocator.domain.messages import (
     AlreadyBegun,
@@ -46,6 +60,7 @@ from allocator.domain.transfers import (
     SendOut,
     TakeIn,
 )
+from allocator.domain.values import units_of
 
 
 def decide(pool: Pool, command: Command, *, now_ms: int) -> Decision:
@@ -71,12 +86,11 @@ def decide(pool: Pool, command: Command, *, now_ms: int) -> Decision:
         case DispatchPart(order=order, quantity=quantity):
             decision = closing.dispatch_part(pool, order, quantity=quantity)
         case Wake():
-            decision = tuple(
-                LotExpired(lot=lot.seq, quantity=lot.available, product=pool.product)
-                for lot in pool.due(now_ms)
-            )
+            decision = _do_what_is_due(pool, now_ms=now_ms)
         case SendOut() | TakeIn() | Expect() | LetGo() | Hold() | Check() | Confirm():
             decision = transit_rules.decide(pool, command, now_ms=now_ms)
+        case Adjust() | SetState():
+            decision = adjust_rules.decide(pool, command, now_ms=now_ms)
         case OpenTicketOption():
             decision = _open(pool, command)
         case Reconcile() | Detach():
@@ -111,6 +125,8 @@ def evolve(pool: Pool, event: Event, *, at_ms: int) -> None:
 
 def wake_at(pool: Pool) -> int | None:
     """Return when the pool next wants a `Wake`, milliseconds of Unix time, or None."""
+    if pool.recalls and recall_rules.is_due(pool):
+        return pool.last_at_ms
     return pool.next_expiry_ms
 
 
@@ -129,10 +145,22 @@ def _evolve_otherwise(pool: Pool, event: Event, *, at_ms: int) -> None:
         case TicketOptionOpened():
             if event.allocation:
                 pool.put(_allocated(event, seq=pool.version, at_ms=at_ms))
+        case UnitsAdjusted() | UnitsRecalled() | OrderRepicked():
+            adjust_rules.evolve(pool, event, at_ms=at_ms)
         case LotReconciled() | FeedAttached() | FeedDetached():
             reconcile_rules.evolve(pool, event, at_ms=at_ms)
         case _:  # no order of one line: that is the usual case, and comes first
             transit_rules.evolve(pool, event, at_ms=at_ms)  # type: ignore[arg-type]
+
+
+def _do_what_is_due(pool: Pool, *, now_ms: int) -> tuple[Event, ...]:
+    """Expire what is past its date, but for what a lot owes; then have recalled lots pay."""
+    expired = tuple(
+        LotExpired(lot=lot.seq, quantity=units, product=pool.product)
+        for lot in pool.due(now_ms)
+        if (units := max(0, lot.available - units_of(lot.recalled)))
+    )
+    return (*expired, *recall_rules.pay(pool, now_ms=now_ms)) if pool.recalls else expired
 
 
 def _place(pool: Pool, command: PlaceOrder) -> Decision:

@@ -32,6 +32,7 @@ class _PoolImage(msgspec.Struct, array_like=True):
     traces: dict[int, Trace] = {}
     released: dict[int, int] = {}
     fed: FedImage | None = None
+    repicked: int = 0
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -57,6 +58,7 @@ def dump_pool(pool: Pool) -> bytes:
             traces=traces,
             released=released,
             fed=None if pool.fed is None else pool.fed.dump(),
+            repicked=pool.repicked,
         )
     )
 
@@ -76,6 +78,7 @@ def load_pool(state: bytes) -> Pool:
     if image.traces or image.released:
         pool.processes = Processes.load(image.traces, image.released)
     pool.fed = None if image.fed is None else image.fed.load()
+    pool.repicked = image.repicked
     for lot in image.lots:
         pool.put(lot)
     return pool

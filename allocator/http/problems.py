@@ -11,6 +11,13 @@ import msgspec
 from aiohttp import web
 
 from allocator.actors.messages import KeyReused
+from allocator.domain.adjustments import (
+    AdjustRefusal,
+    FlaggedUnits,
+    InsufficientUnits,
+    UnknownLot,
+    VersionPassed,
+)
 from allocator.domain.carts import CartNotOpen, PaidFor, TooManyEdits, TooManyLines
 from allocator.domain.checkouts import (
     AmountTooLarge,
@@ -110,7 +117,9 @@ def answer(problem: Problem, *, instance: str | None) -> JsonAnswer:
 def problem_for(refusal: Refusal | KeyReused) -> Problem:
     """Translate a refusal."""
     match refusal:
-        case Occupied() | TooManyLots() | SamePlace() | AlreadyExpired() | IsFed():
+        case (Occupied() | TooManyLots() | SamePlace() | AlreadyExpired() | IsFed()) | (
+            InsufficientUnits() | UnknownLot() | FlaggedUnits() | VersionPassed()
+        ):
             return _problem_of_place(refusal)
         case AlreadyBegun() | AlreadySent() | AlreadyHeld() | Stale() | NotFed():
             return _problem_between_actors(refusal)
@@ -143,7 +152,7 @@ def _problem_between_actors(
 
 
 def _problem_of_place(
-    refusal: Occupied | TooManyLots | SamePlace | AlreadyExpired | IsFed,
+    refusal: Occupied | TooManyLots | SamePlace | AlreadyExpired | IsFed | AdjustRefusal,
 ) -> Problem:
     match refusal:
         case IsFed():
@@ -173,6 +182,39 @@ def _problem_of_place(
             return invalid("from and to are one place: nothing would move")
         case AlreadyExpired():
             return invalid("expires_at must lie in the future: expired stock cannot be sold")
+        case _:
+            return _problem_of_adjustment(refusal)
+
+
+def _problem_of_adjustment(refusal: AdjustRefusal) -> Problem:
+    match refusal:
+        case InsufficientUnits(state=state, requested=requested, available=available):
+            return Problem(
+                type="insufficient-units",
+                title="Not so many units in this state",
+                status=HTTPStatus.CONFLICT,
+                detail=f"{requested} units were to leave the state {state}, which has {available}",
+                facts={"state": state, "requested": requested, "available": available},
+            )
+        case UnknownLot():
+            return invalid("nothing is there of this stock, or it is elsewhere: see GET /stocks")
+        case FlaggedUnits(requested=requested, available=available):
+            return Problem(
+                type="units-recalled",
+                title="Units of the order were recalled",
+                status=HTTPStatus.CONFLICT,
+                detail=f"{requested} units of one stock were to leave, which was recalled, and "
+                f"{available} may: they leave when others have come, or that stock is released",
+                facts={"requested": requested, "available": available},
+            )
+        case VersionPassed(version=version):
+            return Problem(
+                type="version-passed",
+                title="The balance has changed",
+                status=HTTPStatus.PRECONDITION_FAILED,
+                detail=f"the balance is at version {version} by now: read it, and decide anew",
+                facts={"version": version},
+            )
         case _:
             assert_never(refusal)
 

@@ -23,6 +23,7 @@ from allocator.domain.occurrences import (
 from allocator.domain.pool import Balance
 from allocator.domain.records import Record
 from allocator.domain.rows import Address, OrderStatus
+from allocator.domain.values import States, units_of
 from allocator.domain.webhooks import WEBHOOK_DELETED, WEBHOOK_PUT, WEBHOOK_ROTATED
 
 KNOWN_KINDS: Final = tuple(VERSIONS)
@@ -119,11 +120,12 @@ class LotState(msgspec.Struct, frozen=True, kw_only=True):
     ordered: int
     held: int
     expired: int
+    aside: States = ()
 
     @property
     def on_hand(self) -> int:
         """Units that are still in the warehouse."""
-        return self.available + self.ordered + self.held + self.expired
+        return self.available + self.ordered + self.held + self.expired + units_of(self.aside)
 
 
 class HookPut(msgspec.Struct, frozen=True):

@@ -18,6 +18,7 @@ from allocator.domain.messages import (
 from allocator.domain.occurrences import PROCESS_SEQ
 from allocator.domain.pool import Balance
 from allocator.domain.records import Record
+from allocator.journal.adjustments_in_words import adjustment_in_words
 from allocator.journal.carts_in_words import cart_in_words
 from allocator.journal.feeds_in_words import feed_in_words
 from allocator.journal.happenings import (
@@ -51,6 +52,7 @@ class _After(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ordered: int | None = None
     held: int | None = None
     expired: int | None = None
+    aside: dict[str, int] = {}
     on_hand: int | None = None
 
 
@@ -137,7 +139,7 @@ def state_in_words(state: State) -> str:
             numbers = {"available": state.available, "ordered": state.ordered, "held": state.held}
         case _:
             assert_never(state)
-    numbers |= {"expired": state.expired}
+    numbers |= {"expired": state.expired, **dict(state.aside)}
     told = [f"{units} {name}" for name, units in numbers.items() if units]
     return ", ".join([*told, f"{state.on_hand} on hand"])
 
@@ -155,6 +157,7 @@ def _after(state: State) -> _After:
         ordered=state.ordered,
         held=state.held,
         expired=state.expired,
+        aside=dict(state.aside),
         on_hand=state.on_hand,
     )
 
@@ -191,6 +194,7 @@ def _said(meaning: Meaning, record: Record) -> str:
             said = (
                 travel_in_words(meaning, plain=_plain)
                 or hold_in_words(meaning, plain=_plain)
+                or adjustment_in_words(meaning, plain=_plain)
                 or cart_in_words(meaning, plain=_plain)
                 or feed_in_words(meaning, plain=_plain)
                 or _as_stored(record)

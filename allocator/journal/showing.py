@@ -10,6 +10,7 @@ from typing import Final, Protocol
 import msgspec
 
 from allocator.domain import kinds
+from allocator.domain.adjustments import OrderRepicked, UnitsAdjusted, UnitsRecalled
 from allocator.domain.carts import Cart, CartOpened
 from allocator.domain.catalogue import is_code, location_key, pool_key, warehouse_key
 from allocator.domain.checkouts import CheckoutBegun, CheckoutPaid
@@ -32,7 +33,7 @@ from allocator.domain.reconciling import LotReconciled
 from allocator.domain.records import Record
 from allocator.domain.rows import OrderStatus
 from allocator.domain.transfers import ProcessLetGo, Transfer, UnitsSent, UnitsTaken
-from allocator.domain.values import Picks
+from allocator.domain.values import Picks, States, moved
 from allocator.errors import AllocatorError, UsageError
 from allocator.journal.happenings import (
     Happening,
@@ -279,6 +280,7 @@ class _LotFold:
         self._ordered = 0 if lot is None else lot.ordered
         self._held = 0 if lot is None else lot.held
         self._expired = 0 if lot is None else lot.expired
+        self._aside: States = () if lot is None else lot.aside
 
     def apply(self, record: Record, meaning: Meaning) -> bool:
         match meaning:
@@ -323,8 +325,37 @@ class _LotFold:
                 self._ordered -= units
                 self._available += units
             case _:
+                return self._apply_adjustment(meaning)
+        return True
+
+    def _apply_adjustment(self, meaning: Meaning) -> bool:
+        match meaning:
+            case UnitsAdjusted(changes=changes) if self._seq in {each[0] for each in changes}:
+                for seq, source, target, units in changes:
+                    if seq == self._seq:
+                        self._put(source, -units)
+                        self._put(target, units)
+            case UnitsRecalled(lot=lot, state=state, quantity=units) if lot == self._seq:
+                self._available -= units
+                self._put(state, units)
+            case OrderRepicked(returned=returned, added=added) if self._units(returned + added):
+                units = self._units(returned) - self._units(added)
+                self._ordered -= units
+                self._available += units
+            case _:
                 return False
         return True
+
+    def _put(self, state: str | None, units: int) -> None:
+        match state:
+            case None:
+                pass
+            case "available":
+                self._available += units
+            case "expired":
+                self._expired += units
+            case _:
+                self._aside = moved(self._aside, state, units)
 
     def state(self) -> State | None:
         return LotState(
@@ -332,6 +363,7 @@ class _LotFold:
             ordered=self._ordered,
             held=self._held,
             expired=self._expired,
+            aside=self._aside,
         )
 
     def _units(self, picks: Picks) -> int:
