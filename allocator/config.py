@@ -4,6 +4,7 @@ Each field says its meaning and its bounds once, here. The command line derives 
 their help and their environment variables from them.
 """
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Annotated, get_type_hints
@@ -16,6 +17,8 @@ from allocator.errors import UsageError
 LOG_LEVELS = ("debug", "info", "warning", "error")
 DATABASE_SCHEMES = ("postgres", "postgresql")
 PAYMENT_SCHEMES = ("http", "https")
+_STATE = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_KNOWN_STATES = frozenset({"available", "ordered", "held", "expired", "on_hand"})
 
 
 class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -270,6 +273,13 @@ class Config(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         ),
     ] = 10_000
 
+    states: Annotated[
+        str,
+        Meta(
+            description="States of your own in which units cannot be sold, beside damaged, lost, "
+            "quarantined and wms_reserved: lower-case words, with commas between them."
+        ),
+    ] = ""
     cart_ttl_ms: Annotated[
         int,
         Meta(
@@ -360,10 +370,20 @@ def _check_choices(config: Config) -> None:
     if config.database_url is not None and not _is_database_url(config.database_url):
         # The URL itself stays out of the message: it may hold a password.
         raise UsageError("--database-url must look like postgresql://user@host:port/database.")
+    for state in states_in(config.states):
+        if not _STATE.fullmatch(state) or state in _KNOWN_STATES:
+            raise UsageError(
+                f"--states must be lower-case words that are no states already, not {state!r}."
+            )
     if config.payment_url is not None and not _is_payment_url(config.payment_url):
         raise UsageError(
             "--payment-url must look like https://host/path, with nothing that is secret in it."
         )
+
+
+def states_in(setting: str) -> tuple[str, ...]:
+    """Return the states that an operator chose, from the setting."""
+    return tuple(state.strip() for state in setting.split(",")) if setting else ()
 
 
 def _check_relations(config: Config) -> None:

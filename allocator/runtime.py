@@ -22,7 +22,7 @@ from allocator.actors.limits import Limits
 from allocator.actors.lives import Lives
 from allocator.actors.router import Router
 from allocator.actors.statistics import Figures
-from allocator.config import Config
+from allocator.config import Config, states_in
 from allocator.crew import Crew, Outside, crew_of
 from allocator.domain.ids import IdSeal
 from allocator.errors import JournalError
@@ -235,6 +235,7 @@ def _assemble(
         tickets=PostgresTickets(lists),
         carts=PostgresCarts(lists),
         cart_terms=_cart_terms(config, calls),
+        states=states_in(config.states),
         past=PostgresPast(lists),
         clock=now_ms,
         feed=feed,

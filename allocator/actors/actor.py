@@ -216,7 +216,7 @@ class Actor:
         now_ms = self.used_ms = max(self._clock(), state.last_at_ms)
         while self._mailbox:
             # Before each message: a cancelled order may give units back to a lot past its date.
-            if type(state) is Pool and state.next_expiry_ms is not None:
+            if type(state) is Pool and (state.recalls or state.next_expiry_ms is not None):
                 self._heed(state, now_ms=now_ms)
             self._decide(state, self._mailbox.popleft(), now_ms=now_ms)
         self._mailbox = None
@@ -224,7 +224,7 @@ class Actor:
     def heed(self, pool: Pool, *, now_ms: int) -> None:
         """Be as the time says, before anything is decided on our state, which is `pool`."""
         self.used_ms = now_ms
-        if pool.next_expiry_ms is not None:
+        if pool.recalls or pool.next_expiry_ms is not None:
             self._heed(pool, now_ms=max(now_ms, pool.last_at_ms))
 
     def take_part(self, pool: Pool, event: Event, *, now_ms: int) -> None:

@@ -20,21 +20,25 @@ from allocator.domain.adjustments import (
     VersionPassed,
 )
 from allocator.domain.pool import Lot, Pool
+from allocator.domain.reconciling import IsFed
 from allocator.domain.transfers import LOTS_MAX, Occupied, TooManyLots
 from allocator.domain.values import units_of, with_less, with_more
 
 
 def decide(
     pool: Pool, command: Adjust | SetState, *, now_ms: int
-) -> tuple[UnitsAdjusted] | AdjustRefusal | TooManyLots | Occupied:
+) -> tuple[UnitsAdjusted] | AdjustRefusal | TooManyLots | Occupied | IsFed:
     """Say what an adjustment would do to `pool`, changing nothing.
 
-    Units that become available of a lot past its date become `expired` instead.
+    Units that become available of a lot past its date become `expired` instead. Where a feed says
+    what is there, nothing is found or gone but by that, and nothing is recalled.
     """
     if isinstance(command, SetState):
-        if command.version != pool.version:
-            return VersionPassed(version=pool.version)
+        if (refusal := _why_not_set(pool, command)) is not None:
+            return refusal
         command = _difference(pool, command)
+    if pool.is_fed and (command.source is None or command.target is None):
+        return IsFed()
     found = _lots_of(pool, command)
     if not isinstance(found, tuple):
         return found
@@ -92,8 +96,21 @@ def pool_units_in(pool: Pool, state: str) -> int:
             return next((units for name, units in pool.aside if name == state), 0)
 
 
+def _why_not_set(pool: Pool, command: SetState) -> AdjustRefusal | None:
+    if command.version != pool.version:
+        return VersionPassed(version=pool.version)
+    there = _there(pool, command.state, command.product)
+    if command.state == EXPIRED and command.quantity > there:
+        return InsufficientUnits(state=EXPIRED, requested=command.quantity, available=there)
+    return None
+
+
+def _there(pool: Pool, state: str, product: str | None) -> int:
+    return pool_units_in(pool, state) if pool.has_product(product) else 0
+
+
 def _difference(pool: Pool, command: SetState) -> Adjust:
-    there = pool_units_in(pool, command.state) if pool.has_product(command.product) else 0
+    there = _there(pool, command.state, command.product)
     more = command.quantity - there
     return Adjust(
         source=None if more > 0 else command.state,
@@ -107,13 +124,14 @@ def _difference(pool: Pool, command: SetState) -> Adjust:
 
 def _lots_of(
     pool: Pool, command: Adjust
-) -> tuple[list[Change], list[Recall]] | AdjustRefusal | Occupied:
+) -> tuple[list[Change], list[Recall]] | AdjustRefusal | Occupied | IsFed:
     source, target, quantity = command.source, command.target, command.quantity
     if command.lot is not None:
         lot = pool.lots.get(command.lot) if pool.has_product(command.product) else None
         if lot is None:
             return UnknownLot(lot=command.lot)
-        return _of_lot(lot, source, target, quantity)
+        of_lot = _of_lot(lot, source, target, quantity)
+        return IsFed() if pool.is_fed and isinstance(of_lot, tuple) and of_lot[1] else of_lot
     assert quantity is not None, "all of a lot that is named"
     if not quantity:
         return [], []
@@ -157,7 +175,7 @@ def _of_lot(
 def _first_to_expire(
     pool: Pool, command: Adjust, source: str, quantity: int
 ) -> tuple[list[Change], list[Recall]] | InsufficientUnits:
-    there = pool_units_in(pool, source) if pool.has_product(command.product) else 0
+    there = _there(pool, source, command.product)
     if quantity > there:
         return InsufficientUnits(state=source, requested=quantity, available=there)
     changes: list[Change] = []

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from allocator.domain.adjustments import UnitsAdjusted
 from allocator.domain.fed import Code
 from allocator.domain.holds import HoldConfirmed
 from allocator.domain.kinds import Event
@@ -145,7 +146,9 @@ class Account(msgspec.Struct, kw_only=True):
                 pass
 
 
-def changes_of(event: Event, excludes: tuple[str, ...]) -> Iterator[Change]:
+def changes_of(  # noqa: C901 (flat: a case for each kind of row)
+    event: Event, excludes: tuple[str, ...]
+) -> Iterator[Change]:
     """Yield what a row of a pool that is fed means to the WMS."""
     match event:
         case OrderPlaced(picks=picks) | HoldConfirmed(picks=picks):
@@ -159,6 +162,9 @@ def changes_of(event: Event, excludes: tuple[str, ...]) -> Iterator[Change]:
                 yield Change(sent.origin[1], decrease=sent.quantity, shipped=sent.quantity)
         case LotExpired(lot=lot, quantity=units) if "expired" in excludes:
             yield Change(lot, aside=units)
+        case UnitsAdjusted(changes=changes):
+            for lot, source, target, units in changes:
+                yield Change(lot, aside=units * ((target in excludes) - (source in excludes)))
         case FeedAttached(lots=lots):
             yield from (Change(each.lot, each.ordered, each.aside) for each in lots)
         case FeedDetached(lots=lots):

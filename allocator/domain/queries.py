@@ -100,7 +100,8 @@ class View(msgspec.Struct, frozen=True):
 
     Attributes:
         lot: A copy; `move`, `order` and `cart` likewise.
-        picks: Of the order, if it is open; `flagged`, whether units of it are recalled.
+        picks: Of the order, if it is open; `flagged`, whether units of it are recalled; `blocked`,
+            how many of them cannot leave now.
         repicked: With those: the seq of the last event with which an order of the pool got other
             lots; 0 if none ever did.
         product: With a balance or a lot: the product by which a location is occupied that holds
@@ -111,6 +112,7 @@ class View(msgspec.Struct, frozen=True):
     lot: Lot | None = None
     picks: Picks | None = None
     flagged: bool = False
+    blocked: int = 0
     repicked: int = 0
     product: str | None = None
     move: Move | None = None
@@ -136,8 +138,14 @@ def look(state: State, query: Query) -> View | None:
             return View(lot=msgspec.structs.replace(lot), product=state.product)
         case OpenOrderQuery(seq=seq) if isinstance(state, Pool):
             picks = state.orders.get(seq)
-            flagged = picks is not None and recall_rules.is_flagged(state, picks)
-            return View(picks=picks, flagged=flagged, repicked=state.repicked)
+            if not picks or not state.recalls:
+                return View(picks=picks, repicked=state.repicked)
+            return View(
+                picks=picks,
+                flagged=recall_rules.is_flagged(state, picks),
+                blocked=recall_rules.blocked(state, picks),
+                repicked=state.repicked,
+            )
         case _:
             return _look_at_process(state, query)
 

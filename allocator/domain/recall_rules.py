@@ -94,6 +94,11 @@ def is_flagged(pool: Pool, picks: Picks) -> bool:
     return bool(pool.recalls) and any(seq in pool.recalls for seq, _ in picks)
 
 
+def blocked(pool: Pool, picks: Picks) -> int:
+    """Return how many units of an order that holds this could not leave now."""
+    return sum(max(0, units - _good(pool.lots[seq])) for seq, units in picks if seq in pool.recalls)
+
+
 def _good(lot: Lot) -> int:
     """Return how many units that are ordered or held of a lot are not recalled."""
     return max(0, lot.ordered + lot.held + lot.available - units_of(lot.recalled))

@@ -5,12 +5,13 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from allocator.domain import order_rules
+from allocator.domain.adjustments import UnitsAdjusted
 from allocator.domain.carts import Cart, CartStatus
 from allocator.domain.checkouts import Checkout, CheckoutStatus, Item
 from allocator.domain.moves import Move, MoveStatus, Reason
 from allocator.domain.orders import Order, Status
 from allocator.domain.transfers import Transfer
-from allocator.domain.values import Picks
+from allocator.domain.values import Picks, States
 
 OrderStatus: TypeAlias = Literal["new", "partly_dispatched", "dispatched", "cancelled"]
 
@@ -25,8 +26,9 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     """An order of one line, which a pool keeps.
 
     Attributes:
-        picks: As it was placed, whatever has left since.
+        picks: What was picked for it, whatever has left since.
         dispatched: How many units have left.
+        flagged: Whether units of it are recalled, and there are no others yet.
     """
 
     actor_id: int
@@ -39,6 +41,7 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     customer: str | None
     picks: Picks
     dispatched: int = 0
+    flagged: bool = False
 
 
 class LineRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +68,7 @@ class LinesRow(msgspec.Struct, frozen=True, kw_only=True):
     created_at_ms: int
     customer: str | None
     lines: tuple[LineRow, ...]
+    flagged: bool = False
 
     @classmethod
     def of(cls, actor_id: int, seq: int, order: Order) -> "LinesRow | None":
@@ -257,6 +261,8 @@ class StockRow(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         origin: The address of the lot elsewhere of which it was part, if it was moved here.
+        aside: Units of it that are there and cannot be sold, by state, but for the expired ones.
+        recalled: Units of it that it owes to states.
     """
 
     actor_id: int
@@ -270,6 +276,8 @@ class StockRow(msgspec.Struct, frozen=True, kw_only=True):
     lot: str | None
     reference: str | None
     origin: Address | None = None
+    aside: States = ()
+    recalled: int = 0
 
 
 class BalanceRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -283,6 +291,18 @@ class BalanceRow(msgspec.Struct, frozen=True, kw_only=True):
     ordered: int
     held: int
     expired: int
+    aside: States = ()
+
+
+class AdjustmentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An adjustment; `seq` is of its event, and the version of the balance with it."""
+
+    actor_id: int
+    seq: int
+    warehouse: str
+    product: str
+    at_ms: int
+    event: UnitsAdjusted
 
 
 class MoveRow(msgspec.Struct, frozen=True, kw_only=True):

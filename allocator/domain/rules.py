@@ -89,15 +89,23 @@ def decide(pool: Pool, command: Command, *, now_ms: int) -> Decision:
             decision = _do_what_is_due(pool, now_ms=now_ms)
         case SendOut() | TakeIn() | Expect() | LetGo() | Hold() | Check() | Confirm():
             decision = transit_rules.decide(pool, command, now_ms=now_ms)
-        case Adjust() | SetState():
-            decision = adjust_rules.decide(pool, command, now_ms=now_ms)
         case OpenTicketOption():
             decision = _open(pool, command)
+        case _:
+            decision = _decide_rarely(pool, command, now_ms=now_ms)
+    return decision
+
+
+def _decide_rarely(
+    pool: Pool, command: Adjust | SetState | Reconcile | Detach, *, now_ms: int
+) -> Decision:
+    match command:
+        case Adjust() | SetState():
+            return adjust_rules.decide(pool, command, now_ms=now_ms)
         case Reconcile() | Detach():
-            decision = reconcile_rules.decide(pool, command, now_ms=now_ms)
+            return reconcile_rules.decide(pool, command, now_ms=now_ms)
         case _:
             assert_never(command)
-    return decision
 
 
 def evolve(pool: Pool, event: Event, *, at_ms: int) -> None:

@@ -1,5 +1,6 @@
 """What every command, event and refusal is."""
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import msgspec
@@ -30,6 +31,18 @@ def with_more(picks: Picks, added: Picks) -> Picks:
     for seq, units in added:
         units_of[seq] = units_of.get(seq, 0) + units
     return tuple(units_of.items())
+
+
+def after_repicks(picks: Picks, repicks: Iterable[tuple[Picks, Picks]]) -> Picks:
+    """Return the picks with which an order stands, that were others when it was placed.
+
+    Args:
+        picks: They.
+        repicks: What it gave back and got, each time.
+    """
+    for returned, added in repicks:
+        picks = with_less(with_more(picks, added), returned)
+    return picks
 
 
 def with_less(picks: Picks, returned: Picks) -> Picks:

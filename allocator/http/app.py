@@ -14,6 +14,7 @@ from aiohttp import HttpVersion11, web
 
 from allocator.domain.api_keys import Needed
 from allocator.errors import AllocatorError
+from allocator.http.adjustments import AdjustmentHandlers
 from allocator.http.answers import PatientAnswer, Stream
 from allocator.http.batch import BatchHandlers
 from allocator.http.cart_lookup import CartLookup
@@ -76,6 +77,7 @@ def make_app(
         *OrderHandlers(context).routes(),
         *BatchHandlers(context, line_max_bytes=body_max_bytes).routes(),
         *StockHandlers(context).routes(),
+        *AdjustmentHandlers(context).routes(),
         *MoveHandlers(context).routes(),
         *TicketHandlers(context).routes(),
         *CartHandlers(context, carts).routes(),

@@ -73,6 +73,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         clock: Returns milliseconds of Unix time.
+        states: Those in which units cannot be sold, beside the ones that everybody has.
         figures: Returns what each worker of the server has counted, by its place; None for one
             that is silent.
     """
@@ -86,6 +87,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     tickets: Tickets
     carts: Carts
     cart_terms: CartTerms
+    states: tuple[str, ...]
     past: Past
     clock: Clock
     feed: Feed

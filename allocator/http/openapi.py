@@ -5,8 +5,6 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Final
 
-import msgspec
-
 from allocator.http.problems import CONTENT_TYPE as PROBLEM
 from allocator.http.problems import RETRY_AFTER_S
 from allocator.http.reference.conventions import (
@@ -20,7 +18,6 @@ from allocator.http.reference.conventions import (
 from allocator.http.reference.everything import OPERATIONS
 from allocator.http.reference.operation import (
     HEADERS,
-    KEY_HEADER,
     Answer,
     Body,
     Operation,
@@ -96,9 +93,7 @@ def _operation(operation: Operation) -> JsonObject:
     }
     described["security"] = _security(operation)
     parameters = [_parameter(one, place="query") for one in operation.query]
-    if operation.key:
-        header = msgspec.structs.replace(KEY_HEADER, example=operation.key)
-        parameters.append(_parameter(header, place="header"))
+    parameters += [_parameter(one, place="header") for one in operation.headers]
     if parameters:
         described["parameters"] = parameters
     if operation.body is not None:

@@ -6,6 +6,7 @@ import msgspec
 from aiohttp import web
 
 from allocator.actors.messages import Outcome
+from allocator.domain.adjustments import FlaggedUnits
 from allocator.domain.catalogue import PoolRef
 from allocator.domain.kinds import Command
 from allocator.domain.messages import (
@@ -19,6 +20,7 @@ from allocator.domain.messages import (
 from allocator.domain.orders import CancelLines, DispatchLines, TooMuch
 from allocator.domain.queries import LinesQuery
 from allocator.domain.rows import LineRow, LinesRow, OrderRow
+from allocator.domain.values import units_of
 from allocator.http.context import Context, key_of, success
 from allocator.http.doors import principal_of
 from allocator.http.order_lookup import OrderAddress, OrderLookup, with_left
@@ -29,6 +31,7 @@ from allocator.http.problems import (
     invalid,
     not_found,
     not_so_much_left,
+    problem_for,
 )
 from allocator.http.shapes import Order
 from allocator.http.shaping import order_of, order_of_lines
@@ -53,6 +56,7 @@ class OrderEnds:
         if address.pool is None:
             row = await self._standing(address)
             places = _places_of(row, parts)
+            await self._require_unblocked(row, places)
             return await self._end_of_lines(
                 request, row, DispatchLines(parts=tuple(places.items())), scope="dispatch"
             )
@@ -90,7 +94,13 @@ class OrderEnds:
         )
         if isinstance(answer, TooMuch):
             raise ProblemError(_too_much(placed, answer))
-        return order_of(self._context.ids, _after(placed, success(answer)))
+        outcome = success(answer)
+        row = _after(placed, outcome)
+        whole = isinstance(outcome.event, OrderDispatched | OrderCancelled)
+        if not whole or units_of(row.picks) != placed.quantity:  # only parts of it are told
+            picks = await self._lookup.repicked(pool.actor_id, placed.seq, placed.picks)
+            row = msgspec.structs.replace(row, picks=picks)
+        return order_of(self._context.ids, row)
 
     async def _end_of_lines(
         self, request: web.Request, row: LinesRow, command: Command, *, scope: str
@@ -107,6 +117,24 @@ class OrderEnds:
         outcome = success(answer)
         address = OrderAddress(actor_id=row.actor_id, seq=row.seq, pool=None)
         return order_of_lines(self._context.ids, await self._standing(address, version=outcome.seq))
+
+    async def _require_unblocked(self, row: LinesRow, places: dict[int, int]) -> None:
+        """Refuse to let recalled units leave; what is recalled after this, nobody refuses."""
+        seen = await self._context.asker.look(row.actor_id, LinesQuery())
+        if seen.order is None or row.status not in {"new", "partly_dispatched"}:
+            return
+        for place, view in enumerate(await self._lookup.standings(row, seen.order)):
+            if not view.blocked or (places and place not in places):
+                continue
+            left = units_of(view.picks or ())
+            refusal = FlaggedUnits(
+                order=0,
+                lot=0,
+                requested=places.get(place, left),
+                available=left - view.blocked,
+            )
+            if refusal.requested > refusal.available:
+                raise ProblemError(problem_for(refusal))
 
     async def _standing(self, address: OrderAddress, *, version: int | None = None) -> LinesRow:
         """Return an order of several lines as it stands, or as an event has left it.
@@ -133,11 +161,13 @@ def _after(placed: OrderRow, outcome: Outcome) -> OrderRow:
     match outcome.event:
         case OrderPartlyDispatched(left=left):
             return with_left(placed, left)
-        case OrderDispatched():
-            return msgspec.structs.replace(placed, status="dispatched", dispatched=placed.quantity)
+        case OrderDispatched(picks=picks):
+            return msgspec.structs.replace(
+                placed, status="dispatched", dispatched=placed.quantity, picks=picks
+            )
         case event:
             assert isinstance(event, OrderCancelled)
-            return msgspec.structs.replace(placed, status="cancelled")
+            return msgspec.structs.replace(placed, status="cancelled", picks=event.picks)
 
 
 def _units_of(placed: OrderRow, parts: Sequence[DispatchLine]) -> int:

@@ -3,10 +3,11 @@
 import msgspec
 
 from allocator.domain.catalogue import PoolRef
+from allocator.domain.orders import Order
 from allocator.domain.past import Pruned, TooFarBack
-from allocator.domain.queries import OpenOrderQuery
+from allocator.domain.queries import OpenOrderQuery, View
 from allocator.domain.rows import LinesRow, OrderRow
-from allocator.domain.values import units_of
+from allocator.domain.values import Picks, after_repicks, units_of
 from allocator.http.context import Context
 from allocator.http.moments import pruned, too_far_back
 from allocator.http.multi_orders import MultiOrders
@@ -61,6 +62,11 @@ class OrderLookup:
         row = await self.placed(pool, seq)
         if at_ms is not None and at_ms < row.created_at_ms:
             raise ProblemError(_PLACED_LATER)
+        if seen.repicked:
+            picks = await self.repicked(pool.actor_id, seq, row.picks, at_ms=at_ms)
+            row = msgspec.structs.replace(row, picks=picks)
+        if seen.flagged and at_ms is None:
+            row = msgspec.structs.replace(row, flagged=True)
         if seen.picks is not None:
             left = units_of(seen.picks)
         else:
@@ -78,15 +84,48 @@ class OrderLookup:
     async def lines(self, address: OrderAddress, *, at_ms: int | None) -> LinesRow:
         """Return an order of several lines as it stands, or as it stood at a time."""
         actor_id, seq = address.actor_id, address.seq
-        row = LinesRow.of(actor_id, seq, await self._multi.decided(actor_id, seq))
+        state = await self._multi.decided(actor_id, seq)
+        row = LinesRow.of(actor_id, seq, state)
         if row is None:
             raise ProblemError(_DECLINED)
         if at_ms is None:
-            return row
+            return row if row.status == "cancelled" else await self.as_picked(row, state)
         former = await self.lines_at(address, version=await self._version_at(actor_id, at_ms))
         if former is None:
             raise ProblemError(_PLACED_LATER)
         return former
+
+    async def repicked(
+        self, actor_id: int, seq: int, picks: Picks, *, at_ms: int | None = None
+    ) -> Picks:
+        """Return what was picked for an order of a pool by now, or by a time."""
+        repicks = await self._context.readings.repicks(actor_id, seq)
+        if repicks and at_ms is not None:
+            version = await self._version_at(actor_id, at_ms)
+            repicks = [each for each in repicks if each[0] <= version]
+        return after_repicks(picks, [(returned, added) for _, returned, added in repicks])
+
+    async def standings(self, row: LinesRow, order: Order) -> list[View]:
+        """Return how the pools of an order's lines see it, line by line."""
+        looks = [
+            self._context.asker.look(line.pool, OpenOrderQuery(held.order))
+            for line, held in zip(row.lines, order.held, strict=True)
+        ]
+        return [await look for look in looks]
+
+    async def as_picked(self, row: LinesRow, order: Order) -> LinesRow:
+        """Return an order of several lines with what its pools have picked for it by now."""
+        seen = await self.standings(row, order)
+        lines = [
+            msgspec.structs.replace(
+                line, picks=await self.repicked(line.pool, held.order, line.picks)
+            )
+            if view.repicked
+            else line
+            for line, held, view in zip(row.lines, order.held, seen, strict=True)
+        ]
+        flagged = any(view.flagged for view in seen)
+        return msgspec.structs.replace(row, lines=tuple(lines), flagged=flagged)
 
     async def lines_at(self, address: OrderAddress, *, version: int) -> LinesRow | None:
         """Return an order of several lines as it was at a version; None if it was none yet."""

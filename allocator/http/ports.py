@@ -15,6 +15,7 @@ from allocator.domain.pool import Balance
 from allocator.domain.queries import Query, View
 from allocator.domain.records import Record
 from allocator.domain.rows import (
+    AdjustmentRow,
     BalanceRow,
     Lag,
     LinesRow,
@@ -92,6 +93,14 @@ class Readings(Protocol):
         self, *, warehouse: str | None, product: str | None, page: Page
     ) -> Sequence[BalanceRow]:
         """List balances by actor id."""
+
+    async def adjustments(
+        self, *, warehouse: str | None, product: str | None, page: Page
+    ) -> Sequence[AdjustmentRow]:
+        """List adjustments by address, of which the journal is kept."""
+
+    async def repicks(self, actor_id: int, seq: int) -> Sequence[tuple[int, Picks, Picks]]:
+        """Return by which event an order of a pool gave back what, and got what instead."""
 
     async def levels(
         self, codes: Sequence[str], *, limit: int, after: str = ""

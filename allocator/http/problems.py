@@ -208,13 +208,8 @@ def _problem_of_adjustment(refusal: AdjustRefusal) -> Problem:
                 facts={"requested": requested, "available": available},
             )
         case VersionPassed(version=version):
-            return Problem(
-                type="version-passed",
-                title="The balance has changed",
-                status=HTTPStatus.PRECONDITION_FAILED,
-                detail=f"the balance is at version {version} by now: read it, and decide anew",
-                facts={"version": version},
-            )
+            why = f"the balance is at version {version} by now: read it, and decide anew"
+            return version_passed(why, version=version)
         case _:
             assert_never(refusal)
 
@@ -238,6 +233,28 @@ def _problem_of_process(
         case _:
             return _problem_of_cart(refusal)
     return conflict(detail)
+
+
+def version_passed(why: str, **facts: Fact) -> Problem:
+    """Say that what a client has read is not how things are."""
+    return Problem(
+        type="version-passed",
+        title="The balance has changed",
+        status=HTTPStatus.PRECONDITION_FAILED,
+        detail=why,
+        facts=facts,
+    )
+
+
+def version_required() -> Problem:
+    """Say that an absolute quantity is set on what somebody has read, which is not said."""
+    return Problem(
+        type="version-required",
+        title="Say which version you have read",
+        status=HTTPStatus.PRECONDITION_REQUIRED,
+        detail="an absolute quantity needs the header If-Match with the ETag of the balance that "
+        "you have read",
+    )
 
 
 def _problem_of_order(refusal: OrderNotOpen | NotOpen | TooMuch | PaidFor) -> Problem:

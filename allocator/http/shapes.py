@@ -194,6 +194,10 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     customer: Customer | None
     created_at: Time
     lines: list[OrderLine]
+    flagged: Annotated[
+        bool,
+        Meta(description="whether stock of it was recalled, and there is no other for it yet"),
+    ] = False
 
 
 class Stock(msgspec.Struct, frozen=True, kw_only=True):
@@ -209,6 +213,17 @@ class Stock(msgspec.Struct, frozen=True, kw_only=True):
     received_at: Time
     reference: Reference | None
     origin: Annotated[Sealed, Meta(description="the stock that it was part of, if it moved")] | None
+    unallocatable: Annotated[
+        dict[str, int],
+        Meta(
+            description="units of it that are there and were set aside, by state",
+            examples=[{"damaged": 2}],
+        ),
+    ]
+    recalled: Annotated[
+        int,
+        Meta(description="units of it that are ordered or held, and are to be set aside"),
+    ]
 
 
 Unallocatable = Annotated[

@@ -35,6 +35,7 @@ def order_shape(  # noqa: PLR0913 (what an order consists of)
     picks: Picks,
     customer: str | None,
     dispatched: int = 0,
+    flagged: bool = False,
 ) -> Order:
     """Show an order of one line."""
     actor_id = pool.actor_id
@@ -43,7 +44,7 @@ def order_shape(  # noqa: PLR0913 (what an order consists of)
     else:
         stocks = [Pick(ids.seal_often(actor_id, lot), units) for lot, units in picks]
     line = OrderLine(pool.product, pool.warehouse, quantity, stocks, dispatched)
-    return Order(ids.seal(actor_id, seq), status, customer, time_of(created_at_ms), [line])
+    return Order(ids.seal(actor_id, seq), status, customer, time_of(created_at_ms), [line], flagged)
 
 
 def placed_order(ids: IdSeal, pool: PoolRef, outcome: Outcome) -> Order:
@@ -74,6 +75,7 @@ def order_of(ids: IdSeal, row: OrderRow) -> Order:
         picks=row.picks,
         customer=row.customer,
         dispatched=row.dispatched,
+        flagged=row.flagged,
     )
 
 
@@ -90,7 +92,8 @@ def order_of_lines(ids: IdSeal, row: LinesRow) -> Order:
         for line in row.lines
     ]
     created_at = time_of(row.created_at_ms)
-    return Order(ids.seal(row.actor_id, row.seq), row.status, row.customer, created_at, lines)
+    order_id = ids.seal(row.actor_id, row.seq)
+    return Order(order_id, row.status, row.customer, created_at, lines, row.flagged)
 
 
 def order_at_once(ids: IdSeal, outcome: Outcome, event: OrderAccepted) -> Order:
@@ -122,6 +125,8 @@ def stock_of(ids: IdSeal, row: StockRow) -> Stock:
         received_at=time_of(row.received_at_ms),
         reference=row.reference,
         origin=None if row.origin is None else ids.seal(*row.origin),
+        unallocatable=dict(row.aside),
+        recalled=row.recalled,
     )
 
 
@@ -147,6 +152,7 @@ def balance_of(row: BalanceRow) -> StockBalance:
         ordered=row.ordered,
         held=row.held,
         expired=row.expired,
+        aside=row.aside,
     )
     return balance_shape(row.warehouse, row.product, balance)
 

@@ -12,6 +12,7 @@ from allocator.domain.past import Pruned, TooFarBack
 from allocator.domain.pool import Balance, Lot
 from allocator.domain.queries import BalanceQuery, LotQuery
 from allocator.domain.rows import StockRow
+from allocator.domain.values import units_of
 from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body, key_of
 from allocator.http.doors import principal_of
@@ -115,7 +116,7 @@ class StockHandlers:
         warehouse, product = request.match_info["warehouse"], request.match_info["product"]
         pool = await self._context.router.find(warehouse, product)
         if pool is None:
-            await self._require_both(warehouse, product)
+            await require_both(self._context, warehouse, product)
             balance = _NOTHING
         else:
             seen = await self._context.asker.look(pool.actor_id, BalanceQuery(pool.told))
@@ -169,14 +170,20 @@ class StockHandlers:
             )
         )
 
-    async def _require_both(self, warehouse: str, product: str) -> None:
-        catalogue = self._context.catalogue
-        if not is_code(warehouse) or not (
-            await catalogue.warehouse(warehouse) or await catalogue.location(warehouse)
-        ):
-            raise ProblemError(not_found("warehouse"))
-        if not is_code(product) or await catalogue.product(product) is None:
-            raise ProblemError(not_found("product"))
+
+async def require_both(context: Context, warehouse: str, product: str) -> None:
+    """See to it that both names in a path stand for something.
+
+    Raises:
+        ProblemError: 404, naming what does not exist.
+    """
+    catalogue = context.catalogue
+    if not is_code(warehouse) or not (
+        await catalogue.warehouse(warehouse) or await catalogue.location(warehouse)
+    ):
+        raise ProblemError(not_found("warehouse"))
+    if not is_code(product) or await catalogue.product(product) is None:
+        raise ProblemError(not_found("product"))
 
 
 def _expiry_ms(at: datetime) -> int:
@@ -199,4 +206,6 @@ def _row_of(pool: PoolRef, lot: Lot, *, product: str) -> StockRow:
         lot=lot.code,
         reference=lot.reference,
         origin=lot.origin,
+        aside=lot.aside,
+        recalled=units_of(lot.recalled),
     )

@@ -3,12 +3,15 @@
 Whoever rebuilds one pool or move has its events in hand already, in their order.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
 import msgspec
 
+from allocator.domain.adjustments import OrderRepicked, UnitsAdjusted
 from allocator.domain.codec import decode_event
+from allocator.domain.kinds import Event
 from allocator.domain.messages import (
     OrderCancelled,
     OrderDispatched,
@@ -22,7 +25,7 @@ from allocator.domain.pool import Pool
 from allocator.domain.records import Record
 from allocator.domain.rows import MoveRow
 from allocator.domain.transfers import UnitsTaken
-from allocator.domain.values import Picks, units_of
+from allocator.domain.values import Picks, States, units_of
 
 Columns: TypeAlias = tuple[list[object], ...]
 """Parameters of a statement behind the actor's id: arrays of one length."""
@@ -45,6 +48,7 @@ class DerivedRows:
         ends: list[tuple[object, ...]] = []
         stocks: list[tuple[object, ...]] = []
         options: list[tuple[object, ...]] = []
+        adjusted = _Adjusted(stocks)
         for record in records:
             seq, at_ms = record.seq, record.at_ms
             event = decode_event(kind=record.kind, version=record.version, body=record.body)
@@ -60,32 +64,56 @@ class DerivedRows:
                 case StockReceived(quantity=quantity, expires_at_ms=expires, lot=lot):
                     more = (event.reference, event.product, None, None)
                     stocks.append((seq, quantity, at_ms, expires, lot, *more))
-                case UnitsTaken(lot=came, product=product):
-                    stocks.append(
-                        (
-                            seq,
-                            came.quantity,
-                            came.received_at_ms,
-                            came.expires_at_ms,
-                            came.code,
-                            came.reference,
-                            product,
-                            *came.origin,
-                        )
-                    )
+                case UnitsTaken():
+                    stocks.append(_taken(seq, event))
                 case TicketOptionOpened(allocation=allocation):
                     options.append((event.name, event.desc, allocation, at_ms))
                     if allocation:
                         stocks.append((seq, allocation, at_ms, *_NOTHING_MORE))
-                case _:
-                    pass  # it changes numbers, and adds nothing
+                case _:  # it changes numbers, and adds nothing, unless it adjusts
+                    adjusted.take(seq, at_ms, event)
         self.columns: Mapping[str, Columns] = {
             "repair_ticket_options": _columns(options, count=4),
             "repair_orders": _columns(orders, count=6),
             "repair_order_parts": _columns(list(parts.items()), count=2),
             "repair_order_ends": _columns(ends, count=3),
             "repair_stocks": _columns(stocks, count=9),
+            "repair_found": _columns(list(adjusted.found.items()), count=2),
+            "repair_repicks": _columns(adjusted.repicks, count=4),
         }
+
+
+def _taken(seq: int, event: UnitsTaken) -> tuple[object, ...]:
+    came = event.lot
+    described = (came.received_at_ms, came.expires_at_ms, came.code, came.reference)
+    return (seq, came.quantity, *described, event.product, *came.origin)
+
+
+class _Adjusted:
+    """What adjustments add.
+
+    Attributes:
+        found: Units that were added to stocks, by seq.
+        repicks: What orders gave back and got.
+    """
+
+    def __init__(self, stocks: list[tuple[object, ...]]) -> None:
+        self.found: Counter[object] = Counter()
+        self.repicks: list[tuple[object, ...]] = []
+        self._stocks = stocks
+
+    def take(self, seq: int, at_ms: int, event: Event) -> None:
+        """Add what an event says, if it is an adjustment."""
+        if isinstance(event, OrderRepicked):
+            self.repicks.append((seq, event.order, _json(event.returned), _json(event.added)))
+        if not isinstance(event, UnitsAdjusted):
+            return
+        for lot, source, _, units in event.changes:
+            if lot == seq:
+                named = (None, None, None, event.product, None, None)
+                self._stocks.append((seq, units, at_ms, *named))
+            elif source is None:
+                self.found[lot] += units
 
 
 def columns_of_open(pool: Pool, *, rows_max: int) -> Iterator[Columns]:
@@ -119,10 +147,33 @@ def columns_of_lots(pool: Pool) -> Columns:
             lot.reference,
             pool.product,  # of whatever is there
             *(lot.origin or (None, None)),
+            in_json(lot.aside),
+            units_of(lot.recalled),
         )
         for lot in pool.lots.values()
     ]
-    return _columns(rows, count=11)
+    return _columns(rows, count=13)
+
+
+def standings_of_lots(pool: Pool) -> Columns:
+    """Return what is there of the lots of a pool, as `restore_stocks` wants it."""
+    rows: list[tuple[object, ...]] = [
+        (
+            lot.seq,
+            lot.available,
+            lot.on_hand,
+            lot.quantity,
+            in_json(lot.aside),
+            units_of(lot.recalled),
+        )
+        for lot in pool.lots.values()
+    ]
+    return _columns(rows, count=6)
+
+
+def in_json(states: States) -> str:
+    """Return units by state as the read models have them."""
+    return _encode(dict(states)).decode()
 
 
 def columns_of_moves(moves: Mapping[int, Move]) -> Columns:

@@ -10,7 +10,7 @@ from allocator.domain.pool import Pool as State
 from allocator.domain.snapshots import load_cart, load_move, load_order, load_pool
 from allocator.domain.values import units_of
 from allocator.persistence.connections import Executor
-from allocator.persistence.derived_rows import columns_of_moves
+from allocator.persistence.derived_rows import columns_of_moves, in_json, standings_of_lots
 from allocator.persistence.led_carts import put_cart
 from allocator.persistence.led_orders import put_orders
 from allocator.persistence.reader import require_sound
@@ -86,15 +86,13 @@ async def _restore(connection: Executor, actor_id: int, state: State) -> None:
         balance.held,
         balance.expired,
         state.product,
+        in_json(state.aside),
     )
-    lots = list(state.lots.values())
     await connection.execute(
         statement("restore_stocks"),
         actor_id,
         state.version,
-        [lot.seq for lot in lots],
-        [lot.available for lot in lots],
-        [lot.on_hand for lot in lots],
+        *standings_of_lots(state),
         timeout=_TIMEOUT_S,
     )
     orders = list(state.orders)

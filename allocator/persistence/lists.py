@@ -1,13 +1,16 @@
 """Lists from the read models."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 import asyncpg
 import msgspec
 
+from allocator.domain.adjustments import UnitsAdjusted
+from allocator.domain.codec import KINDS, decode_event
 from allocator.domain.moves import Reason
 from allocator.domain.rows import (
+    AdjustmentRow,
     BalanceRow,
     Lag,
     LineRow,
@@ -20,14 +23,42 @@ from allocator.domain.rows import (
     StockRow,
 )
 from allocator.domain.transfers import Transfer
-from allocator.domain.values import Picks
+from allocator.domain.values import Picks, States, after_repicks
 from allocator.persistence.connections import Pool, borrowed
 from allocator.persistence.statements import statement
 
 picks_in: Final = msgspec.json.Decoder(Picks).decode
-_lines_in: Final = msgspec.json.Decoder(tuple[LineRow, ...]).decode
+_decode_states: Final = msgspec.json.Decoder(dict[str, int]).decode
 _lots_in: Final = msgspec.json.Decoder(tuple[Transfer, ...]).decode
 _reason_in: Final = msgspec.json.Decoder(Reason).decode
+_repicks_in: Final = msgspec.json.Decoder(tuple[tuple[Picks, Picks], ...]).decode
+_seqs_in: Final = msgspec.json.Decoder(frozenset[int]).decode
+
+
+class _Line(LineRow, frozen=True, kw_only=True):
+    """A line of an order, as the statement tells it.
+
+    Attributes:
+        repicks: What it gave back to stocks and got of others since; None for nothing.
+        recalled: Stocks of its pool that are recalled, if it is open; None for none.
+    """
+
+    repicks: tuple[tuple[Picks, Picks], ...] | None
+    recalled: frozenset[int] | None
+
+    @property
+    def row(self) -> LineRow:
+        """The line as it stands."""
+        fields = {name: getattr(self, name) for name in LineRow.__struct_fields__}
+        return LineRow(**fields | {"picks": after_repicks(self.picks, self.repicks or ())})
+
+    @property
+    def flagged(self) -> bool:
+        """Whether units of it are recalled."""
+        return _is_flagged(self.row.picks, self.dispatched, self.recalled or ())
+
+
+_lines_in: Final = msgspec.json.Decoder(tuple[_Line, ...]).decode
 
 
 class PostgresLists:
@@ -56,6 +87,13 @@ class PostgresLists:
         """List balances by actor id."""
         rows = await self._list("list_balances", page, warehouse, product)
         return [_balance_of(row) for row in rows]
+
+    async def adjustments(
+        self, *, warehouse: str | None, product: str | None, page: Page
+    ) -> Sequence[AdjustmentRow]:
+        """List adjustments by address, of which the journal is kept."""
+        rows = await self._list("list_adjustments", page, warehouse, product)
+        return [_adjustment_of(row) for row in rows]
 
     async def levels(
         self, codes: Sequence[str], *, limit: int, after: str = ""
@@ -114,7 +152,23 @@ def move_of(row: asyncpg.Record) -> MoveRow:
     )
 
 
+def _adjustment_of(row: asyncpg.Record) -> AdjustmentRow:
+    event = decode_event(kind=KINDS[UnitsAdjusted], version=row["version"], body=row["body"])
+    assert isinstance(event, UnitsAdjusted)
+    return AdjustmentRow(
+        actor_id=row["actor_id"],
+        seq=row["seq"],
+        warehouse=row["warehouse"],
+        product=row["product"],
+        at_ms=row["at"],
+        event=event,
+    )
+
+
 def _order_of(row: asyncpg.Record) -> OrderRow:
+    repicks = _repicks_in(row["repicks"] or "[]")
+    picks, dispatched = after_repicks(picks_in(row["picks"]), repicks), _dispatched_in(row)
+    recalled = _seqs_in(row["recalled"] or "[]")
     return OrderRow(
         actor_id=row["actor_id"],
         seq=row["seq"],
@@ -124,8 +178,9 @@ def _order_of(row: asyncpg.Record) -> OrderRow:
         status=row["status"],
         created_at_ms=row["created_at"],
         customer=row["customer"],
-        picks=picks_in(row["picks"]),
-        dispatched=_dispatched_in(row),
+        picks=picks,
+        dispatched=dispatched,
+        flagged=_is_flagged(picks, dispatched, recalled),
     )
 
 
@@ -139,14 +194,25 @@ def _dispatched_in(row: asyncpg.Record) -> int:
             return 0
 
 
+def _is_flagged(picks: Picks, dispatched: int, recalled: Collection[int]) -> bool:
+    """Say whether units of recalled stocks are left; those that were picked first left first."""
+    for seq, units in picks if recalled else ():
+        if units > dispatched and seq in recalled:
+            return True
+        dispatched = max(0, dispatched - units)
+    return False
+
+
 def _lines_of(row: asyncpg.Record) -> LinesRow:
+    lines = _lines_in(row["lines"])
     return LinesRow(
         actor_id=row["actor_id"],
         seq=row["seq"],
         status=row["status"],
         created_at_ms=row["created_at"],
         customer=row["customer"],
-        lines=_lines_in(row["lines"]),
+        lines=tuple(line.row for line in lines),
+        flagged=any(line.flagged for line in lines),
     )
 
 
@@ -163,6 +229,8 @@ def _stock_of(row: asyncpg.Record) -> StockRow:
         lot=row["lot"],
         reference=row["reference"],
         origin=origin_of(row),
+        aside=states_in(row["aside"]),
+        recalled=row["recalled"],
     )
 
 
@@ -170,6 +238,11 @@ def origin_of(row: asyncpg.Record) -> tuple[int, int] | None:
     """Return the address of the stock that another one was part of before it was moved."""
     actor_id, seq = row["origin_actor_id"], row["origin_seq"]
     return None if actor_id is None else (actor_id, seq)
+
+
+def states_in(stored: str) -> States:
+    """Return units by state as they are stored."""
+    return tuple(sorted(_decode_states(stored).items()))
 
 
 def _balance_of(row: asyncpg.Record) -> BalanceRow:
@@ -182,4 +255,5 @@ def _balance_of(row: asyncpg.Record) -> BalanceRow:
         ordered=row["ordered"],
         held=row["held"],
         expired=row["expired"],
+        aside=states_in(row["aside"]),
     )

@@ -41,6 +41,7 @@ STEPS: Final = (
     "project_order_ends",
     "project_stocks",
     "project_stock_changes",
+    "project_repicks",
     "project_order_lines",
     "project_cart_lines",
     "project_order_parts",

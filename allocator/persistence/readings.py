@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from allocator.domain.adjustments import UnitsAdjusted
 from allocator.domain.catalogue import PoolRef
 from allocator.domain.checkouts import CheckoutPaid
 from allocator.domain.codec import KINDS, UnknownEventError, decode_event
@@ -19,6 +20,7 @@ from allocator.domain.orders import OrderAccepted, OrderDeclined, OrderRequested
 from allocator.domain.records import Record
 from allocator.domain.rows import MoveRow, OrderEnd, OrderRow, OrderStatus, StockRow
 from allocator.domain.transfers import UnitsTaken
+from allocator.domain.values import Picks
 from allocator.persistence.connections import Pool, borrowed
 from allocator.persistence.journal import PostgresJournal
 from allocator.persistence.lists import PostgresLists, move_of, origin_of, picks_in
@@ -88,6 +90,12 @@ class PostgresReadings(PostgresLists):
             case UnitsTaken(lot=lot):
                 quantity, code, expires_at_ms = lot.quantity, lot.code, lot.expires_at_ms
                 received_at_ms, reference, origin = lot.received_at_ms, lot.reference, lot.origin
+            case UnitsAdjusted(changes=changes):
+                quantity = sum(units for lot_seq, _, _, units in changes if lot_seq == seq)
+                code = expires_at_ms = reference = origin = None
+                received_at_ms = record.at_ms
+                if not quantity:
+                    return None
             case _:
                 return None
         return StockRow(
@@ -95,7 +103,7 @@ class PostgresReadings(PostgresLists):
             seq=seq,
             warehouse=pool.warehouse,
             product=event.product or pool.product,
-            quantity=quantity,
+            quantity=await self._ever(pool.actor_id, seq, quantity),
             available=0,
             received_at_ms=received_at_ms,
             expires_at_ms=expires_at_ms,
@@ -103,6 +111,18 @@ class PostgresReadings(PostgresLists):
             reference=reference,
             origin=origin,
         )
+
+    async def _ever(self, actor_id: int, seq: int, arrived: int) -> int:
+        """Return how many units ever belonged to a stock: some may have been found later."""
+        async with borrowed(self._pool) as connection:
+            args = (actor_id, seq, arrived)
+            return int(await connection.fetchval(statement("stock_quantity"), *args))
+
+    async def repicks(self, actor_id: int, seq: int) -> Sequence[tuple[int, Picks, Picks]]:
+        """Return by which event an order of a pool gave back what, and got what instead."""
+        async with borrowed(self._pool) as connection:
+            rows = await connection.fetch(statement("repicks_of"), actor_id, seq)
+        return [(row["seq"], picks_in(row["returned"]), picks_in(row["added"])) for row in rows]
 
     async def events(self, pool: PoolRef, *, after: int, limit: int) -> Sequence[Record]:
         """Return rows of the pool's journal."""

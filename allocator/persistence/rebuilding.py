@@ -32,6 +32,8 @@ from allocator.persistence.derived_rows import (
     columns_of_lots,
     columns_of_moves,
     columns_of_open,
+    in_json,
+    standings_of_lots,
 )
 from allocator.persistence.folding import fold
 from allocator.persistence.leadership import Role
@@ -156,6 +158,10 @@ class Rebuilding:
             for name in ("repair_clear_orders", "repair_clear_stocks"):
                 while await connection.fetchval(statement(name), actor_id, state.version, _ROWS):
                     pass
+            await connection.execute(statement("repair_clear_repicks"), actor_id, state.version)
+            await connection.execute(
+                statement("restore_stocks"), actor_id, state.version, *standings_of_lots(state)
+            )
             for columns in columns_of_open(state, rows_max=_ROWS):
                 await connection.execute(statement("repair_open_orders"), actor_id, *columns)
         return state
@@ -179,6 +185,7 @@ class Rebuilding:
                 numbers.held,
                 numbers.expired,
                 state.product,
+                in_json(numbers.aside),
             )
         return True
 

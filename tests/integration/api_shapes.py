@@ -46,6 +46,7 @@ class Order(Shape, frozen=True, kw_only=True):
     customer: str | None
     created_at: Time
     lines: list[OrderLine]
+    flagged: bool
 
 
 class Stock(Shape, frozen=True, kw_only=True):
@@ -61,6 +62,8 @@ class Stock(Shape, frozen=True, kw_only=True):
     received_at: Time
     reference: str | None
     origin: str | None
+    unallocatable: dict[str, int]
+    recalled: int
 
 
 class Balance(Shape, frozen=True, kw_only=True):
@@ -214,6 +217,8 @@ class Problem(Shape, frozen=True, kw_only=True):
     limit: int | None = None
     cart_status: str | None = None
     checkout_status: str | None = None
+    state: str | None = None
+    version: int | None = None
     source: str | None = msgspec.field(default=None, name="from")
     destination: str | None = msgspec.field(default=None, name="to")
 

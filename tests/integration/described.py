@@ -130,7 +130,9 @@ class Contract:
             key: The Idempotency-Key; the example's has an effect only once.
         """
         operation = BY_NAME[name]
-        sent = {KEY: operation.key if key is None else key} if operation.key else {}
+        sent = {one.name: one.example for one in operation.headers}
+        if operation.key and key is not None:
+            sent[KEY] = key
         if operation.body is not None:
             sent["Content-Type"] = operation.body.media_type
         async with self._session.request(

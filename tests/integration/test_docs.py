@@ -161,6 +161,7 @@ async def test_what_the_examples_ask_is_answered_as_they_say(database_url: str) 
         *("receive_stock", "place_order", "get_order", "get_stock"),
         *("get_stock_balance", "list_journal", "listen"),
         *("list_orders", "list_stocks", "list_stock_balances"),
+        *("adjust_stock", "set_state", "list_adjustments"),
         *("place_orders", "dispatch_order", "cancel_order"),
         *("put_location", "move_stock", "get_move", "list_moves"),
         *("get_location", "list_locations"),

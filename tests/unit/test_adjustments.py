@@ -1,5 +1,6 @@
 """N9: units that are counted anew, set aside or recalled, and what becomes of their orders."""
 
+import msgspec
 import pytest
 
 from allocator.domain.adjustments import (
@@ -28,6 +29,7 @@ from allocator.domain.messages import (
 from allocator.domain.pool import Pool
 from allocator.domain.queries import OpenOrderQuery, look
 from allocator.domain.recall_rules import REPICKS_MAX
+from allocator.domain.reconciling import IsFed, Reconcile, Statement
 from allocator.domain.rules import decide, wake_at
 from allocator.domain.snapshots import dump_pool, load_pool
 from allocator.domain.transfers import LOTS_MAX, Occupied, TooManyLots
@@ -159,9 +161,7 @@ def test_another_product_is_not_found_where_one_is() -> None:
     of_other = Adjust(source="available", target=None, quantity=1, reason="count", product="pot")
 
     assert refusal(pool, other) == Occupied(product="tea")
-    assert refusal(pool, of_other) == InsufficientUnits(
-        state="available", requested=1, available=0
-    )
+    assert refusal(pool, of_other) == InsufficientUnits(state="available", requested=1, available=0)
 
 
 @pytest.mark.parametrize(
@@ -351,6 +351,28 @@ def test_one_message_waits_for_no_more_orders_than_a_limit() -> None:
 
     assert pool.lots[1].aside == (("damaged", orders),)
     assert pool.available == 0
+
+
+def test_of_a_fed_pool_units_only_change_their_state() -> None:
+    """What comes and goes there, the warehouse's own system says."""
+    pool = pool_of(4)
+    do(pool, place(1))
+    feed = Reconcile(process=PROCESS, step=1, sent_at_ms=NOW_MS, as_of=1, turn=0, complete=True)
+    stated = (Statement(orderable=4),)
+    do(pool, msgspec.structs.replace(feed, lots=stated))
+    set_state = SetState(state="available", quantity=9, version=pool.version, reason="count")
+    asked = (
+        adjust(None, "available", 1),
+        adjust("available", None, 1),
+        adjust("available", "damaged", None, lot=1),
+        set_state,
+    )
+
+    assert [refusal(pool, command) for command in asked] == [IsFed()] * 4
+
+    do(pool, adjust("available", "damaged", 2))
+
+    assert pool.balance().aside == (("damaged", 2),)
 
 
 def test_a_snapshot_knows_what_is_aside_and_recalled() -> None:

@@ -59,4 +59,6 @@ def test_clients_order_and_stock_keepers_keep_stock() -> None:
         "open_ticket_option",
         "put_location",
         "move_stock",
+        "adjust_stock",
+        "set_state",
     }

@@ -52,6 +52,7 @@ def value_of(field: str) -> str:
         "database_url": "postgresql://db/stock",
         "log_level": "error",
         "payment_url": "https://provider.example/charges",
+        "states": "in_repair,on_show",
         "tls_cert": "cert.pem",
         "tls_key": "key.pem",
     }[field]

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from allocator.domain.adjustments import OrderRepicked, UnitsAdjusted, UnitsRecalled
 from allocator.domain.codec import (
     KINDS,
     VERSIONS,
@@ -76,6 +77,29 @@ STORED: list[tuple[str, str, Event]] = [
         OrderCancelled(order=2, quantity=3, picks=((1, 3),)),
     ),
     ("lot_expired", '{"lot":1,"quantity":2}', LotExpired(lot=1, quantity=2)),
+    (
+        "units_adjusted",
+        (
+            '{"changes":[[1,"available","damaged",2],[4,null,"lost",1]],"recalled":[[1,"damaged",3]],'
+            '"reason":"count","reference":"r-9"}'
+        ),
+        UnitsAdjusted(
+            changes=((1, "available", "damaged", 2), (4, None, "lost", 1)),
+            recalled=((1, "damaged", 3),),
+            reason="count",
+            reference="r-9",
+        ),
+    ),
+    (
+        "units_recalled",
+        '{"lot":1,"state":"damaged","quantity":2}',
+        UnitsRecalled(lot=1, state="damaged", quantity=2),
+    ),
+    (
+        "order_repicked",
+        '{"order":2,"returned":[[1,3]],"added":[[4,3]]}',
+        OrderRepicked(order=2, returned=((1, 3),), added=((4, 3),)),
+    ),
     (
         "ticket_option_opened",
         '{"name":"Concert","desc":"Row A","allocation":100}',

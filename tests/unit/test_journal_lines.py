@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from allocator.domain.adjustments import OrderRepicked, UnitsAdjusted, UnitsRecalled
 from allocator.domain.carts import (
     CartClosed,
     CartEnded,
@@ -93,6 +94,27 @@ EVENTS: list[tuple[Event, str]] = [
     (
         OrderPartlyDispatched(order=9, quantity=1, picks=((2, 1),), left=2),
         "dispatched 1: 1 of #2; 2 stay",
+    ),
+    (
+        UnitsAdjusted(
+            changes=((2, "available", "damaged", 3), (4, "lost", None, 1), (9, None, "lost", 2)),
+            recalled=((2, "damaged", 1), (3, "lost", -2)),
+            reason="stock take",
+            reference="r-9",
+        ),
+        (
+            'adjusted ("stock take"): 3 of #2 available to damaged, wrote off 1 of #4, lost, '
+            "found 2 of #9, lost, 1 of #2 recalled as damaged, 2 of #3 no longer recalled as lost, "
+            "reference r-9"
+        ),
+    ),
+    (
+        UnitsRecalled(lot=2, state="damaged", quantity=1),
+        "1 of #2 are damaged now, as they were recalled",
+    ),
+    (
+        OrderRepicked(order=9, returned=((2, 1),), added=((4, 1),)),
+        "repicked: 1 of #4 for 1 of #2",
     ),
     (
         UnitsHeld(process=7, step=1, order=9, quantity=3, added=((2, 1),), returned=((3, 2),)),

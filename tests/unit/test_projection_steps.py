@@ -4,6 +4,7 @@ from typing import get_args
 
 import pytest
 
+from allocator.domain.adjustments import Adjustment
 from allocator.domain.carts import CartEvent
 from allocator.domain.codec import KINDS, STOCK_KINDS
 from allocator.domain.holds import HoldEvent
@@ -12,7 +13,7 @@ from allocator.domain.orders import OrderEvent
 from allocator.domain.transfers import Transit
 from allocator.persistence.projection import COUNTING_STEPS, STEPS, kinds_of
 
-PROCESSES = (MoveEvent, OrderEvent, CartEvent, Transit, HoldEvent)
+PROCESSES = (Adjustment, MoveEvent, OrderEvent, CartEvent, Transit, HoldEvent)
 PROJECTED = (*STOCK_KINDS, *(event for each in PROCESSES for event in get_args(each)))
 
 

@@ -15,7 +15,6 @@ from allocator.http.page.trial import trial
 from allocator.http.reference.conventions import ROLE_WORDS
 from allocator.http.reference.operation import (
     HEADERS,
-    KEY_HEADER,
     Answer,
     Operation,
     Parameter,
@@ -65,7 +64,7 @@ def _parameters(operation: Operation) -> str:
     rows = [
         *[_parameter_row(one, place="path") for one in path_parameters(operation.path)],
         *[_parameter_row(one, place="query") for one in operation.query],
-        *([_parameter_row(KEY_HEADER, place="header")] if operation.key else []),
+        *[_parameter_row(one, place="header") for one in operation.headers],
     ]
     return tag("h4", "Parameters") + table(("Name", "Meaning"), rows) if rows else ""
 

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from allocator.http.page.markup import json_listing, listing, status_badge, tag
-from allocator.http.reference.operation import KEY_HEADER, Answer, Body, Operation
+from allocator.http.reference.operation import Answer, Body, Operation
 from allocator.http.reference.values import example_of, path_parameters
 
 _ORIGIN: Final = "http://127.0.0.1:8080"
@@ -29,8 +29,7 @@ def _curl(operation: Operation) -> str:
     body = operation.body
     if body is not None:
         words.append(f"-H {quote(f'Content-Type: {body.media_type}')}")
-    if operation.key:
-        words.append(f"-H {quote(f'{KEY_HEADER.name}: {operation.key}')}")
+    words += [f"-H {quote(f'{one.name}: {one.example}')}" for one in operation.headers]
     text = "" if body is None else body_text(body)
     if body is not None and isinstance(body.example, tuple):
         return " \\\n  ".join([*words, "--data-binary @- <<'END'"]) + f"\n{text}END"

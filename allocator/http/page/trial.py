@@ -2,7 +2,7 @@
 
 from allocator.http.page.markup import tag
 from allocator.http.page.samples import body_text
-from allocator.http.reference.operation import KEY_HEADER, Operation, Parameter
+from allocator.http.reference.operation import Operation, Parameter
 from allocator.http.reference.values import path_parameters
 
 
@@ -10,8 +10,7 @@ def trial(operation: Operation) -> str:
     """Return the form of an operation, filled in with the example."""
     fields = [_input(one, place="path") for one in path_parameters(operation.path)]
     fields += [_input(one, place="query") for one in operation.query]
-    if operation.key:
-        fields.append(_input(KEY_HEADER, place="header"))
+    fields += [_input(one, place="header") for one in operation.headers]
     body = operation.body
     if body is not None:
         text = body_text(body)
@@ -41,7 +40,7 @@ def _input(parameter: Parameter, *, place: str) -> str:
     box = tag(
         "input",
         name=parameter.name,
-        value=parameter.example if known or parameter.required else "",
+        value=parameter.example if known or (parameter.required and place == "query") else "",
         placeholder="" if parameter.default is None else str(parameter.default),
         data_place=place,
         autocomplete="off",

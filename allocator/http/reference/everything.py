@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from allocator.http.reference.adjustments import ADJUSTMENT_OPERATIONS
 from allocator.http.reference.carts import CART_OPERATIONS
 from allocator.http.reference.checkouts import CHECKOUT_OPERATIONS
 from allocator.http.reference.events import EVENT_OPERATIONS
@@ -17,6 +18,7 @@ from allocator.http.reference.webhooks import WEBHOOK_OPERATIONS
 OPERATIONS: Final = (
     *ORDER_OPERATIONS,
     *STOCK_OPERATIONS,
+    *ADJUSTMENT_OPERATIONS,
     *LOCATION_OPERATIONS,
     *MOVE_OPERATIONS,
     *TICKET_OPERATIONS,

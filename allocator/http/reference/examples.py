@@ -12,6 +12,7 @@ import msgspec
 from allocator.domain.catalogue import Location, Price, Product, Warehouse
 from allocator.domain.codec import KINDS, VERSIONS, encode_event
 from allocator.domain.messages import Event, OrderPlaced, StockReceived
+from allocator.http.adjustment_shapes import Adjustment, StateChange
 from allocator.http.cart_shapes import Bought, Cart, CartLine, CartPrice, Checkout, PaidPurchase
 from allocator.http.place_shapes import LocationLevels, Move, MovedLot
 from allocator.http.shapes import (
@@ -42,6 +43,7 @@ USER_ID: Final = "406c1725-0ae2-45ab-8c8e-b2e5ea5e9b9c"
 _EXPIRES_AT: Final = datetime(2031, 6, 30, tzinfo=UTC)
 _RECEIVED_AT: Final = datetime(2026, 3, 2, 8, 30, 15, tzinfo=UTC)
 _ORDERED_AT: Final = datetime(2026, 3, 2, 9, 5, 41, tzinfo=UTC)
+_ADJUSTED_AT: Final = datetime(2026, 3, 2, 9, 8, 30, tzinfo=UTC)
 _CARTED_AT: Final = datetime(2026, 3, 2, 9, 30, 0, tzinfo=UTC)
 _PAID_AT: Final = datetime(2026, 3, 2, 9, 32, 11, tzinfo=UTC)
 _MOVED_AT: Final = datetime(2026, 3, 2, 9, 12, 8, tzinfo=UTC)
@@ -62,6 +64,8 @@ RECEIVED: Final = Stock(
     received_at=_RECEIVED_AT,
     reference="PO-1042",
     origin=None,
+    unallocatable={},
+    recalled=0,
 )
 STOCK: Final = msgspec.structs.replace(RECEIVED, available=98)
 
@@ -95,6 +99,29 @@ BALANCE: Final = StockBalance(
     unallocatable={"expired": 0},
     on_hand=100,
     version=2,
+)
+
+DAMAGED: Final = Adjustment(
+    id="0f3c4a1e-7d52-8c1b-9a6e-3b5d2f8e7c11",
+    product="tea-01",
+    warehouse="main",
+    at=_ADJUSTED_AT,
+    reason="water damage",
+    reference="report-9",
+    changes=[StateChange(stock=STOCK_ID, source="available", target="damaged", quantity=3)],
+    recalled=[],
+    version=3,
+)
+COUNTED: Final = Adjustment(
+    id="8a1d7e62-3c40-8f95-b2d8-6e0c4b7a9f23",
+    product="tea-01",
+    warehouse="main",
+    at=_ADJUSTED_AT,
+    reason="stocktake",
+    reference=None,
+    changes=[StateChange(stock=STOCK_ID, source="damaged", target=None, quantity=1)],
+    recalled=[],
+    version=4,
 )
 
 SHELF: Final = Location(code="shelf-07", name="Shelf 7", warehouse="main", single_product=True)

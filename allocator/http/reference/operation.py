@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from allocator.domain.api_keys import Needed
+from allocator.http.adjustment_shapes import StateName
 from allocator.http.answers import JSON
 from allocator.http.context import KEY_MAX
 from allocator.http.paging import LIMIT_DEFAULT, LIMIT_MAX, PARAMETER_MAX
@@ -87,6 +88,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         summary: A few words.
         meaning: What one must know to use it, in Markdown of paragraphs and `code`.
         key: The Idempotency-Key of the example; empty if the operation takes none.
+        match: Likewise its If-Match, which whoever takes one needs.
         answers: The first is the ordinary one.
         problems: Types of the problems that it may answer with, `internal` and those at the door
             aside.
@@ -103,7 +105,14 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     query: tuple[Parameter, ...] = ()
     body: Body | None = None
     key: str = ""
+    match: str = ""
     problems: tuple[str, ...] = ()
+
+    @property
+    def headers(self) -> tuple[Parameter, ...]:
+        """What it takes in headers, with the values of the example."""
+        taken = ((KEY_HEADER, self.key), (MATCH_HEADER, self.match))
+        return tuple(msgspec.structs.replace(one, example=value) for one, value in taken if value)
 
     @property
     def at_the_door(self) -> tuple[str, ...]:
@@ -178,6 +187,13 @@ KEY_HEADER: Final = Parameter(
     "such as a random UUID",
 )
 
+MATCH_HEADER: Final = Parameter(
+    name="If-Match",
+    shape=Annotated[str, Meta(pattern=r"^\"(0|[1-9][0-9]{0,17})\"$")],
+    meaning="the `ETag` of the balance that was read before",
+    required=True,
+)
+
 _CODE: Final = Parameter(name="code", shape=Code, meaning="code of the warehouse", example="main")
 _SKU: Final = Parameter(name="sku", shape=Code, meaning="sku of the product", example="tea-01")
 
@@ -206,6 +222,9 @@ IN_PATH: Final = {
     "/stock-balances/{warehouse}": msgspec.structs.replace(_CODE, name="warehouse", shape=Place),
     "/stock-balances/{warehouse}/{product}": msgspec.structs.replace(
         _SKU, name="product", shape=Sku
+    ),
+    "/stock-balances/{warehouse}/{product}/{state}": Parameter(
+        name="state", shape=StateName, meaning="which state is set", example="damaged"
     ),
     "/webhooks/{name}": Parameter(
         name="name", shape=Code, meaning="name of the webhook", example="shop"

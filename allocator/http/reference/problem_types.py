@@ -35,6 +35,7 @@ from allocator.http.problems import (
     too_many_connections,
     unauthenticated,
 )
+from allocator.http.reference.adjustment_problems import ADJUSTMENT_PROBLEMS
 from allocator.http.reference.cart_problems import CART_PROBLEMS
 from allocator.http.reference.problem_type import ProblemType
 
@@ -126,6 +127,7 @@ _ALL: Final = (
             "move": "id of the move that was refused",
         },
     ),
+    *ADJUSTMENT_PROBLEMS,
     ProblemType(
         example=conflict("warehouse main exists with other contents"),
         instance="/warehouses",

@@ -1,5 +1,6 @@
 """One pool: its rows, folded one by one, and everything that was derived from them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -25,7 +26,7 @@ from allocator.journal.verify.options import compare_option
 from allocator.journal.verify.orders import OrdersAudit
 from allocator.journal.verify.rows import ChainOfRows, Read, Sound
 from allocator.journal.verify.segments import Segment
-from allocator.journal.verify.stocks import Target, compare_numbers, compare_received
+from allocator.journal.verify.stocks import Target, compare_found, compare_numbers, compare_received
 from allocator.persistence.reader import digest_of
 from allocator.persistence.windows import Row, Rows, Windows
 
@@ -51,6 +52,7 @@ class PoolAudit:
         self._pool = Pool()
         self._chain = ChainOfRows(subject)
         self._orders = OrdersAudit(subject)
+        self._found: Counter[int] = Counter()
         self._target: Target | None = None
         if first.actor is not None:
             self._target = Target.of(first.actor, first.live)
@@ -105,7 +107,9 @@ class PoolAudit:
             self._is_behind(self._target.version, "the balance")
         version = segment.version
         self._orders.take(reads, segment.orders, version=version)
-        compare_received(reads, segment.stocks, version=version, subject=self.subject)
+        compare_received(
+            reads, segment.stocks, version=version, found=self._found, subject=self.subject
+        )
 
     def end(self, segment: Segment) -> None:
         """Compare what has to be true when all rows have been folded, `segment` the last ones."""
@@ -115,6 +119,7 @@ class PoolAudit:
         if why := unbalanced(pool):
             subject.is_wrong("unbalanced_pool", f"at version {pool.version} {why}")
         self._orders.end()
+        compare_found(self._found, subject=subject)
         if segment.actor is None:
             return
         compare_wake_up(segment.actor, pool, subject=subject)

@@ -5,12 +5,12 @@ SELECT level.*
 FROM unnest($1::text[]) AS place (code)
 CROSS JOIN LATERAL (
     SELECT actor_id, warehouse, coalesce(balances.product, pools.product) AS product, version,
-           available, ordered, held, expired
+           available, ordered, held, expired, aside
     FROM pools JOIN balances USING (actor_id)
     WHERE pools.warehouse = place.code
       AND (pools.product > $3
            OR pools.product IS NULL AND balances.product IS NOT NULL
-              AND available + ordered + held + expired > 0)
+              AND (available + ordered + held + expired > 0 OR aside <> '{}'))
     ORDER BY pools.product
     LIMIT $2
 ) AS level

@@ -1,12 +1,29 @@
--- List orders by address, those of one line and those of several, whose `lines` are told.
+-- List orders by address, those of one line and those of several, whose `lines` are told; with what
+-- they gave back and got since, and the stocks of their pools that are recalled, if they are open.
 -- $1 actor id and $2 seq after which to begin  $3 how many at most
 -- $4 status  $5 warehouse  $6 product  $7 customer; each NULL for any
 SELECT page.*, (
     SELECT json_agg(json_build_object(
                'pool', pool, 'warehouse', warehouse, 'product', product, 'quantity', quantity,
-               'picks', picks, 'dispatched', dispatched) ORDER BY line)
-    FROM process_order_lines WHERE page.has_lines AND actor_id = page.actor_id
-) AS lines
+               'picks', picks, 'dispatched', dispatched, 'repicks', (
+                   SELECT json_agg(json_build_array(returned, added) ORDER BY seq)
+                   FROM repicks
+                   WHERE repicks.actor_id = lines.pool AND repicks.order_seq = lines.pool_order),
+               'recalled', (
+                   SELECT json_agg(stocks.seq) FROM stocks
+                   WHERE page.status IN ('new', 'partly_dispatched')
+                     AND stocks.actor_id = lines.pool AND stocks.recalled > 0)) ORDER BY line)
+    FROM process_order_lines AS lines WHERE page.has_lines AND lines.actor_id = page.actor_id
+) AS lines, (
+    SELECT json_agg(json_build_array(returned, added) ORDER BY repicks.seq)
+    FROM repicks
+    WHERE NOT page.has_lines AND repicks.actor_id = page.actor_id
+      AND repicks.order_seq = page.seq
+) AS repicks, (
+    SELECT json_agg(stocks.seq) FROM stocks
+    WHERE NOT page.has_lines AND page.status IN ('new', 'partly_dispatched')
+      AND stocks.actor_id = page.actor_id AND stocks.recalled > 0
+) AS recalled
 FROM (
     (SELECT false AS has_lines, orders.actor_id, orders.seq, pools.warehouse,
             coalesce(orders.product, pools.product) AS product, orders.quantity,

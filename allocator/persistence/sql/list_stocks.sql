@@ -5,7 +5,7 @@
 SELECT stocks.actor_id, stocks.seq, pools.warehouse,
        coalesce(stocks.product, pools.product) AS product, stocks.quantity, stocks.available,
        stocks.received_at, stocks.expires_at, stocks.lot, stocks.reference,
-       stocks.origin_actor_id, stocks.origin_seq
+       stocks.origin_actor_id, stocks.origin_seq, stocks.aside, stocks.recalled
 FROM stocks JOIN pools USING (actor_id)
 WHERE (stocks.actor_id, stocks.seq) > ($1, $2)
   AND stocks.on_hand > 0

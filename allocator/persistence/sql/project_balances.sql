@@ -6,7 +6,38 @@
 -- greatest (seq, product) says it, written as a text.
 -- Units that are ordered for a process at once, without having been held, are as those of an order.
 -- $1 era  $2 after xid  $3 up to xid  $4 only this actor, or NULL for all that are not quarantined
-WITH batch AS (
+WITH adjusted AS (
+    SELECT actor_id, seq, kind, body
+    FROM journal
+    WHERE era = $1 AND xid > $2 AND xid <= $3
+      AND kind IN ('units_adjusted', 'units_recalled', 'order_repicked')
+      AND ($4::bigint IS NULL OR actor_id = $4)
+      AND actor_id NOT IN (SELECT actor_id FROM quarantined_projections)
+), states AS (
+    SELECT actor_id, state, sum(units)::bigint AS units
+    FROM (
+        SELECT actor_id, change ->> 1, -(change ->> 3)::bigint
+        FROM adjusted, json_array_elements(body -> 'changes') AS change
+        UNION ALL
+        SELECT actor_id, change ->> 2, (change ->> 3)::bigint
+        FROM adjusted, json_array_elements(body -> 'changes') AS change
+        UNION ALL
+        SELECT actor_id, 'available', -(body ->> 'quantity')::bigint
+        FROM adjusted WHERE kind = 'units_recalled'
+        UNION ALL
+        SELECT actor_id, body ->> 'state', (body ->> 'quantity')::bigint
+        FROM adjusted WHERE kind = 'units_recalled'
+    ) AS each (actor_id, state, units)
+    WHERE state IS NOT NULL
+    GROUP BY 1, 2
+), moved AS (
+    SELECT actor_id,
+           coalesce(sum(units) FILTER (WHERE state = 'available'), 0) AS available,
+           coalesce(sum(units) FILTER (WHERE state = 'expired'), 0) AS expired,
+           jsonb_object_agg(state, units)
+               FILTER (WHERE state NOT IN ('available', 'expired') AND units <> 0) AS aside
+    FROM states GROUP BY 1
+), batch AS (
     SELECT actor_id, seq,
            CASE WHEN kind = 'hold_confirmed' AND strpos(body::text, '"held":false') > 0
                 THEN 'order_placed' ELSE kind END AS kind,
@@ -35,7 +66,12 @@ WITH batch AS (
       AND kind = 'units_held'
       AND ($4::bigint IS NULL OR actor_id = $4)
       AND actor_id NOT IN (SELECT actor_id FROM quarantined_projections)
-), sums AS (
+    UNION ALL
+    SELECT actor_id, seq, kind, 0,
+           CASE WHEN body ->> 'product' IS NOT NULL
+                THEN lpad(seq::text, 19, '0') || (body ->> 'product') END
+    FROM adjusted
+), counted AS (
     SELECT actor_id,
            count(*) AS events,
            max(seq) AS version,
@@ -62,6 +98,10 @@ WITH batch AS (
            sum(CASE kind WHEN 'lot_expired' THEN quantity ELSE 0 END) AS expired,
            substr(max(named COLLATE "C"), 20) AS product
     FROM batch GROUP BY actor_id
+), sums AS (
+    SELECT actor_id, events, version, counted.available + coalesce(moved.available, 0) AS available,
+           ordered, held, counted.expired + coalesce(moved.expired, 0) AS expired, product, aside
+    FROM counted LEFT JOIN moved USING (actor_id)
 ), known AS (
     UPDATE balances SET
         version = CASE WHEN sums.version = balances.version + sums.events THEN sums.version END,
@@ -69,13 +109,16 @@ WITH batch AS (
         ordered = balances.ordered + sums.ordered,
         held = balances.held + sums.held,
         expired = balances.expired + sums.expired,
-        product = coalesce(sums.product, balances.product)
+        product = coalesce(sums.product, balances.product),
+        aside = CASE WHEN sums.aside IS NULL THEN balances.aside
+                     ELSE states_after(balances.aside, sums.aside) END
     FROM sums WHERE balances.actor_id = sums.actor_id
     RETURNING balances.actor_id
 ), opened AS (
-    INSERT INTO balances (actor_id, version, available, ordered, held, expired, product)
+    INSERT INTO balances (actor_id, version, available, ordered, held, expired, product,
+                          aside)
     SELECT actor_id, CASE WHEN version = events THEN version END, available, ordered, held,
-           expired, product
+           expired, product, coalesce(aside, '{}')
     FROM sums WHERE actor_id NOT IN (SELECT actor_id FROM known)
 )
 SELECT coalesce(sum(events), 0)::bigint FROM sums

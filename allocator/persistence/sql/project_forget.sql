@@ -2,4 +2,4 @@
 -- The position first, as the projection does it: in another order the two would deadlock.
 UPDATE projections SET era = 0, xid = '0', events = 0 WHERE name = 'read models';
 TRUNCATE orders, stocks, balances, ticket_options, moves, process_orders, process_order_lines,
-         carts, checkouts, quarantined_projections
+         carts, checkouts, repicks, quarantined_projections

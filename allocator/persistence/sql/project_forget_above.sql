@@ -9,5 +9,7 @@ DELETE FROM orders WHERE NOT EXISTS (
     SELECT FROM floors WHERE floors.actor_id = orders.actor_id AND floors.seq >= orders.seq);
 DELETE FROM stocks WHERE NOT EXISTS (
     SELECT FROM floors WHERE floors.actor_id = stocks.actor_id AND floors.seq >= stocks.seq);
+DELETE FROM repicks WHERE NOT EXISTS (
+    SELECT FROM floors WHERE floors.actor_id = repicks.actor_id AND floors.seq >= repicks.seq);
 DELETE FROM journal USING floors
 WHERE journal.actor_id = floors.actor_id AND journal.seq <= floors.seq

@@ -1,8 +1,8 @@
--- Add the stocks that were received, that were taken in from elsewhere, and those of tickets: of an
--- option that has any.
+-- Add the stocks that were received, that were taken in from elsewhere, that were found, and those of
+-- tickets: of an option that has any.
 -- $1 era  $2 after xid  $3 up to xid  $4 only this actor, or NULL for all that are not quarantined
 INSERT INTO stocks (actor_id, seq, quantity, available, on_hand, received_at, expires_at, lot,
-                    reference, product, origin_actor_id, origin_seq)
+                    reference, product, origin_actor_id, origin_seq, aside)
 SELECT actor_id, seq, units, units, units,
        CASE WHEN moved THEN 'epoch'::timestamptz
                             + (lot ->> 'received_at_ms')::bigint * interval '1 ms' ELSE at END,
@@ -10,7 +10,7 @@ SELECT actor_id, seq, units, units, units,
        CASE WHEN moved THEN lot ->> 'code' ELSE lot ->> 'lot' END,
        lot ->> 'reference', body ->> 'product',
        CASE WHEN moved THEN (lot -> 'origin' ->> 0)::bigint END,
-       CASE WHEN moved THEN (lot -> 'origin' ->> 1)::bigint END
+       CASE WHEN moved THEN (lot -> 'origin' ->> 1)::bigint END, '{}'
 FROM journal
 CROSS JOIN LATERAL (
     SELECT kind = 'units_taken' AS moved,
@@ -21,5 +21,19 @@ CROSS JOIN LATERAL (
 ) AS arrived
 WHERE era = $1 AND xid > $2 AND xid <= $3
   AND (kind IN ('stock_received', 'units_taken') OR kind = 'ticket_option_opened' AND units <> 0)
+  AND ($4::bigint IS NULL OR actor_id = $4)
+  AND actor_id NOT IN (SELECT actor_id FROM quarantined_projections)
+UNION ALL
+SELECT actor_id, seq, units, CASE WHEN state = 'available' THEN units ELSE 0 END, units, at, NULL,
+       NULL, NULL, body ->> 'product', NULL, NULL,
+       CASE WHEN state IN ('available', 'expired') THEN '{}'
+            ELSE jsonb_build_object(state, units) END
+FROM journal
+CROSS JOIN LATERAL (
+    SELECT change ->> 2 AS state, (change ->> 3)::bigint AS units
+    FROM json_array_elements(body -> 'changes') AS change WHERE (change ->> 0)::bigint = seq
+) AS found
+WHERE era = $1 AND xid > $2 AND xid <= $3
+  AND kind = 'units_adjusted'
   AND ($4::bigint IS NULL OR actor_id = $4)
   AND actor_id NOT IN (SELECT actor_id FROM quarantined_projections)

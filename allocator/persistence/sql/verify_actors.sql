@@ -9,7 +9,7 @@ WITH position AS MATERIALIZED (
 SELECT actors.id, actors.kind, actors.key, actors.wake_at, pools.warehouse, pools.product,
        coalesce(balances.version, moves.version, carts.version,
                 process_orders.version, 0) AS version, balances.available,
-       balances.ordered, balances.held, balances.expired, balances.product AS balance_product,
+       balances.ordered, balances.held, balances.expired, balances.aside, balances.product AS balance_product,
        quarantined_projections.error AS quarantine,
        ticket_options.actor_id IS NOT NULL AS is_option, ticket_options.name AS option_name,
        ticket_options.description AS option_description,

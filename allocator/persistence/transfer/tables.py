@@ -17,10 +17,11 @@ CARRIED: Final = (
     "cuts",
     "orders",
     "stocks",
+    "repicks",
 )
 """In an order in which each finds the rows that it refers to."""
 
-PARTLY: Final = frozenset({"orders", "stocks"})
+PARTLY: Final = frozenset({"orders", "stocks", "repicks"})
 """Of these only what nothing can make again: rows of which the journal has been pruned."""
 
 DERIVED: Final = frozenset(
