@@ -139,8 +139,8 @@ class Installation:
 
     @property
     def asked(self) -> bool:
-        """Whether a worker is yet to answer a client, even one who waits no more."""
-        return any(worker.requested for worker in self.workers)
+        """Whether clients, even who wait no more, or workers who pay are yet to be answered."""
+        return any(worker.requested or worker.paying for worker in self.workers)
 
     def unfinished(self) -> list[int]:
         """Return the processes that have something outstanding, as far as is stored.

@@ -23,6 +23,7 @@ from allocator.domain.orders import Order
 from allocator.domain.pool import Pool
 from allocator.domain.processes import Ask
 from allocator.domain.transit import Trace
+from allocator.payments.calls import Calls
 from allocator.simulation.mutant import Method, Mutant
 
 
@@ -147,6 +148,13 @@ def _release_what_was_paid(evolve: Method) -> Method:
     return mutant
 
 
+def _linger_for_nothing(_: Method) -> Method:
+    async def mutant(_self: Calls) -> None:
+        """Leave at once."""
+
+    return mutant
+
+
 CART_MUTANTS: Final[dict[str, Mutant]] = {
     "charge before commit": Mutant(
         rule="a charge leaves when its checkout is stored",
@@ -213,6 +221,12 @@ CART_MUTANTS: Final[dict[str, Mutant]] = {
         owner=hold_rules,
         method="evolve",
         make=_release_what_was_paid,
+    ),
+    "linger for nothing": Mutant(
+        rule="a worker that leaves waits for what it has asked the provider",
+        owner=Calls,
+        method="linger",
+        make=_linger_for_nothing,
     ),
     "store in pieces": Mutant(
         rule="what is decided at once is stored at once",

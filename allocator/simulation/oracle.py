@@ -32,6 +32,7 @@ from allocator.simulation.oracle_carts import (
     nobody_is_charged_twice,
     nothing_happens_to_a_cart_that_is_over_or_paid_for,
     nothing_is_bought_without_money,
+    what_a_worker_has_heard_is_known,
 )
 from allocator.simulation.oracle_holds import (
     Holdings,
@@ -128,6 +129,7 @@ CART_LAWS: Final[tuple[Callable[[Purchases], list[str]], ...]] = (
     a_charge_is_asked_for_when_its_checkout_is_stored,
     money_that_was_taken_buys_or_is_owed,
     nothing_is_bought_without_money,
+    what_a_worker_has_heard_is_known,
     a_checkout_is_of_what_is_in_the_cart,
     nothing_happens_to_a_cart_that_is_over_or_paid_for,
     no_hold_changes_while_it_is_paid_for,

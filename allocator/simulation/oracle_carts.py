@@ -106,7 +106,18 @@ def money_that_was_taken_buys_or_is_owed(purchases: Purchases) -> list[str]:
         for attempt in purchases.attempts()
         for entry in attempt.entries
         if entry.took and attempt.checkout.status == "failed"
-        if entry.is_known or not attempt.checkout.resolved
+        if _knows(entry, "paid") or not attempt.checkout.resolved
+    ]
+
+
+def what_a_worker_has_heard_is_known(purchases: Purchases) -> list[str]:
+    """If it lived on, its checkout knows of it in the end, whoever has that by then."""
+    return [
+        f"{attempt.name} and was told: {entry}"
+        for attempt in purchases.attempts()
+        for entry in attempt.entries
+        if (attempt.checkout.status == "capturing" and entry.is_known)
+        or (attempt.checkout.status == "unknown" and _knows(entry, "paid", "failed"))
     ]
 
 
@@ -184,6 +195,11 @@ def a_cart_expires_when_it_is_time(purchases: Purchases) -> list[str]:
                 wrong.append(f"{lead.name} is to end at {until_ms}, and at {row.at_ms}: {event}")
             until_ms = _until_ms(lead, event, until_ms, at_ms=row.at_ms)
     return wrong
+
+
+def _knows(entry: Entry, *outcomes: str) -> bool:
+    """Say whether somebody who lived on was told one of these."""
+    return entry.is_known and entry.said is not None and entry.said.outcome in outcomes
 
 
 def _until_ms(lead: LeadEvidence, event: Event, until_ms: int, *, at_ms: int) -> int:

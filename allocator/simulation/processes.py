@@ -108,6 +108,7 @@ class WorkerProcess:
         self.lingering = False
         self.requests: dict[int, Respond] = {}
         self.crew: Crew | None = None
+        self._calls: Calls | None = None
         self._machine = machine
         self._parent = parent
         self._server = server
@@ -127,6 +128,14 @@ class WorkerProcess:
     def requested(self) -> int:
         """How many requests are on their way here or not yet answered."""
         return len(self._arriving) + len(self.requests)
+
+    @property
+    def paying(self) -> bool:
+        """Whether it waits for the provider, or has to tell what that said."""
+        if self._calls is None:
+            return False
+        counted = self._calls.statistics
+        return counted.waiting + counted.under_way + counted.reporting > 0
 
     def signal(self, number: signal.Signals, /) -> None:
         """Send it a signal."""
@@ -160,7 +169,8 @@ class WorkerProcess:
 
     async def _serve(self) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._stop.set)
-        crew, calls = self._crew(), self._calls()
+        crew = self._crew()
+        self._calls = calls = self._seeing_through()
         crew.worker.office.cashier = Till(calls, asker=crew.asker)
         try:
             background = await crew.begin()
@@ -179,8 +189,10 @@ class WorkerProcess:
         await self._drain()
         self.lingering = True
         await crew.leave(calls.linger, by_s=by_s)
-        if calls.statistics.waiting or calls.statistics.under_way or calls.statistics.reporting:
+        if self.paying:
             self._machine.provider.note_end(self.process)
+            if crew.peering is not None and not crew.peering.alone:
+                self._machine.failures.append(f"{self.process.name} left before it had its answers")
         await calls.stop()
         for task in background:
             task.cancel()
@@ -209,7 +221,7 @@ class WorkerProcess:
             may_retire=self._may_retire,
         )
 
-    def _calls(self) -> Calls:
+    def _seeing_through(self) -> Calls:
         machine = self._machine
         bounds = Bounds(calls_max=_CALLS_MAX, waiting_max=_CALLS_MAX, timeout_ms=machine.payment_ms)
         return Calls(machine.provider, bounds=bounds, clock=self.process.now_ms)

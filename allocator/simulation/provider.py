@@ -53,10 +53,9 @@ class Entry(msgspec.Struct, kw_only=True):
 
     @property
     def is_known(self) -> bool:
-        """Whether somebody lived on who had heard that the money was taken."""
+        """Whether somebody lived on who had heard what it said."""
         lives_on = self.by.alive or self.by.returncode == 0
-        said_so = self.said is not None and self.said.outcome == "paid"
-        return said_so and lives_on and not self.cut
+        return self.said is not None and lives_on and not self.cut
 
 
 class Provider:

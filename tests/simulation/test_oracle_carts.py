@@ -144,6 +144,10 @@ def money_is_lost(story: Story) -> None:
     story.cut(LATE, after_seq=seq_of(story, LATE, "refund_due") - 1)
 
 
+def what_was_heard_is_never_known(story: Story) -> None:
+    story.cut(LATE, after_seq=seq_of(story, LATE, "checkout_unknown"))
+
+
 def a_purchase_is_free(story: Story) -> None:
     story.charges[0].took = False
 
@@ -230,6 +234,7 @@ WRONG: dict[Callable[[Story], None], str] = {
     a_charge_is_asked_for_too_early: "a charge is asked for when its checkout is stored",
     a_charge_is_of_another_amount: "a charge is asked for when its checkout is stored",
     money_is_lost: BOOKS,
+    what_was_heard_is_never_known: "what a worker has heard is known",
     a_purchase_is_free: FREE,
     a_refund_is_of_money_that_nobody_took: FREE,
     a_price_changes: "a checkout is of what is in the cart",
