@@ -1,8 +1,20 @@
-"""What must be true of a pool that is fed, whoever wrote its rows; a part of `laws`."""
+"""What must be true of feeds, and of pools that are fed, whoever wrote their rows."""
 
 from typing import assert_never
 
 from allocator.domain.fed import Batch
+from allocator.domain.feeds import (
+    Feed,
+    FeedDeleted,
+    FeedEnded,
+    FeedPut,
+    PartEnded,
+    PollBegun,
+    PollEnded,
+    RunBegun,
+    RunEnded,
+)
+from allocator.domain.kinds import Event
 from allocator.domain.pool import Lot, Pool
 from allocator.domain.reconcile_rules import gross, set_aside
 from allocator.domain.reconciling import (
@@ -82,3 +94,46 @@ def _unlawful_numbers(event: LotReconciled, lots: list[Lot], batch: Batch) -> st
     if event.available != sum(available.values()) + more or (event.short and event.available):
         return f"{event.available} units are available, with {event.short} missing"
     return ""
+
+
+def unlawful_of_feed(feed: Feed, event: Event) -> str:
+    """Say why an event cannot have happened to a feed next, or nothing if it can."""
+    match event:
+        case FeedPut():
+            return "" if feed.status != "deleted" else "it is put again, and has not ended"
+        case FeedEnded():
+            return "" if feed.status == "deleted" else "it has ended, and was not deleted"
+        case FeedDeleted() | PollBegun() | PollEnded() | RunBegun() | PartEnded() | RunEnded():
+            if feed.status != "on":
+                return f"something happens to a feed that is {feed.status or 'not put'}"
+            return _unlawful_hearing(feed, event)
+        case _:
+            return f"{type(event).__name__} does not happen to a feed"
+
+
+def _unlawful_hearing(
+    feed: Feed, event: FeedDeleted | PollBegun | PollEnded | RunBegun | PartEnded | RunEnded
+) -> str:
+    run = feed.open_run
+    match event:
+        case PollBegun():
+            return "it polls, and a poll is under way" if feed.poll else ""
+        case PollEnded(poll=poll):
+            return "" if poll == feed.poll else f"poll {poll} ends, which is not under way"
+        case RunBegun():
+            return _unlawful_run(feed, event)
+        case PartEnded(run=number) | RunEnded(run=number):
+            is_open = run is not None and run.number == number
+            return "" if is_open else f"run {number} goes on, which is not under way"
+        case _:
+            return ""
+
+
+def _unlawful_run(feed: Feed, event: RunBegun) -> str:
+    if event.poll and event.poll != feed.poll:
+        return f"what poll {event.poll} said is heard, and it is not under way"
+    last = feed.run
+    if last is None:
+        return ""
+    is_older = event.as_of < last.as_of or event.applied_through < last.applied_through
+    return f"what is as of {event.as_of} comes after what is as of {last.as_of}" if is_older else ""

@@ -33,7 +33,7 @@ from tests.property.places import World
 from tests.property.pool_laws import replay_is_live
 from tests.property.wms import Page, Wms
 
-EXAMPLES = int(os.environ.get("ALLOCATOR_TEST_FEEDS", "100"))
+EXAMPLES = int(os.environ.get("ALLOCATOR_TEST_FEEDS", "60"))
 FED = (1, 2)
 ELSEWHERE = 3
 PLACES = st.sampled_from(FED)

@@ -33,7 +33,8 @@ from allocator.domain.feeds import (
     UnknownPush,
 )
 from allocator.domain.kinds import Command, Decision
-from allocator.domain.messages import Wake
+from allocator.domain.laws_of_feeds import unlawful_of_feed
+from allocator.domain.messages import StockReceived, Wake
 from tests.builders import NOW_MS
 
 POLL_MS = 60_000
@@ -45,6 +46,7 @@ def say(feed: Feed, command: Command, *, now_ms: int = NOW_MS) -> Decision:
     decision = kinds.decide(feed, command, now_ms=max(now_ms, feed.last_at_ms))
     if isinstance(decision, tuple):
         for event in decision:
+            assert not unlawful_of_feed(feed, event)
             kinds.evolve(feed, event, at_ms=max(now_ms, feed.last_at_ms))
         assert kinds.dump(kinds.load("feed", kinds.dump(feed))) == kinds.dump(feed)
     return decision
@@ -254,3 +256,22 @@ def test_a_feed_that_only_hears_what_is_pushed_never_polls() -> None:
     say(feed, end(2))
 
     assert kinds.due_at(feed) is None
+
+
+@pytest.mark.parametrize(
+    ("event", "why"),
+    [
+        (FeedEnded(), "was not deleted"),
+        (PollEnded(poll=2), "not under way"),
+        (RunBegun(poll=9, as_of=11, applied_through=0, deadline_ms=1), "not under way"),
+        (RunBegun(as_of=9, applied_through=0, deadline_ms=1), "comes after"),
+        (RunEnded(run=2, complete=True, lots=0, differences=0), "not under way"),
+        (StockReceived(quantity=1), "does not happen to a feed"),
+    ],
+)
+def test_the_law_knows_what_cannot_happen_to_a_feed(event: kinds.Event, why: str) -> None:
+    assert why in unlawful_of_feed(running(), event)
+
+
+def test_nothing_happens_to_a_feed_that_nobody_put() -> None:
+    assert "not put" in unlawful_of_feed(Feed(), PollBegun(deadline_ms=1))

@@ -7,11 +7,13 @@ import msgspec
 
 from allocator.domain.carts import Cart
 from allocator.domain.catalogue import pool_key
+from allocator.domain.feeds import Feed
 from allocator.domain.ids import SHARD_MASK, shard_of
 from allocator.domain.moves import Move
 from allocator.domain.orders import Order
 from allocator.journal.verify.carts import CARTS
 from allocator.journal.verify.faults import Faults, Subject
+from allocator.journal.verify.feeds import FEEDS
 from allocator.journal.verify.lines import ORDERS
 from allocator.journal.verify.moves import MOVES
 from allocator.journal.verify.pools import PoolAudit
@@ -25,6 +27,7 @@ Audit: TypeAlias = (
     | ProcessAudit[Move]
     | ProcessAudit[Order]
     | ProcessAudit[Cart]
+    | ProcessAudit[Feed]
     | ThingAudit
     | UnknownAudit
 )
@@ -118,21 +121,25 @@ class RangeAudit:
         return self._audit_of_kind(actor["kind"], subject, segment)
 
     def _audit_of_kind(self, kind: str, subject: Subject, segment: Segment) -> Audit:
+        audit: Audit
         match kind:
             case "pool":
-                return PoolAudit(subject, segment, self._windows)
+                audit = PoolAudit(subject, segment, self._windows)
             case "move":
-                return ProcessAudit(subject, segment, MOVES)
+                audit = ProcessAudit(subject, segment, MOVES)
             case "order":
-                return ProcessAudit(subject, segment, ORDERS)
+                audit = ProcessAudit(subject, segment, ORDERS)
             case "cart":
-                return ProcessAudit(subject, segment, CARTS)
+                audit = ProcessAudit(subject, segment, CARTS)
+            case "feed":
+                audit = ProcessAudit(subject, segment, FEEDS)
             case _ if kind in EVENTS_OF:
-                return ThingAudit(subject, kind)
+                audit = ThingAudit(subject, kind)
             case _:
                 message = f"this release knows no actors of kind {kind!r}"
                 subject.is_wrong("unknown_actor", message, table="actors")
-                return UnknownAudit(subject)
+                audit = UnknownAudit(subject)
+        return audit
 
     def _is_unknown(self, subject: Subject, segment: Segment) -> None:
         for table in ("journal", "orders", "stocks"):

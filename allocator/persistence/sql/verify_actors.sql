@@ -39,7 +39,7 @@ LEFT JOIN carts ON carts.actor_id = actors.id
 LEFT JOIN ticket_options ON ticket_options.actor_id = actors.id
 LEFT JOIN quarantined_projections ON quarantined_projections.actor_id = actors.id
 LEFT JOIN floors ON floors.actor_id = actors.id
-LEFT JOIN journal AS next ON actors.kind IN ('pool', 'move', 'order', 'cart')
+LEFT JOIN journal AS next ON actors.kind IN ('pool', 'move', 'order', 'cart', 'feed')
     AND next.actor_id = actors.id
     AND next.seq = greatest(balances.version, moves.version, process_orders.version,
                             carts.version, floors.seq, 0) + 1
