@@ -252,7 +252,8 @@ class FeedsMachine(RuleBasedStateMachine):
 
     @rule(place=PLACES, from_snapshot=st.booleans())
     def a_pool_crashes(self, place: int, from_snapshot: bool) -> None:  # noqa: FBT001
-        """It is recovered."""
+        """It is recovered, as it was."""
+        replay_is_live(self.world)
         self.world.lives[place].crash(from_snapshot=from_snapshot)
 
     @rule()
@@ -274,7 +275,6 @@ class FeedsMachine(RuleBasedStateMachine):
         pools_keep_their_laws(self.desk)
         nothing_is_promised_that_never_was(self.desk)
         each_decrease_is_told_once(self.desk)
-        replay_is_live(self.world)
 
     def teardown(self) -> None:
         """When everything has been heard both sides agree; then nothing old changes anything."""
@@ -285,6 +285,7 @@ class FeedsMachine(RuleBasedStateMachine):
         ):  # the first attaches, the second knows of that, the third is as any other
             self.quiet_day()
         self.laws_hold()
+        replay_is_live(self.world)
         both_sides_agree(self.desk)
         for place in self.world.places:
             rows_are_lawful(self.desk, place)
