@@ -272,9 +272,34 @@ async def provoke_refusals(contract: Contract) -> None:
     await contract.ask("post_warehouse", body=b'{"code": "main", "name": "other"}')
     await contract.ask("put_warehouse", at={"code": "shelf-07"})
     await contract.ask("put_location", at={"code": "main"})
+    await provoke_refused_adjustments(contract)
     await provoke_refused_moves(contract)
     await provoke_refused_carts(contract)
     await contract.ask("post_product", body=b'{"sku": "tea-01", "name": "other"}')
+
+
+async def provoke_refused_adjustments(contract: Contract) -> None:
+    """Have nothing to adjust, an old version or none, and an order whose stock is recalled."""
+    at = {"product": "pot-08", "state": "damaged"}
+    await contract.ask("post_product", body=b'{"sku": "pot-08", "name": "Pot"}')
+    pot: dict[str, object] = {"product": "pot-08", "warehouse": "main"}
+    received = await contract.ask("receive_stock", body=msgspec.json.encode(pot), key="pot-08")
+    order = await contract.ask("place_order", body=msgspec.json.encode(pot), key="order of pot-08")
+    few = msgspec.json.encode(pot | {"to": "damaged", "quantity": 5, "reason": "broken"})
+    await contract.ask("adjust_stock", body=few, key="few")
+    stock = received.headers["Location"].removeprefix("/stocks/")
+    whole = msgspec.json.encode(pot | {"to": "damaged", "stock": stock, "reason": "broken"})
+    for body in (whole, few):
+        await contract.ask("adjust_stock", body=body, key="recalled")
+    path = {"id": order.headers["Location"].removeprefix("/orders/")}
+    await contract.ask("dispatch_order", body=b"{}", at=path, key="flagged")
+    for match in ("*", '"1"'):
+        await contract.ask("set_state", headers={"If-Match": match}, at=at, key="stale")
+    now, more = {"If-Match": '"3"'}, b'{"quantity": 9}'
+    expired = at | {"state": "expired"}
+    await contract.ask("set_state", body=more, headers=now, at=expired, key="more")
+    for body in (more, b'{"quantity": 8}'):
+        await contract.ask("set_state", body=body, headers=now, at=at, key="set")
 
 
 async def provoke_refused_moves(contract: Contract) -> None:

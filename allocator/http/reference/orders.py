@@ -180,7 +180,7 @@ ORDER_OPERATIONS: Final = (
                 example=DISPATCHED,
             ),
         ),
-        problems=("not-so-much-left", "unsupported-media-type", *_CLOSING),
+        problems=("units-recalled", "not-so-much-left", "unsupported-media-type", *_CLOSING),
     ),
     Operation(
         method="POST",
