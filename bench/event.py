@@ -16,75 +16,34 @@ hold.
 """
 
 import argparse
-import asyncio
 import contextlib
 import functools
-import itertools
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import msgspec
 import uvloop
 from rich.console import Console
 
-from bench.api import Api
 from bench.arguments import at_least_one
-from bench.chaos_server import Victim, suffering
+from bench.chaos_server import suffering
 from bench.databases import scratch_directory
 from bench.errors import BenchError
-from bench.event_close import Closing
-from bench.event_crowd import Tally, Venue, Visitor
+from bench.event_course import Course, Event, EventError
+from bench.event_crowd import Tally
 from bench.event_evidence import Evidence
-from bench.event_faults import Blows, plan
-from bench.event_history import History
 from bench.event_proof import holds
 from bench.event_report import keep, print_event
-from bench.messages import WAREHOUSE
 from bench.processes import free_port, start, stop, unwind_on_sigterm, wait_listening, wait_ready
 from bench.targets import Figure
 from bench.turns import Bench
 
-_HOT, _COLD = 4, 24
-_PRICES: Final = (99, 250, 1_299, 4_990)
-_HOT_UNITS_A_CLIENT: Final = 0.6
-_COLD_UNITS_A_CLIENT: Final = 3
-_FIRST_CUSTOMER: Final = 100_000
-_FINISH_WITHIN_S: Final = 120.0
-_CLIENTS, _SECONDS, _WORKERS = 3_000, 45, 2
 _SMOKE_CLIENTS, _SMOKE_SECONDS = 300, 6
-_MEAN_MS: Final = 300
-_TIMEOUT_MS: Final = 4_000
-_CART_TTL_MS: Final = 6_000
+_USUAL: Final = Event(seed=0)
 _FAILS, _HANGS = 0.12, 0.03
-
-
-class EventError(BenchError):
-    """The event did not come to its end, or a claim does not hold."""
-
-
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """How large it is.
-
-    Attributes:
-        seconds: In which visitors come.
-        mean_ms: How long the provider takes on average, of exponential times.
-        timeout_ms: How long it is waited for.
-        cart_ttl_ms: When a cart expires that nobody changes.
-        kept: Where the evidence of an event goes that contradicts a claim, if anywhere.
-    """
-
-    seed: int
-    clients: int = _CLIENTS
-    seconds: float = _SECONDS
-    workers: int = _WORKERS
-    mean_ms: int = _MEAN_MS
-    timeout_ms: int = _TIMEOUT_MS
-    cart_ttl_ms: int = _CART_TTL_MS
-    kept: Path | None = None
 
 
 def hold_event(
@@ -121,9 +80,9 @@ def hold_event(
         ) as victim,
     ):
         wait_ready(victim.child, port=victim.port, log=victim.log)
-        opening = _Opening(event, victim, ledger_url=url, tally=tally, say=say)
-        seen = uvloop.run(opening.hold())
-        print_event(seen, tally, opening.blows.struck, console=console)
+        course = Course(event, victim, ledger_url=url, tally=tally, say=say)
+        seen = uvloop.run(course.hold())
+        print_event(seen, tally, course.blows.struck, console=console)
         if event.kept is not None and not holds(seen):
             keep(seen, log=victim.log, directory=event.kept)
     return seen
@@ -146,100 +105,6 @@ def prove_event(bench: Bench) -> list[Figure]:
     if not holds(seen):
         raise EventError("not every claim held")
     return []
-
-
-class _Opening:
-    """A shop that opens its doors, suffers, and is looked at."""
-
-    def __init__(
-        self,
-        event: Event,
-        victim: Victim,
-        *,
-        ledger_url: str,
-        tally: Tally,
-        say: Callable[[str], None],
-    ) -> None:
-        self._event = event
-        self._victim = victim
-        self._tally = tally
-        self._say = say
-        self._history = History()
-        hot = [f"best-{number}" for number in range(_HOT)]
-        cold = [f"other-{number:02}" for number in range(_COLD)]
-        self._venue = Venue(
-            port=victim.port,
-            ledger_url=ledger_url,
-            hot=hot,
-            cold=cold,
-            prices=dict(zip([*hot, *cold], itertools.cycle(_PRICES), strict=False)),
-        )
-        self.blows = Blows(victim, seed=f"{event.seed}-whom", say=say)
-
-    async def hold(self) -> Evidence:
-        """Let it happen, and gather the evidence."""
-        await asyncio.to_thread(self._stock)
-        keeping = asyncio.create_task(self._victim.keep_up())
-        living = asyncio.create_task(self._live())
-        try:
-            await asyncio.wait({keeping, living}, return_when=asyncio.FIRST_COMPLETED)
-            if keeping.done():
-                await keeping  # it never ends but by an error
-            return await living
-        finally:
-            for task in (keeping, living):
-                task.cancel()
-            await asyncio.gather(keeping, living, return_exceptions=True)
-
-    def _stock(self) -> None:
-        units = round(self._event.clients * _HOT_UNITS_A_CLIENT / _HOT)
-        plenty = self._event.clients * _COLD_UNITS_A_CLIENT
-        with Api(port=self._venue.port) as api:
-            api.open_warehouse()
-            for product, price in self._venue.prices.items():
-                body = {"name": product, "price": {"amount": price, "currency": "EUR"}}
-                api.must("PUT", f"/products/{product}", body)
-                quantity = units if product in self._venue.hot else plenty
-                # In two lots, so that it shows which one units are taken from.
-                for part in (quantity // 2, quantity - quantity // 2):
-                    stock = {"product": product, "warehouse": WAREHOUSE, "quantity": part}
-                    api.must("POST", "/stocks", stock)
-        self._history.opened_ns = time.perf_counter_ns()
-
-    async def _live(self) -> Evidence:
-        event, seed = self._event, str(self._event.seed)
-        self._tally.resume()
-        dice = random.Random(f"{seed}-arrivals")
-        crowd = asyncio.gather(
-            *(
-                self._visit(number, dice.uniform(0, event.seconds))
-                for number in range(event.clients)
-            )
-        )
-        try:
-            await self.blows.run(plan(seed=seed, seconds=event.seconds))
-            await asyncio.wait_for(crowd, event.seconds + _FINISH_WITHIN_S)
-        except TimeoutError as error:
-            raise EventError(
-                f"the visitors were not done {_FINISH_WITHIN_S:.0f} s after the end"
-            ) from error
-        finally:
-            crowd.cancel()
-            await asyncio.gather(crowd, return_exceptions=True)
-        self._say("the doors are closed")
-        dice = random.Random(f"{seed}-operator")
-        return await Closing(self._victim, self._venue, self._history, dice=dice).evidence()
-
-    async def _visit(self, number: int, after_s: float) -> None:
-        await asyncio.sleep(after_s)
-        visitor = Visitor(
-            self._venue,
-            _FIRST_CUSTOMER + number,
-            history=self._history,
-            tally=self._tally,
-            seed=str(self._event.seed),
-        )
-        await visitor.come()
 
 
 @contextlib.contextmanager
@@ -270,14 +135,17 @@ def _say(console: Console, what: str, *, since_s: float) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="hold a 12.12 event and prove what it sold")
     parser.add_argument("--seed", type=int, default=None, help="drawn and printed unless given")
-    parser.add_argument("--clients", type=at_least_one, default=_CLIENTS)
-    parser.add_argument("--seconds", type=at_least_one, default=_SECONDS)
-    parser.add_argument("--workers", type=at_least_one, default=_WORKERS)
+    parser.add_argument("--clients", type=at_least_one, default=_USUAL.clients)
+    parser.add_argument("--seconds", type=at_least_one, default=_USUAL.seconds)
+    parser.add_argument("--workers", type=at_least_one, default=_USUAL.workers)
     parser.add_argument(
-        "--mean-ms", type=at_least_one, default=_MEAN_MS, help="of the provider's answers"
+        "--mean-ms", type=at_least_one, default=_USUAL.mean_ms, help="of the provider's answers"
     )
     parser.add_argument(
-        "--timeout-ms", type=at_least_one, default=_TIMEOUT_MS, help="how long they are waited for"
+        "--timeout-ms",
+        type=at_least_one,
+        default=_USUAL.timeout_ms,
+        help="how long they are waited for",
     )
     parser.add_argument("--keep", type=Path, help="directory for the evidence, if a claim fails")
     return parser.parse_args()

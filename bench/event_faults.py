@@ -17,7 +17,7 @@ _KILLS_MIN: Final = 2
 _KILL_FROM, _KILL_TO = 0.1, 0.95
 _ROLL_FROM, _ROLL_TO = 0.2, 0.4
 _END_FROM, _END_TO = 0.55, 0.75
-_FIND_WITHIN_S: Final = 20.0
+_FIND_WITHIN_S: Final = 60.0
 _POLL_S: Final = 0.05
 
 
@@ -65,19 +65,23 @@ class Blows:
         self._dice = random.Random(seed)
         self._say = say
 
-    async def run(self, planned: Sequence[Planned]) -> None:
+    async def run(self, planned: Sequence[Planned]) -> bool:
         """Let everything happen at its time, or as soon as there is somebody to suffer it.
 
-        Raises:
-            TimeoutError: There was nobody for too long.
+        Returns:
+            Whether all of it did; else there was nobody for too long.
         """
         loop = asyncio.get_running_loop()
         begun_s = loop.time()
         for each in planned:
             await asyncio.sleep(begun_s + each.at_s - loop.time())
-            async with asyncio.timeout(_FIND_WITHIN_S):
-                await self._strike_somebody(each.blow)
+            try:
+                async with asyncio.timeout(_FIND_WITHIN_S):
+                    await self._strike_somebody(each.blow)
+            except TimeoutError:
+                return False
             self.struck[each.blow] += 1
+        return True
 
     async def _strike_somebody(self, blow: Blow) -> None:
         while True:

@@ -5,9 +5,15 @@ are those of the visitors' own clock, nanoseconds, the same for all of them.
 """
 
 from http import HTTPStatus
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
+
+STOCK: Final = "stock-"
+"""How keys begin that bring stock before the doors are opened."""
+
+RESOLVE: Final = "resolve-"
+"""How the operator's keys begin."""
 
 Numbers: TypeAlias = tuple[int, int, int, int]
 """Of a balance: available, ordered, held, on hand."""

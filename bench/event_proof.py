@@ -10,12 +10,13 @@ from typing import Final
 
 from bench.chaos_ledger import misnumbered, unchained
 from bench.event_evidence import Charge, Evidence
-from bench.event_history import Sent, Wanted
+from bench.event_history import RESOLVE, STOCK, Sent, Wanted
 from bench.event_stories import Attempt
 from bench.event_witness import Timeline
 
 _SHOWN_MAX: Final = 3
 _MINOR: Final = 100
+_NO_VISITORS: Final = (STOCK, RESOLVE)
 _TAKEN: Final = {"paid", "unknown", "capturing", "refund_due"}
 """What an attempt may be for which money was taken."""
 
@@ -226,7 +227,7 @@ def nothing_was_done_twice_or_unasked(seen: Evidence) -> str:
     for key, count in seen.rows_of_key.items():
         if count > 1 and key:
             wrong.append(f"{key} had {count} effects")
-        if key and key not in known and not key.startswith("resolve-"):
+        if key and key not in known and not key.startswith(_NO_VISITORS):
             wrong.append(f"nobody asked for {key}")
     for order in seen.history.orders:
         done = _order_in_journal(seen, order.key)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from bench.event_history import Edit, Numbers, Ordered, Payment, Visit
+from bench.event_history import RESOLVE, Edit, Numbers, Ordered, Payment, Visit
 from bench.messages import WAREHOUSE
 from bench.mixes import request_bytes
 
@@ -122,7 +122,7 @@ def resolve_request(checkout: str, *, outcome: str, reference: str | None) -> by
     body: dict[str, object] = {"outcome": outcome}
     if reference is not None:
         body["reference"] = reference
-    return _post(f"/checkouts/{checkout}/resolve", body, key=f"resolve-{checkout}")
+    return _post(f"/checkouts/{checkout}/resolve", body, key=f"{RESOLVE}{checkout}")
 
 
 def order_request(order: Ordered) -> bytes:

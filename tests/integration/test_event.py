@@ -6,7 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.event import Event, hold_event
+from bench.event import hold_event
+from bench.event_course import Event
 from bench.event_proof import CLAIMS
 
 CLIENTS = int(os.environ.get("EVENT_CLIENTS", "80"))
