@@ -5,7 +5,6 @@ from typing import Final
 from msgspec import structs
 
 from allocator.actors.actor import Actor
-from allocator.actors.writer import JournalWriter
 from allocator.domain import cart_rules, checkout_rules, hold_rules, order_rules
 from allocator.domain.carts import Cart, CartExpired
 from allocator.domain.checkouts import (
@@ -131,13 +130,6 @@ def _confirm_fewer(decide: Method) -> Method:
     return mutant
 
 
-def _store_in_pieces(_: Method) -> Method:
-    def mutant(_self: JournalWriter, _rows: int) -> None:
-        """Let what was decided at once be stored as it comes."""
-
-    return mutant
-
-
 def _release_what_was_paid(evolve: Method) -> Method:
     def mutant(pool: Pool, event: HoldEvent, processes: object, *, at_ms: int) -> None:
         evolve(pool, event, processes, at_ms=at_ms)
@@ -227,11 +219,5 @@ CART_MUTANTS: Final[dict[str, Mutant]] = {
         owner=Calls,
         method="linger",
         make=_linger_for_nothing,
-    ),
-    "store in pieces": Mutant(
-        rule="what is decided at once is stored at once",
-        owner=JournalWriter,
-        method="together",
-        make=_store_in_pieces,
     ),
 }

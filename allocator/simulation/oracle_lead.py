@@ -9,7 +9,7 @@ from msgspec import structs
 
 from allocator.actors.messages import KeyReused, Noted, Outcome
 from allocator.domain import kinds
-from allocator.domain.carts import Cart, CartEvent, SetLine
+from allocator.domain.carts import Cart, CartEvent, LineHeld, LineRefused, SetLine
 from allocator.domain.holds import (
     AlreadyHeld,
     Confirm,
@@ -125,8 +125,16 @@ class LeadEvidence(ActorEvidence):
             return Span(ALWAYS, NEVER)
         at_once = isinstance(event, HoldConfirmed) and not event.held
         is_hold = at_once or isinstance(event, UnitsHeld | HoldRefused)
-        answered = self.spans[event.step - 1].answered if is_hold else NEVER
+        waited = is_hold and not self._is_void(event.step)
+        answered = self.spans[event.step - 1].answered if waited else NEVER
         return Span(self.earliest[event.step], answered)
+
+    def _is_void(self, edit: int) -> bool:
+        """Say whether a cart was over before an edit was settled: nobody waited for it then."""
+        if isinstance(self.state, Order):
+            return False
+        settled = (LineHeld, LineRefused)
+        return not any(isinstance(event, settled) and event.edit == edit for event in self.events)
 
     def refused_by(self, pool: int) -> Iterator[tuple[Told, Seen]]:
         """Yield what a pool said that it could not do; asked last, it journals nothing."""
