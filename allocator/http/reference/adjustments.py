@@ -75,7 +75,7 @@ ADJUSTMENT_OPERATIONS: Final = (
         "too much is gone, of the stocks that expire first. `If-Match` says which balance the "
         "count was compared with: if anything has happened since, nothing is done.",
         key="count-17",
-        match='"3"',
+        match='"7"',
         body=Body(shape=PutState, example=PutState(quantity=2, reason="stocktake")),
         answers=(
             Answer(

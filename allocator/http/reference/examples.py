@@ -110,7 +110,7 @@ DAMAGED: Final = Adjustment(
     reference="report-9",
     changes=[StateChange(stock=STOCK_ID, source="available", target="damaged", quantity=3)],
     recalled=[],
-    version=3,
+    version=7,
 )
 COUNTED: Final = Adjustment(
     id="8a1d7e62-3c40-8f95-b2d8-6e0c4b7a9f23",
@@ -121,7 +121,7 @@ COUNTED: Final = Adjustment(
     reference=None,
     changes=[StateChange(stock=STOCK_ID, source="damaged", target=None, quantity=1)],
     recalled=[],
-    version=4,
+    version=8,
 )
 
 SHELF: Final = Location(code="shelf-07", name="Shelf 7", warehouse="main", single_product=True)
