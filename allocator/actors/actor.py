@@ -155,7 +155,7 @@ class Actor:
         state = self.state
         if state is not None and not self._mailbox:  # nothing waits before it
             now_ms = self.used_ms = max(self._clock(), state.last_at_ms)
-            if type(state) is Pool and state.next_expiry_ms is not None:
+            if type(state) is Pool and (state.recalls or state.next_expiry_ms is not None):
                 self._heed(state, now_ms=now_ms)
             self._decide(state, envelope, now_ms=now_ms)
             return

@@ -7,6 +7,7 @@ import pytest
 
 from allocator.actors.limits import Limits
 from allocator.actors.messages import Answer, Envelope, Noted, Outcome, Read
+from allocator.domain.adjustments import Adjust
 from allocator.domain.kinds import State
 from allocator.domain.messages import (
     CancelOrder,
@@ -228,6 +229,24 @@ async def test_units_given_back_to_a_lot_past_its_date_are_not_sold_again() -> N
         assert answers[1] == InsufficientStock(requested=5, available=0)
         assert seen == [0]
         assert scene.kinds()[2:] == ["order_cancelled", "lot_expired"]
+
+
+@virtual_time
+async def test_recalled_units_that_come_back_are_not_sold_to_whoever_asks_next() -> None:
+    """N9: though no lot has a date, and nobody has woken the pool yet."""
+    async with serving() as scene:
+        await scene.stock(5)
+        order = (await scene.outcome(place(5))).seq
+        await scene.outcome(
+            Adjust(source="available", target="quarantined", quantity=None, lot=1, reason="bad")
+        )
+        cancelled = scene.ask(CancelOrder(order=order))
+
+        answer = await soon(scene.ask(place(1)))
+
+        assert answer == InsufficientStock(requested=1, available=0)
+        succeeded(await soon(cancelled))
+        assert (await scene.balance()).unallocatable == {"expired": 0, "quarantined": 5}
 
 
 @virtual_time
