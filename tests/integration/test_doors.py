@@ -17,6 +17,7 @@ from allocator.http.reference.operation import Operation
 from allocator.runtime import Running
 from allocator.server import running
 from tests.integration.described import BY_NAME, Contract
+from tests.integration.described_carts import provider
 from tests.integration.letting_in import bearing, calling_as, let_in, secret_of, shut_out
 from tests.integration.shop import Shop, client, database, opened, until
 from tests.integration.test_docs import learn, place_everything
@@ -41,9 +42,12 @@ async def keyed(database_url: str, *, rate_limit: int = 0) -> AsyncIterator[Runn
     """A server with a key of each role, and one that was revoked."""
     await let_in(database_url, former="operator", **EVERYBODY)
     await shut_out(database_url, "former")
-    config = Config(database_url=database_url, port=0, rate_limit=rate_limit)
-    async with running(config) as server:
-        yield server
+    async with provider() as payment_url:
+        config = Config(
+            database_url=database_url, port=0, rate_limit=rate_limit, payment_url=payment_url
+        )
+        async with running(config) as server:
+            yield server
 
 
 @asynccontextmanager
@@ -61,6 +65,18 @@ async def shops(server: Running, *names: str) -> AsyncIterator[list[Shop]]:
 async def contract_of(server: Running, session: aiohttp.ClientSession) -> Contract:
     async with session.get(f"{server.url}/openapi.json") as response:
         return Contract(session, server.url, await response.read())
+
+
+async def settled(database_url: str) -> None:
+    """Wait until nothing that was begun has anything outstanding."""
+    async with database(database_url) as connection:
+
+        async def is_settled() -> bool:
+            return not await connection.fetchval(
+                "SELECT count(*) FROM actors WHERE kind <> 'pool' AND wake_at IS NOT NULL"
+            )
+
+        await until(is_settled)
 
 
 async def contents(database_url: str) -> dict[str, Sequence[object]]:
@@ -84,6 +100,7 @@ async def test_a_key_of_one_role_gets_403_for_what_another_may_and_nothing_chang
     async with keyed(database_url) as server, calling_as(bearing(secret_of("operator"))) as session:
         contract = await contract_of(server, session)
         await place_everything(contract)
+        await settled(database_url)
         before = await contents(database_url)
         for operation in OPERATIONS:
             for role in ROLES:
@@ -103,6 +120,7 @@ async def test_who_has_no_key_gets_401_wherever_one_is_needed_and_nothing_change
 ) -> None:
     async with keyed(database_url) as server, calling_as(bearing(secret_of("operator"))) as session:
         await place_everything(await contract_of(server, session))
+        await settled(database_url)
         before = await contents(database_url)
         async with client() as stranger:
             contract = await contract_of(server, stranger)

@@ -45,7 +45,7 @@ DIGESTS = {
     "v0.1c.json": "a848d1d67bb95812fc28314effce76cd",
     "v0.1d.ndjson": "467900fe02d291590bf0a0d45e4a94e0",
     "v0.1d.json": "30fa6461dfc4aeb32e480dabccecbd79",
-    "v0.1e.ndjson": "0c7b4dcb4ef47932622bb575e8e5ff7e",
+    "v0.1e.ndjson": "0f7660c1996fa1716e263b9161cce0ea",
     "v0.1e.json": "89a523a3951f29b36f22bd0f97890110",
 }
 
