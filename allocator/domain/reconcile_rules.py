@@ -4,6 +4,9 @@ Three guards keep the truth from being raised by what is old or partial. What is
 changed a batch last says nothing about it. What is older than anything that changed the pool may
 lower, and never raise. And units appear only if all batches of the product are stated: what appears
 in one may be what has vanished from another, as when the WMS picks another batch than was ordered.
+
+A pool is not attached while a lot of its owes recalled units: those that come back could be the
+missing ones as well, and what its orders get instead is of another batch than the WMS was told.
 """
 
 from collections.abc import Iterator
@@ -42,7 +45,8 @@ def decide(pool: Pool, command: FeedAsked, *, now_ms: int) -> tuple[FedEvent, ..
         return Stale(now_ms=now_ms)
     fed = pool.fed
     attached = fed.feed if fed is not None else 0
-    if pool.product is not None or attached not in {0, command.process}:
+    is_barred = not attached and pool.recalls and isinstance(command, Reconcile)
+    if pool.product is not None or is_barred or attached not in {0, command.process}:
         return NotFed(feed=attached)
     match command:
         case Reconcile():

@@ -155,6 +155,6 @@ class IsFed(Message, frozen=True, tag=True):
 
 
 class NotFed(Message, frozen=True, tag=True, kw_only=True):
-    """The pool cannot be attached by this: it is another feed's, or a location's."""
+    """This feed cannot attach the pool: it is another's, or a location's, or recalls units."""
 
     feed: int

@@ -3,6 +3,7 @@
 import pytest
 
 from allocator.domain import laws, reconcile_rules
+from allocator.domain.adjustments import Adjust
 from allocator.domain.holds import Hold
 from allocator.domain.messages import (
     CancelOrder,
@@ -307,6 +308,21 @@ def test_another_feed_is_refused_and_so_is_a_location_of_one_product() -> None:
 
     assert refusal(pool, stranger) == NotFed(feed=FEED)
     assert refusal(single, says(single)) == NotFed(feed=0)
+
+
+def test_a_pool_is_not_attached_before_what_is_recalled_has_come_back() -> None:
+    """Its orders may yet get other batches, of which nobody would tell the WMS."""
+    pool = pool_of(5)
+    do(pool, place(5))
+    do(pool, Adjust(source="available", target="quarantined", quantity=None, lot=1, reason="bad"))
+
+    assert refusal(pool, says(pool)) == NotFed(feed=0)
+
+    do(pool, CancelOrder(order=2))
+    do(pool, says(pool, batch("A", 3), as_of=11))
+    assert pool.is_fed
+    assert not pool.recalls
+    assert there(pool)["A"] == (3, 0)
 
 
 def test_what_was_under_way_for_too_long_is_stale() -> None:
