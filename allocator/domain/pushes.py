@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from allocator.domain.adjustments import UnitsAdjusted
+from allocator.domain.adjustments import OrderRepicked, UnitsAdjusted, UnitsRecalled
 from allocator.domain.fed import Code
 from allocator.domain.holds import HoldConfirmed
 from allocator.domain.kinds import Event
@@ -146,29 +146,38 @@ class Account(msgspec.Struct, kw_only=True):
                 pass
 
 
-def changes_of(  # noqa: C901 (flat: a case for each kind of row)
-    event: Event, excludes: tuple[str, ...]
-) -> Iterator[Change]:
+def changes_of(event: Event, excludes: tuple[str, ...]) -> Iterator[Change]:
     """Yield what a row of a pool that is fed means to the WMS."""
     match event:
         case OrderPlaced(picks=picks) | HoldConfirmed(picks=picks):
             yield from (Change(lot, decrease=units) for lot, units in picks)
         case OrderCancelled(picks=picks):
             yield from (Change(lot, decrease=-units) for lot, units in picks)
+        case OrderRepicked(returned=returned, added=added):
+            yield from (Change(lot, decrease=-units) for lot, units in returned)
+            yield from (Change(lot, decrease=units) for lot, units in added)
         case OrderDispatched(picks=picks) | OrderPartlyDispatched(picks=picks):
             yield from (Change(lot, shipped=units) for lot, units in picks)
         case UnitsSent(lots=lots):
             for sent in lots:
                 yield Change(sent.origin[1], decrease=sent.quantity, shipped=sent.quantity)
-        case LotExpired(lot=lot, quantity=units) if "expired" in excludes:
-            yield Change(lot, aside=units)
-        case UnitsAdjusted(changes=changes):
-            for lot, source, target, units in changes:
-                yield Change(lot, aside=units * ((target in excludes) - (source in excludes)))
         case FeedAttached(lots=lots):
             yield from (Change(each.lot, each.ordered, each.aside) for each in lots)
         case FeedDetached(lots=lots):
             yield from (Change(each.lot, -each.ordered, -each.aside) for each in lots)
+        case _:
+            yield from _set_aside(event, excludes)
+
+
+def _set_aside(event: Event, excludes: tuple[str, ...]) -> Iterator[Change]:
+    match event:
+        case LotExpired(lot=lot, quantity=units) if "expired" in excludes:
+            yield Change(lot, aside=units)
+        case UnitsRecalled(lot=lot, state=state, quantity=units) if state in excludes:
+            yield Change(lot, aside=units)
+        case UnitsAdjusted(changes=changes):
+            for lot, source, target, units in changes:
+                yield Change(lot, aside=units * ((target in excludes) - (source in excludes)))
         case _:
             pass
 

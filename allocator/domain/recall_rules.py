@@ -47,7 +47,7 @@ def pay(pool: Pool, *, now_ms: int) -> tuple[UnitsRecalled | OrderRepicked, ...]
         paid = min(lot.available, owed)
         events += _recalled(lot, units=paid, skipped=0, product=pool.product)
         returned = 0
-        for order, added in _others(pool, lot, owed=owed - paid, spare=spare, limit=left):
+        for order, added in others(pool, lot, owed=owed - paid, spare=spare, limit=left):
             units = units_of(added)
             events.append(
                 OrderRepicked(
@@ -117,7 +117,7 @@ def _recalled(
         units -= paid
 
 
-def _others(
+def others(
     pool: Pool, lot: Lot, *, owed: int, spare: list[list[int]], limit: int
 ) -> Iterator[tuple[int, Picks]]:
     """Yield orders of a lot, and what each gets instead of its units, which is taken of `spare`."""

@@ -13,8 +13,10 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import assert_never
 
+from allocator.domain.adjustments import OrderRepicked
 from allocator.domain.fed import Batch, Code, Fed
 from allocator.domain.pool import Lot, Pool
+from allocator.domain.recall_rules import REPICKS_MAX, others
 from allocator.domain.reconciling import (
     STATEMENT_STALE_MS,
     Committed,
@@ -29,6 +31,7 @@ from allocator.domain.reconciling import (
     Statement,
 )
 from allocator.domain.transfers import Stale
+from allocator.domain.values import units_of
 
 _BLANK = Batch()
 """Stands for a batch of which nothing is known; never changed."""
@@ -75,7 +78,7 @@ def evolve(pool: Pool, event: FedEvent, *, at_ms: int) -> None:
 
 
 def owed(pool: Pool) -> int:
-    """Return how many promised units are missing, so that other lots have to stand in for them.
+    """Return how many ordered units are missing, so that other lots have to stand in for them.
 
     Units in a state that the WMS excludes are missing first: it may know of them before it has
     applied what we push of them.
@@ -87,6 +90,36 @@ def owed(pool: Pool) -> int:
     return sum(
         _owed_of(batch, lots.get(code, []), fed.excludes) for code, batch in fed.batches.items()
     )
+
+
+def is_due(pool: Pool) -> bool:
+    """Say whether an order of which units are missing could get others now."""
+    if pool.fed is None or not pool.fed.short or not pool.available or not owed(pool):
+        return False
+    return any(lot.seq not in pool.recalls for lot in pool.for_sale())
+
+
+def pay(pool: Pool, *, now_ms: int) -> tuple[OrderRepicked, ...]:
+    """Say which orders get other lots, those that were placed first, as far as there are any."""
+    fed = pool.fed
+    if fed is None or not fed.short:
+        return ()
+    events: list[OrderRepicked] = []
+    spare = [
+        [lot.seq, lot.available]
+        for lot in pool.for_sale()
+        if lot.seq not in pool.recalls and lot.rank >= (now_ms + 1, 0)
+    ]
+    lots = _lots_by_code(pool)
+    for code, batch in fed.batches.items():
+        missing = _owed_of(batch, lots.get(code, []), fed.excludes)
+        for lot in lots.get(code, []):
+            limit = REPICKS_MAX - len(events)
+            for order, added in others(pool, lot, owed=missing, spare=spare, limit=limit):
+                units = units_of(added)
+                missing -= units
+                events.append(OrderRepicked(order=order, returned=((lot.seq, units),), added=added))
+    return tuple(events)
 
 
 def gross(lots: list[Lot], batch: Batch) -> int:
@@ -105,7 +138,7 @@ def set_aside(lot: Lot, excludes: tuple[str, ...]) -> int:
 def _owed_of(batch: Batch, lots: list[Lot], excludes: tuple[str, ...]) -> int:
     if not batch.short:
         return 0
-    promised = sum(lot.ordered + lot.held for lot in lots)
+    promised = sum(lot.ordered for lot in lots)
     aside = sum(set_aside(lot, excludes) for lot in lots)
     return max(0, min(batch.short - aside, promised))
 

@@ -135,6 +135,8 @@ def wake_at(pool: Pool) -> int | None:
     """Return when the pool next wants a `Wake`, milliseconds of Unix time, or None."""
     if pool.recalls and recall_rules.is_due(pool):
         return pool.last_at_ms
+    if pool.fed is not None and pool.fed.short and reconcile_rules.is_due(pool):
+        return pool.last_at_ms
     return pool.next_expiry_ms
 
 
@@ -168,7 +170,11 @@ def _do_what_is_due(pool: Pool, *, now_ms: int) -> tuple[Event, ...]:
         for lot in pool.due(now_ms)
         if (units := max(0, lot.available - units_of(lot.recalled)))
     )
-    return (*expired, *recall_rules.pay(pool, now_ms=now_ms)) if pool.recalls else expired
+    if pool.recalls:
+        return (*expired, *recall_rules.pay(pool, now_ms=now_ms))
+    if pool.fed is not None and pool.fed.short:
+        return (*expired, *reconcile_rules.pay(pool, now_ms=now_ms))
+    return expired
 
 
 def _place(pool: Pool, command: PlaceOrder) -> Decision:

@@ -4,9 +4,9 @@ from collections import Counter
 
 from allocator.domain import kinds, laws
 from allocator.domain.fed import Batch, Code
-from allocator.domain.messages import OrderDispatched, OrderPartlyDispatched
+from allocator.domain.messages import OrderDispatched, OrderPartlyDispatched, Wake
 from allocator.domain.pool import Lot, Pool
-from allocator.domain.reconcile_rules import gross, set_aside
+from allocator.domain.reconcile_rules import gross, owed, set_aside
 from allocator.domain.transfers import UnitsSent
 from tests.property.desk import Desk
 
@@ -79,6 +79,14 @@ def each_decrease_is_told_once(desk: Desk) -> None:
 
         assert +told == +committed
         assert not -told
+
+
+def nobody_waits_for_units_that_are_there(desk: Desk) -> None:
+    """Orders of which units are missing get those of other lots, before anybody can buy them."""
+    for place in desk.pools:
+        desk.world.ask(place, Wake())
+        pool = desk.world.pool(place)
+        assert not owed(pool) or not pool.available
 
 
 def both_sides_agree(desk: Desk) -> None:

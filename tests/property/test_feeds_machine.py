@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from allocator.domain import kinds
+from allocator.domain.adjustments import Adjust
 from allocator.domain.fed import Code
 from allocator.domain.messages import (
     CancelOrder,
@@ -25,6 +26,7 @@ from tests.property.desk import Asked, Desk
 from tests.property.feed_laws import (
     both_sides_agree,
     each_decrease_is_told_once,
+    nobody_waits_for_units_that_are_there,
     nothing_is_promised_that_never_was,
     pools_keep_their_laws,
     rows_are_lawful,
@@ -50,7 +52,7 @@ class FeedsMachine(RuleBasedStateMachine):
         super().__init__()
         self.world = World.of(pools=3, singles=0)
         self.wms = Wms()
-        self.desk = Desk(self.world, self.wms, FED)
+        self.desk = Desk(self.world, self.wms, FED, excludes=("damaged",))
         self.pages: list[Page] = []
         self.events: list[Page] = []
 
@@ -92,6 +94,14 @@ class FeedsMachine(RuleBasedStateMachine):
         if order and self.world.pool(place).is_fed:
             command = DispatchPart(order=order, quantity=1) if part else DispatchOrder(order=order)
             self.world.ask(place, command)
+
+    @rule(place=PLACES, quantity=UNITS, states=st.permutations(["available", "damaged", "lost"]))
+    def set_aside(self, place: int, quantity: int, states: list[str]) -> None:
+        """Somebody says that units cannot be sold, or that they can; rows N7 and N9."""
+        source, target = states[:2]
+        self.world.ask(
+            place, Adjust(source=source, target=target, quantity=quantity, reason="seen")
+        )
 
     @rule(quantity=UNITS)
     def move_away(self, quantity: int) -> None:
@@ -287,6 +297,7 @@ class FeedsMachine(RuleBasedStateMachine):
         self.laws_hold()
         replay_is_live(self.world)
         both_sides_agree(self.desk)
+        nobody_waits_for_units_that_are_there(self.desk)
         for place in self.world.places:
             rows_are_lawful(self.desk, place)
         self.nothing_old_changes_anything(late)

@@ -11,6 +11,7 @@ from allocator.domain.messages import (
     InsufficientStock,
     PlaceOrder,
     ReceiveStock,
+    Wake,
 )
 from allocator.domain.pool import Pool
 from allocator.domain.reconciling import (
@@ -189,6 +190,20 @@ def test_a_lot_of_which_all_units_were_missing_is_gone_when_its_order_is_cancell
 
     assert not pool.lots
     assert short(pool) == 0
+
+
+def test_an_order_of_missing_units_gets_others_before_anybody_can_buy_them() -> None:
+    """Row N10: its units are of another lot, and so the WMS is told."""
+    pool = fed(A=5)
+    do(pool, place(5))
+    do(pool, says(pool, batch("A", 2), batch("B", 4), as_of=11))
+
+    do(pool, Wake())
+
+    assert there(pool) == {"A": (0, 2), "B": (1, 3)}
+    assert pool.orders.get(3) == ((2, 2), (5, 3))
+    assert short(pool) == 0
+    assert refusal(pool, place(2)) == InsufficientStock(requested=2, available=1)
 
 
 def test_units_that_are_found_end_a_shortfall() -> None:
