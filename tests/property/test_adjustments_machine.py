@@ -148,10 +148,17 @@ class AdjustmentsMachine(RuleBasedStateMachine):
         }
         flagged = is_flagged(self.pool, self.pool.orders.get(order) or ())
         is_led = self.pool.orders.is_led(order)
+        has_bad_units = any(
+            units > lot.ordered + lot.held + lot.available - units_of(lot.recalled)
+            for seq, units in self.pool.orders.get(order) or ()
+            if (lot := self.pool.lots[seq]).recalled
+        )
         answer = self.send(commands[how])
 
         assert isinstance(answer, tuple) or (flagged and not is_led and how != "cancel"), answer
         assert isinstance(answer, tuple | FlaggedUnits)
+        if how == "all" and not is_led:
+            assert isinstance(answer, FlaggedUnits) == has_bad_units
 
     @rule(
         leaves=st.none() | STATES,
@@ -171,6 +178,16 @@ class AdjustmentsMachine(RuleBasedStateMachine):
         self.send(Adjust(source=leaves, target=comes, quantity=quantity, lot=lot, reason="count"))
 
         assert {seq: units_of(picks) for seq, picks in self.pool.orders} == kept
+
+    @rule(which=st.integers(0, 5), state=st.sampled_from(["damaged", "quarantined"]))
+    def recall(self, which: int, state: str) -> None:
+        """All of a lot is bad."""
+        if lots := sorted(self.pool.lots):
+            lot = lots[which % len(lots)]
+            reason = "batch recall"
+            self.send(
+                Adjust(source="available", target=state, quantity=None, lot=lot, reason=reason)
+            )
 
     @rule(state=STATES, quantity=st.integers(0, 8))
     def set_state(self, state: str, quantity: int) -> None:
