@@ -25,7 +25,12 @@ from allocator.actors.statistics import Figures
 from allocator.config import Config, states_in
 from allocator.crew import Crew, Outside, crew_of
 from allocator.domain.ids import IdSeal
+from allocator.domain.interests import Interest
+from allocator.domain.positions import Position
 from allocator.errors import JournalError
+from allocator.feeding.feeding import Feeding
+from allocator.feeding.front import Front
+from allocator.feeding.station import Tools
 from allocator.http.app import make_app
 from allocator.http.context import CartTerms, Context
 from allocator.http.doors import Doors
@@ -48,12 +53,17 @@ from allocator.persistence.past import PostgresPast
 from allocator.persistence.pools import PostgresPools
 from allocator.persistence.projection import Projection
 from allocator.persistence.readings import PostgresReadings
+from allocator.persistence.tail import begin_tail
 from allocator.persistence.tickets import PostgresTickets
 from allocator.persistence.webhooks import PostgresWebhooks
+from allocator.persistence.wms import PostgresFeeds, TailRows
 from allocator.till import Till
 from allocator.webhooks.courier import Patience
 from allocator.webhooks.delivery import Delivering
 from allocator.webhooks.sending import Terms
+from allocator.wms.http_wms import Terms as WmsTerms
+from allocator.wms.http_wms import open_wms
+from allocator.wms.sender import Patience as SenderPatience
 
 log = structlog.get_logger()
 
@@ -95,6 +105,7 @@ class _Parts(msgspec.Struct, frozen=True, kw_only=True):
     feed: Feed
     statistics: HttpStatistics
     calls: Calls | None
+    feeding: Feeding
 
 
 class Seat(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,6 +170,7 @@ async def seated(config: Config, seat: Seat) -> AsyncIterator[Running]:
         background.append(asyncio.create_task(parts.feed.run(), name="events"))
         background.append(asyncio.create_task(_deliver(config, seat, parts), name="webhooks"))
         background.append(asyncio.create_task(parts.context.doors.run(), name="doors"))
+        background.append(asyncio.create_task(parts.feeding.run(), name="warehouse feeds"))
         app = make_app(
             parts.context,
             statistics=parts.statistics,
@@ -225,11 +237,15 @@ def _assemble(
         may_stand_open=is_loopback(seat.listener),
         rate_limit=config.rate_limit,
     )
+    router = Router(PostgresPools(pool))
+    feeds = PostgresFeeds(lists)
+    feeding = _feeding(seat, crew, feeds, router)
+    crew.worker.office.poller = feeding
     context = Context(
         asker=crew.asker,
         doors=doors,
         figures=partial(_figures, crew, own, lives),
-        router=Router(PostgresPools(pool)),
+        router=router,
         catalogue=catalogue,
         readings=PostgresReadings(lists, journal, era=installation.era),
         tickets=PostgresTickets(lists),
@@ -242,11 +258,43 @@ def _assemble(
         webhooks=PostgresWebhooks(
             pool, era=installation.era, clock=now_ms, anywhere=config.webhook_anywhere
         ),
+        feeds=Front(feeding, feeds, now=partial(_settled, feed), anywhere=config.webhook_anywhere),
         ids=IdSeal(installation.id_secret),
         version=version("allocator"),
         server_version=installation.server_version,
     )
-    return _Parts(crew=crew, context=context, statistics=statistics, feed=feed, calls=calls)
+    return _Parts(
+        crew=crew,
+        context=context,
+        statistics=statistics,
+        feed=feed,
+        calls=calls,
+        feeding=feeding,
+    )
+
+
+def _feeding(seat: Seat, crew: Crew, feeds: PostgresFeeds, router: Router) -> Feeding:
+    async def open_rows() -> TailRows:
+        return TailRows(await begin_tail(seat.database_url, name="allocator wms"))
+
+    terms = WmsTerms(agent=f"allocator/{version('allocator')}")
+    tools = Tools(
+        store=feeds,
+        reach=crew.asker,
+        pools=router,
+        open_rows=open_rows,
+        open_wms=partial(open_wms, terms=terms, clock=now_ms),
+        patience=SenderPatience(),
+        clock=now_ms,
+        clock_us=lambda: time.monotonic_ns() // 1_000,
+    )
+    return Feeding(tools, is_ours=crew.worker.is_ours)
+
+
+async def _settled(feed: Feed) -> Position:
+    """Return the position up to which everything in the journal is settled."""
+    async with feed.listen(Interest()) as listener:
+        return listener.reached
 
 
 def _cart_terms(config: Config, calls: Calls | None) -> CartTerms:

@@ -13,6 +13,7 @@ from allocator.actors.errands import Errand
 from allocator.actors.messages import Envelope, Noted, Outcome, Read, Reply
 from allocator.actors.near import Hearing
 from allocator.actors.paying import Leaving
+from allocator.actors.polling import PollLeaving
 from allocator.actors.ports import Clock
 from allocator.domain import at_once
 from allocator.domain.checkouts import Charge
@@ -340,7 +341,9 @@ class Actor:
             self._writer.doubt(JournalError(f"actor {self.actor_id} could not store its event"))
             return
         # With the row that changes it: an append that fails in between leaves both as they were.
-        if outcome.seq == 1 and (kind := kind_begun_by(envelope.ask)) is not None:
+        # Of one with a name of its own, such as a feed, the actor is there already.
+        is_born = outcome.seq == 1 and self.is_new
+        if is_born and (kind := kind_begun_by(envelope.ask)) is not None:
             self._writer.bear(self, kind)
         wanted_ms = wake_at(state)
         if wanted_ms != self.wake_at_ms:
@@ -348,12 +351,17 @@ class Actor:
             self._writer.wake(self, wanted_ms)
 
     def _pay(self, state: State, event: Event) -> None:
-        """Have a charge leave with the turn of the event that it is for."""
-        charge = outgoing(state, event)
-        if isinstance(charge, Charge):
-            self._accept()
-            leaving = Leaving(self._office.cashier, self.actor_id, charge)
-            self._writer.confirm(self, leaving, _NOTED)
+        """Have a charge or a poll leave with the turn of the event that it is for."""
+        leaves = outgoing(state, event)
+        if leaves is None:
+            return
+        leaving = (
+            Leaving(self._office.cashier, self.actor_id, leaves)
+            if isinstance(leaves, Charge)
+            else PollLeaving(self._office.poller, self.actor_id, leaves)
+        )
+        self._accept()
+        self._writer.confirm(self, leaving, _NOTED)
 
     def _accept(self) -> None:
         self.unanswered += 1

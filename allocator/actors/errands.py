@@ -16,6 +16,7 @@ import structlog
 from allocator.actors.messages import Answer, Envelope, KeyReused, Noted, Outcome
 from allocator.actors.near import Hearing, Near
 from allocator.actors.paying import Cashier, NoCashier
+from allocator.actors.polling import NoPoller, Poller
 from allocator.domain import processes
 from allocator.domain.kinds import Command, State, intents
 from allocator.domain.orders import OrderRequested
@@ -60,6 +61,7 @@ class Office:
     Attributes:
         asker: Another, if there are several workers.
         cashier: Has charges taken, where anybody can.
+        poller: Asks warehouse systems, where anybody can.
         sent: Asks that left; `repeated` counts those that had left before.
         processes: How many are in memory.
     """
@@ -74,6 +76,7 @@ class Office:
     ) -> None:
         self.asker = asker
         self.cashier: Cashier = NoCashier()
+        self.poller: Poller = NoPoller()
         self._near = near
         self.sent = 0
         self.repeated = 0

@@ -7,10 +7,12 @@ import msgspec
 from allocator.domain import recall_rules
 from allocator.domain.carts import Cart
 from allocator.domain.checkouts import Checkout
+from allocator.domain.feeds import Feed
 from allocator.domain.kinds import State
 from allocator.domain.moves import Move
 from allocator.domain.orders import Order
 from allocator.domain.pool import Balance, Lot, Pool
+from allocator.domain.reconcile_rules import owed
 from allocator.domain.values import Picks
 
 
@@ -77,8 +79,24 @@ class CheckoutQuery(msgspec.Struct, frozen=True, gc=False, tag=True):
     decided: bool = False
 
 
+class FeedQuery(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """A feed as it stands."""
+
+
+class ShortQuery(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """How many promised units a pool misses."""
+
+
 Query: TypeAlias = (
-    BalanceQuery | LotQuery | OpenOrderQuery | MoveQuery | LinesQuery | CartQuery | CheckoutQuery
+    BalanceQuery
+    | LotQuery
+    | OpenOrderQuery
+    | MoveQuery
+    | LinesQuery
+    | CartQuery
+    | CheckoutQuery
+    | FeedQuery
+    | ShortQuery
 )
 
 
@@ -99,7 +117,7 @@ class View(msgspec.Struct, frozen=True):
     """What was seen; only the field that was asked for is filled, and None if there is nothing.
 
     Attributes:
-        lot: A copy; `move`, `order` and `cart` likewise.
+        lot: A copy; `move`, `order`, `cart` and `feed` likewise.
         picks: Of the order, if it is open; `flagged`, whether units of it are recalled; `blocked`,
             how many of them cannot leave now.
         repicked: With those: the seq of the last event with which an order of the pool got other
@@ -119,6 +137,8 @@ class View(msgspec.Struct, frozen=True):
     order: Order | None = None
     cart: Cart | None = None
     checkout: Checkout | None = None
+    feed: Feed | None = None
+    short: int | None = None
 
 
 def look(state: State, query: Query) -> View | None:
@@ -137,17 +157,23 @@ def look(state: State, query: Query) -> View | None:
                 return View()
             return View(lot=msgspec.structs.replace(lot), product=state.product)
         case OpenOrderQuery(seq=seq) if isinstance(state, Pool):
-            picks = state.orders.get(seq)
-            if not picks or not state.recalls:
-                return View(picks=picks, repicked=state.repicked)
-            return View(
-                picks=picks,
-                flagged=recall_rules.is_flagged(state, picks),
-                blocked=recall_rules.blocked(state, picks),
-                repicked=state.repicked,
-            )
+            return _open_order_view(state, seq)
+        case ShortQuery() if isinstance(state, Pool):
+            return View(short=owed(state))
         case _:
             return _look_at_process(state, query)
+
+
+def _open_order_view(pool: Pool, seq: int) -> View:
+    picks = pool.orders.get(seq)
+    if not picks or not pool.recalls:
+        return View(picks=picks, repicked=pool.repicked)
+    return View(
+        picks=picks,
+        flagged=recall_rules.is_flagged(pool, picks),
+        blocked=recall_rules.blocked(pool, picks),
+        repicked=pool.repicked,
+    )
 
 
 def _look_at_process(state: State, query: Query) -> View | None:
@@ -158,6 +184,8 @@ def _look_at_process(state: State, query: Query) -> View | None:
         case LinesQuery(decided=decided) if isinstance(state, Order):
             waits = decided and state.status == "requested"
             return None if waits else View(order=_copy(state))
+        case FeedQuery() if isinstance(state, Feed):
+            return View(feed=msgspec.structs.replace(state))
         case LinesQuery() | CartQuery() | CheckoutQuery() if isinstance(state, Cart):
             return _look_at_cart(state, query)
         case _:

@@ -24,6 +24,7 @@ from allocator.http.context import Context
 from allocator.http.docs import DocsHandlers
 from allocator.http.doors import Doors
 from allocator.http.events import SUBSCRIBERS_MAX, EventHandlers
+from allocator.http.feeds import FeedHandlers
 from allocator.http.health import HealthHandlers
 from allocator.http.history import HistoryHandlers
 from allocator.http.locations import LocationHandlers
@@ -87,6 +88,7 @@ def make_app(
         *HistoryHandlers(context).routes(),
         *events.routes(),
         *WebhookHandlers(context).routes(),
+        *FeedHandlers(context).routes(),
         *HealthHandlers(context).routes(),
         *DocsHandlers(version=context.version).routes(),
     ]

@@ -25,7 +25,7 @@ from allocator.domain.orders import RequestOrder
 from allocator.http.doors import Doors
 from allocator.http.listening import Feed, Webhooks
 from allocator.http.paging import no_query
-from allocator.http.ports import Asker, Carts, Catalogue, Past, Readings, Tickets
+from allocator.http.ports import Asker, Carts, Catalogue, Feeds, Past, Readings, Tickets
 from allocator.http.problems import (
     ProblemError,
     bad_code,
@@ -92,6 +92,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     feed: Feed
     webhooks: Webhooks
+    feeds: Feeds
     ids: IdSeal
     version: str
     server_version: str

@@ -30,6 +30,7 @@ from allocator.domain.rows import (
     StockRow,
 )
 from allocator.domain.values import Picks
+from allocator.feeding.ports import Standing
 
 
 class Catalogue(Protocol):
@@ -217,3 +218,25 @@ class Asker(Protocol):
 
     async def look(self, actor_id: int, query: Query) -> View:
         """Answer a query about an actor's state, which is durable when this returns."""
+
+
+class Feeds(Protocol):
+    """Warehouses that are fed by systems of their own.
+
+    Attributes:
+        anywhere: Whether these may be in private networks, and asked by http.
+    """
+
+    anywhere: bool
+
+    def is_fed(self, warehouse: str) -> bool:
+        """Whether a warehouse is fed, as of half a second ago."""
+
+    async def begin(self, warehouse: str) -> int:
+        """Have a warehouse's feed be known and on; return its actor."""
+
+    async def find(self, warehouse: str) -> Standing | None:
+        """Return how far a feed is, or None if there never was one."""
+
+    async def all(self, *, after: str, limit: int) -> list[Standing]:
+        """Return feeds of warehouses that sort after a code."""

@@ -11,6 +11,7 @@ from allocator.domain.messages import ReceiveStock, StockReceived
 from allocator.domain.past import Pruned, TooFarBack
 from allocator.domain.pool import Balance, Lot
 from allocator.domain.queries import BalanceQuery, LotQuery
+from allocator.domain.reconciling import IsFed
 from allocator.domain.rows import StockRow
 from allocator.domain.values import units_of
 from allocator.http.answers import JsonAnswer, json_answer
@@ -18,7 +19,7 @@ from allocator.http.context import Context, decode_body, key_of
 from allocator.http.doors import principal_of
 from allocator.http.moments import Moment, moment_in, pruned, too_far_back
 from allocator.http.paging import listing, no_query, page_of, query
-from allocator.http.problems import ProblemError, invalid, not_found
+from allocator.http.problems import ProblemError, invalid, not_found, problem_for
 from allocator.http.shapes import TIME_MAX_MS, PostStock, ms_of
 from allocator.http.shaping import balance_of, balance_shape, stock_of
 
@@ -46,6 +47,8 @@ class StockHandlers:
     async def post(self, request: web.Request) -> JsonAnswer:
         """Receive units as one lot."""
         body = await decode_body(request, _decoder)
+        if self._context.feeds.is_fed(body.warehouse):
+            raise ProblemError(problem_for(IsFed()))
         pool = await self._context.pool(body.warehouse, body.product)
         command = ReceiveStock(
             quantity=body.quantity,

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import re
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -31,6 +32,7 @@ from tests.integration.described_carts import (
     provider,
     provoke_refused_carts,
 )
+from tests.integration.shop import until
 
 BODY_MAX = 1_024
 NOWHERE = "00000000-0000-8000-8000-000000000000"
@@ -170,6 +172,7 @@ async def test_what_the_examples_ask_is_answered_as_they_say(database_url: str) 
         *("list_paid_purchases", "resolve_checkout", "close_cart"),
         *("list_dead_letters", "retry_dead_letter", "delete_dead_letter", "rotate_webhook"),
         *("get_webhook", "list_webhooks", "delete_webhook"),
+        *("put_feed", "get_feed", "list_feeds", "poll_feed", "delete_feed"),
         *("get_health", "get_readiness", "get_metrics"),
         *("get_openapi", "get_docs", "get_problem_type"),
     ]
@@ -189,13 +192,13 @@ async def test_what_the_examples_ask_is_answered_as_they_say(database_url: str) 
             elif name in _LETTING_GO:
                 said = await let_go(contract, name)
             else:
-                body = _NOBODY_LISTENS if name == "put_webhook" else None
+                body = _TO_NOBODY.get(name)
                 said = await contract.ask(name, body=body)
 
             assert said.status == answer.status, name
             if name == "list_dead_letters":
                 contract.ids[LETTER_ID] = _letter_in(said)
-            if answer.example is None or answer.shape is str or operation.tag == "Webhooks":
+            if answer.example is None or answer.shape is str or operation.tag in _GOING:
                 continue  # how a delivery goes is no matter of examples
             lines = answer.example if isinstance(answer.example, tuple) else (answer.example,)
             for example, body in zip(lines, said.body.splitlines(), strict=True):
@@ -276,6 +279,19 @@ async def provoke_refusals(contract: Contract) -> None:
     await provoke_refused_moves(contract)
     await provoke_refused_carts(contract)
     await contract.ask("post_product", body=b'{"sku": "tea-01", "name": "other"}')
+    await provoke_feeds(contract)
+
+
+async def provoke_feeds(contract: Contract) -> None:
+    """Have the warehouse be fed, in another way, and by hand."""
+    await contract.ask("put_feed", body=_TO_NOBODY["put_feed"])
+    await contract.ask("put_feed", body=b'{"url": "http://127.0.0.1:1/", "excludes": ["lost"]}')
+
+    async def is_refused() -> bool:
+        said = await contract.ask("receive_stock", key=secrets.token_hex(8))
+        return said.problem == "warehouse-fed"
+
+    await until(is_refused)
 
 
 async def provoke_refused_adjustments(contract: Contract) -> None:
@@ -415,7 +431,11 @@ _LETTING_GO = {"get_location", "list_locations"}
 _OF_ANOTHER_CART = {"resolve_checkout", "close_cart"}
 """What cannot be done with the cart that was paid for."""
 
-_NOBODY_LISTENS = b'{"url": "http://127.0.0.1:1/", "kinds": ["stock_received"]}'
+_TO_NOBODY = {
+    "put_webhook": b'{"url": "http://127.0.0.1:1/", "kinds": ["stock_received"]}',
+    "put_feed": b'{"url": "http://127.0.0.1:1/"}',
+}
+_GOING = {"Webhooks", "Warehouse systems"}
 
 
 async def let_go(contract: Contract, name: str) -> Said:

@@ -228,7 +228,7 @@ async def test_every_position_that_is_stored_is_heeded(old_url: str) -> None:
         *("journal", "cuts"),  # where rows and moments stand, not somebody who reads
         "quarantined_projections",  # whose balance, which does not move, is heeded
         "webhook_dead_letters",  # which hold what they are about
-        *("projections", "webhook_deliveries"),  # in prune_position.sql
+        *("projections", "webhook_deliveries", "wms_feeds"),  # in prune_position.sql
     }
 
 

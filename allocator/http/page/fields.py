@@ -24,11 +24,11 @@ class Schema(msgspec.Struct, frozen=True, rename="camel"):
     items: "Schema | bool" = False
     any_of: "tuple[Schema, ...]" = ()
     enum: tuple[str, ...] = ()
-    minimum: int | None = None
-    maximum: int | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
     min_length: int | None = None
     max_length: int | None = None
-    default: str | int | bool | list[object] | UnsetType | None = UNSET
+    default: str | int | float | bool | list[object] | UnsetType | None = UNSET
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):

@@ -89,6 +89,7 @@ TAGS: Final = {
     "Catalogue": "The warehouses and products that everything else names.",
     "Journal": "Everything that ever happened, as it is stored.",
     "Webhooks": "Have others told what happens, wherever they are.",
+    "Warehouse systems": "Have a warehouse be fed by a system of its own (WMS), and tell that one.",
     "Operations": "For those who run the server, and for what generates clients.",
 }
 """Groups of routes in the order in which they are shown, by name."""

@@ -6,6 +6,7 @@ from allocator.http.reference.adjustments import ADJUSTMENT_OPERATIONS
 from allocator.http.reference.carts import CART_OPERATIONS
 from allocator.http.reference.checkouts import CHECKOUT_OPERATIONS
 from allocator.http.reference.events import EVENT_OPERATIONS
+from allocator.http.reference.feeds import FEED_OPERATIONS
 from allocator.http.reference.locations import LOCATION_OPERATIONS
 from allocator.http.reference.moves import MOVE_OPERATIONS
 from allocator.http.reference.names import NAME_OPERATIONS
@@ -28,5 +29,6 @@ OPERATIONS: Final = (
     *JOURNAL_OPERATIONS,
     *EVENT_OPERATIONS,
     *WEBHOOK_OPERATIONS,
+    *FEED_OPERATIONS,
     *SERVER_OPERATIONS,
 )

@@ -226,6 +226,7 @@ IN_PATH: Final = {
     "/stock-balances/{warehouse}/{product}/{state}": Parameter(
         name="state", shape=StateName, meaning="which state is set", example="damaged"
     ),
+    "/wms/feeds/{warehouse}": msgspec.structs.replace(_CODE, name="warehouse"),
     "/webhooks/{name}": Parameter(
         name="name", shape=Code, meaning="name of the webhook", example="shop"
     ),

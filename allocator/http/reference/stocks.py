@@ -64,7 +64,7 @@ STOCK_OPERATIONS: Final = (
                 headers=("Location",),
             ),
         ),
-        problems=("location-occupied", "key-reused", *DECODING, *ASKING),
+        problems=("location-occupied", "warehouse-fed", "key-reused", *DECODING, *ASKING),
     ),
     Operation(
         method="GET",

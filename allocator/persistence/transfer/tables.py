@@ -49,6 +49,10 @@ LOCAL: Final = frozenset(
         "imports",
         "webhook_deliveries",
         "webhook_dead_letters",
+        "wms_feeds",
+        "wms_pools",
+        "wms_pushes",
+        "wms_lots",
     }
 )
 """Of one database, and of those who serve from it."""

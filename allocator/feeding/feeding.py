@@ -1,0 +1,130 @@
+"""All feeds whose actors are this worker's: each has a station here, and nowhere else for long.
+
+Two workers may believe for a moment that a feed is theirs. That does no harm: pushes are numbered
+by one of them, the WMS knows them by their numbers, and pools know what is newer.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from allocator.domain.feeds import EndFeed, Feed, FeedPut, Poll
+from allocator.domain.queries import FeedQuery
+from allocator.domain.reconciling import STATEMENT_STALE_MS, Detach
+from allocator.errors import AllocatorError, JournalError
+from allocator.feeding.ports import Standing
+from allocator.feeding.station import Station, Tools
+
+log = structlog.get_logger()
+
+_LOOK_EVERY_S: Final = 0.5
+_POOLS_AT_ONCE: Final = 500
+_POLLS_MAX: Final = 1_000
+_LINGER_MS: Final = STATEMENT_STALE_MS + 1_000
+"""So long after a feed was deleted, nothing that it had asked for can happen any more."""
+
+
+class Feeding:
+    """Has the feeds of one worker work.
+
+    Args:
+        tools: What they work with.
+        is_ours: Says whether an actor is of one of our shards.
+
+    Attributes:
+        standings: Of all feeds of the server that are on, by warehouse, as it was last looked.
+    """
+
+    def __init__(self, tools: Tools, *, is_ours: Callable[[int], bool]) -> None:
+        self.standings: dict[str, Standing] = {}
+        self._tools = tools
+        self._is_ours = is_ours
+        self._stations: dict[int, tuple[Station, asyncio.Task[None]]] = {}
+        self._polls: dict[int, Poll] = {}
+        self._detached: dict[int, int] = {}
+
+    @property
+    def stations(self) -> list[Station]:
+        """Those that are here."""
+        return [station for station, _ in self._stations.values()]
+
+    def poll(self, actor_id: int, poll: Poll) -> None:
+        """Have a feed's warehouse system be asked; returns at once, and never raises."""
+        if actor_id in self._stations:
+            self._stations[actor_id][0].poll(poll)
+        elif len(self._polls) < _POLLS_MAX:
+            self._polls[actor_id] = poll  # until it has a station
+
+    async def run(self) -> None:
+        """Have them work for ever; cancel to stop."""
+        try:
+            while True:
+                try:
+                    await self._look()
+                except AllocatorError as error:
+                    log.warning("wms.interrupted", error=str(error))
+                await asyncio.sleep(_LOOK_EVERY_S)
+        finally:
+            await self._dismiss(set(self._stations))
+
+    async def _look(self) -> None:
+        on = [each for each in await self._tools.store.feeds() if each.is_on]
+        self.standings = {each.warehouse: each for each in on}
+        ours = {each.actor_id: each for each in on if self._is_ours(each.actor_id)}
+        await self._dismiss(self._stations.keys() - ours.keys())
+        for standing in ours.values():
+            try:
+                seen = await self._tools.reach.look(standing.actor_id, FeedQuery())
+            except JournalError:
+                raise
+            except AllocatorError:
+                continue  # its shard is on the move
+            await self._heed(standing, seen.feed or Feed())
+
+    async def _heed(self, standing: Standing, feed: Feed) -> None:
+        if feed.status in {"on", "deleted"} and feed.settings is not None:
+            await self._employ(standing, feed.settings)
+        if feed.status == "deleted":
+            await self._detach(standing, feed)
+        elif feed.status == "ended":
+            await self._dismiss({standing.actor_id})
+            await self._tools.store.end(standing.actor_id)
+
+    async def _employ(self, standing: Standing, settings: FeedPut) -> None:
+        actor_id = standing.actor_id
+        if actor_id in self._stations:
+            station, task = self._stations[actor_id]
+            if station.settings == settings and not task.done():
+                return
+            await self._dismiss({actor_id})
+        station = Station(actor_id, settings, self._tools)
+        if (poll := self._polls.pop(actor_id, None)) is not None:
+            station.poll(poll)
+        task = asyncio.create_task(station.run(), name=f"feed of {standing.warehouse}")
+        self._stations[actor_id] = station, task
+
+    async def _dismiss(self, actor_ids: set[int]) -> None:
+        tasks = [self._stations.pop(each)[1] for each in actor_ids if each in self._stations]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _detach(self, standing: Standing, feed: Feed) -> None:
+        """Detach all pools at once, and again when nothing can be under way; then it has ended."""
+        actor_id, now_ms = standing.actor_id, self._tools.clock()
+        is_last = now_ms >= feed.last_at_ms + _LINGER_MS
+        if self._detached.get(actor_id) == feed.version and not is_last:
+            return
+        after = 0
+        while pools := await self._tools.store.pools(
+            standing.warehouse, after=after, limit=_POOLS_AT_ONCE
+        ):
+            for each in pools:
+                detach = Detach(process=actor_id, step=feed.version, sent_at_ms=self._tools.clock())
+                await self._tools.reach.ask(each, detach)
+            after = pools[-1]
+        self._detached[actor_id] = feed.version
+        if is_last:
+            await self._tools.reach.ask(actor_id, EndFeed())

@@ -1,0 +1,146 @@
+"""What feeds need from outside; `persistence` satisfies it, and a simulator may, too."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from allocator.domain.positions import Position
+from allocator.domain.pushes import Account
+from allocator.domain.reconciling import Statement
+from allocator.domain.records import Record
+from allocator.wms.interface import Push
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a feed has come.
+
+    Attributes:
+        actor_id: Of the feed.
+        position: Everything in the journal up to here is turned into pushes.
+        numbered: The last push that there is.
+        acknowledged: The WMS has everything up to this number.
+        applied: It has taken everything up to this number into its figures.
+        waiting_since_ms: When the oldest push was numbered that is not acknowledged.
+        shortfall: Promised units that were missing when it was last looked.
+    """
+
+    actor_id: int
+    warehouse: str
+    position: Position
+    numbered: int
+    acknowledged: int
+    applied: int
+    is_on: bool
+    waiting_since_ms: int | None = None
+    shortfall: int = 0
+
+
+class Made(msgspec.Struct, frozen=True, kw_only=True):
+    """Pushes that are to be numbered, in order: (actor, sku, lines as JSON)."""
+
+    pushes: Sequence[tuple[int, str, str]]
+    accounts: Sequence[Account]
+
+
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """What a WMS says of a batch of a pool."""
+
+    actor_id: int
+    code: str | None
+    orderable: int
+    expires_at_ms: int | None
+    received_at_ms: int | None
+
+
+class Stated(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run says of a pool.
+
+    Attributes:
+        turn: The row that attached or detached the pool of which we know; 0 for none.
+        lots: Of all batches that were named, or of which the WMS was told.
+    """
+
+    actor_id: int
+    turn: int
+    lots: Sequence[Statement]
+
+
+class Store(Protocol):
+    """What is kept of feeds, durably. Every method raises `JournalError`."""
+
+    async def feeds(self) -> Sequence[Standing]:
+        """Return all that there ever were."""
+        ...
+
+    async def accounts(
+        self, feed: int, *, warehouse: str, actor_ids: Sequence[int]
+    ) -> Mapping[int, tuple[str, Account | None]]:
+        """Return the products of pools, and what the WMS was told of them; of others nothing."""
+        ...
+
+    async def make_pushes(
+        self, feed: int, made: Made, *, before: Position, after: Position, at_ms: int
+    ) -> bool:
+        """Number pushes and advance the position, both or neither; False if somebody else has."""
+        ...
+
+    async def pending(self, feed: int, *, after: int, limit: int) -> Sequence[Push]:
+        """Return the first pushes above a number, in order."""
+        ...
+
+    async def newest(self, feed: int) -> int:
+        """Return the highest number there is."""
+        ...
+
+    async def acknowledge(self, feed: int, through: int) -> None:
+        """Have it durable that everything up to a number has come."""
+        ...
+
+    async def fold(self, feed: int, through: int) -> None:
+        """Know that the WMS has applied everything up to a number."""
+        ...
+
+    async def products(self, warehouse: str, skus: Sequence[str]) -> Mapping[str, int]:
+        """Return the pools of products, those that there are."""
+        ...
+
+    async def stage(self, feed: int, *, run: int, heard: Sequence[Heard]) -> None:
+        """Keep what a page says."""
+        ...
+
+    async def statements(
+        self, feed: int, *, run: int, through: int, after: int, limit: int
+    ) -> Sequence[Stated]:
+        """Return what a complete run says of some pools, in order of their actors."""
+        ...
+
+    async def pools(self, warehouse: str, *, after: int, limit: int) -> Sequence[int]:
+        """Return pools of a warehouse, in order."""
+        ...
+
+    async def note_short(self, feed: int, short: Mapping[int, int]) -> None:
+        """Note how many promised units are missing of some pools."""
+        ...
+
+    async def short(self, feed: int) -> Sequence[int]:
+        """Return the pools of which units were missing when it was last looked."""
+        ...
+
+    async def end(self, feed: int) -> None:
+        """Have a feed be off."""
+        ...
+
+
+class Rows(Protocol):
+    """The settled journal, of one warehouse."""
+
+    async def next(
+        self, after: Position, *, warehouse: str
+    ) -> tuple[Sequence[Record], Position] | None:
+        """Return the next rows and up to where they reach; None if there are none yet."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...

@@ -1,0 +1,130 @@
+"""What happened in the pools of a fed warehouse becomes pushes, in order, each of them once.
+
+Rows are told at least once. They become pushes in the transaction that advances the position, which
+compares it first: whoever else does the same work finds out, and nothing is numbered twice.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from allocator.domain.codec import decode_event
+from allocator.domain.kinds import Event
+from allocator.domain.positions import Position
+from allocator.domain.pushes import Account
+from allocator.domain.reconciling import FeedAttached
+from allocator.domain.records import Record
+from allocator.errors import AllocatorError
+from allocator.feeding.ports import Made, Rows, Standing, Store
+
+_LOOK_EVERY_S: Final = 0.1
+_SAVE_EVERY_S: Final = 2.0
+_ACCOUNTS_MAX: Final = 20_000
+"""In memory; the others are read again."""
+
+
+class SupersededError(AllocatorError):
+    """Somebody else makes these pushes, too; begin again from what is stored."""
+
+    retryable = True
+
+
+class Pusher:
+    """Makes the pushes of one feed.
+
+    Args:
+        standing: How far they were made.
+        made: Told whenever there are new ones.
+        clock: Milliseconds of Unix time.
+    """
+
+    def __init__(
+        self,
+        standing: Standing,
+        store: Store,
+        rows: Rows,
+        *,
+        made: Callable[[], None],
+        clock: Callable[[], int],
+    ) -> None:
+        self._feed = standing.actor_id
+        self._warehouse = standing.warehouse
+        self._store = store
+        self._rows = rows
+        self._made = made
+        self._clock = clock
+        self._reached = self._saved = standing.position
+        self._saved_s = 0.0
+        self._known: dict[int, tuple[str, Account | None] | None] = {}
+
+    async def run(self) -> None:
+        """Make pushes for ever; cancel to stop.
+
+        Raises:
+            SupersededError: Somebody else does.
+            JournalError: The database does not answer.
+        """
+        while True:
+            found = await self._rows.next(self._reached, warehouse=self._warehouse)
+            if found is None:
+                await self._save_idly()
+                await asyncio.sleep(_LOOK_EVERY_S)
+            else:
+                await self._take(*found)
+
+    async def _take(self, records: Sequence[Record], reached: Position) -> None:
+        by_actor: defaultdict[int, list[Record]] = defaultdict(list)
+        for record in records:
+            by_actor[record.actor_id].append(record)
+        await self._learn(list(by_actor))
+        pushes: list[tuple[int, str, str]] = []
+        changed: list[Account] = []
+        for actor_id, its in by_actor.items():
+            known = self._known[actor_id]
+            if known is None:
+                continue
+            sku, account = known
+            rows = [(each.seq, _event_of(each)) for each in its]
+            if account is None:
+                if not any(isinstance(event, FeedAttached) for _, event in rows):
+                    continue
+                account = Account(actor_id=actor_id)
+                self._known[actor_id] = sku, account
+            push = account.push(rows)
+            changed.append(account)
+            if push is not None:
+                pushes.append((actor_id, sku, msgspec.json.encode(push.lines).decode()))
+        self._reached = reached
+        if changed:
+            await self._save(Made(pushes=pushes, accounts=changed))
+        if pushes:
+            self._made()
+
+    async def _learn(self, actor_ids: Sequence[int]) -> None:
+        """Know of all these actors which product they are of, if any, and what was told of them."""
+        if len(self._known) > _ACCOUNTS_MAX:
+            self._known.clear()
+        new = [each for each in actor_ids if each not in self._known]
+        if new:
+            found = await self._store.accounts(self._feed, warehouse=self._warehouse, actor_ids=new)
+            self._known |= {each: found.get(each) for each in new}
+
+    async def _save_idly(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if self._reached != self._saved and now_s >= self._saved_s + _SAVE_EVERY_S:
+            await self._save(Made(pushes=(), accounts=()))
+
+    async def _save(self, made: Made) -> None:
+        stored = await self._store.make_pushes(
+            self._feed, made, before=self._saved, after=self._reached, at_ms=self._clock()
+        )
+        if not stored:
+            raise SupersededError(f"somebody else makes the pushes of {self._warehouse}")
+        self._saved, self._saved_s = self._reached, asyncio.get_running_loop().time()
+
+
+def _event_of(record: Record) -> Event:
+    return decode_event(kind=record.kind, version=record.version, body=record.body)

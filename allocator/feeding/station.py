@@ -1,0 +1,181 @@
+"""One feed at work in the worker that owns it: it makes pushes, sends them, and hears pages."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from random import Random
+from typing import Final, TypeAlias
+
+import msgspec
+import structlog
+
+from allocator.domain.feeds import EndPoll, EndRun, Feed, FeedPut, Poll
+from allocator.domain.queries import FeedQuery
+from allocator.errors import AllocatorError
+from allocator.feeding.ports import Rows, Standing, Store
+from allocator.feeding.pusher import Pusher
+from allocator.feeding.runner import Pools, Reach, Runner
+from allocator.wms.bucket import Limit
+from allocator.wms.gate import Gate, LimitedWms
+from allocator.wms.interface import Push, Wms
+from allocator.wms.sender import Patience, Progress, Sender
+
+log = structlog.get_logger()
+
+_AGAIN_S: Final = 1.0
+
+OpenWms: TypeAlias = Callable[[str], AbstractAsyncContextManager[Wms]]
+
+
+class Tools(msgspec.Struct, frozen=True, kw_only=True):
+    """What all stations of a worker work with.
+
+    Attributes:
+        open_rows: Opens the journal.
+        open_wms: Opens the warehouse system at a URL.
+        clock: Milliseconds of Unix time.
+        clock_us: Microseconds of a clock that does not go back.
+    """
+
+    store: Store
+    reach: Reach
+    pools: Pools
+    open_rows: Callable[[], Awaitable[Rows]]
+    open_wms: OpenWms
+    patience: Patience
+    clock: Callable[[], int]
+    clock_us: Callable[[], int]
+
+
+class Station:
+    """One feed at work.
+
+    Args:
+        actor_id: Of the feed.
+        settings: How it is fed.
+        polls: Those that leave, the newest first.
+
+    Attributes:
+        progress: Of what is sent; None before it begins.
+        gate: Before the warehouse system; survives what fails here.
+    """
+
+    def __init__(self, actor_id: int, settings: FeedPut, tools: Tools) -> None:
+        self.actor_id = actor_id
+        self.settings = settings
+        self.progress: Progress | None = None
+        self._tools = tools
+        self.gate = Gate(
+            Limit(per_s=settings.rate_per_s, burst=settings.burst), clock=tools.clock_us
+        )
+        self._polls: asyncio.Queue[Poll] = asyncio.Queue(maxsize=1)
+        self._polled = 0
+
+    def poll(self, poll: Poll) -> None:
+        """Have a poll be seen through; it takes the place of one that waits."""
+        if self._polls.full():
+            self._polls.get_nowait()
+        self._polled = poll.number
+        self._polls.put_nowait(poll)
+
+    async def run(self) -> None:
+        """Work for ever, whatever fails; cancel to stop."""
+        while True:
+            try:
+                await self._work()
+            except AllocatorError as error:
+                log.warning("wms.interrupted", warehouse=self.settings.warehouse, error=str(error))
+            except Exception:
+                log.exception("wms.failed", warehouse=self.settings.warehouse)
+            await asyncio.sleep(_AGAIN_S)
+
+    async def _work(self) -> None:
+        tools = self._tools
+        standing = await self._standing()
+        rows = await tools.open_rows()
+        try:
+            async with tools.open_wms(self.settings.url) as direct:
+                wms = LimitedWms(direct, self.gate)
+                sender = Sender(
+                    wms,
+                    _Outbox(tools.store, self.actor_id),
+                    name=self.settings.url,
+                    after=standing.acknowledged,
+                    patience=tools.patience,
+                    clock=tools.clock,
+                    chance=Random(),  # noqa: S311 (it only spreads attempts)
+                )
+                self.progress = sender.progress
+                pusher = Pusher(standing, tools.store, rows, made=sender.wake, clock=tools.clock)
+                await _until_one_fails(pusher.run(), sender.run(), self._hear(standing, wms))
+        finally:
+            rows.close()
+
+    async def _standing(self) -> Standing:
+        feeds = await self._tools.store.feeds()
+        [standing] = [each for each in feeds if each.actor_id == self.actor_id]
+        return standing
+
+    async def _hear(self, standing: Standing, wms: Wms) -> None:
+        tools = self._tools
+        runner = Runner(
+            standing,
+            tools.store,
+            wms,
+            excludes=self.settings.excludes,
+            reach=tools.reach,
+            pools=tools.pools,
+            clock=tools.clock,
+        )
+        await self._clear()
+        while True:
+            await runner.poll(await self._polls.get())
+
+    async def _clear(self) -> None:
+        """End what a former life has left: nobody else will."""
+        seen = await self._tools.reach.look(self.actor_id, FeedQuery())
+        feed = seen.feed or Feed()
+        if feed.poll and feed.poll != self._polled:
+            await self._tools.reach.ask(self.actor_id, EndPoll(poll=feed.poll, failure=_GONE))
+        run = feed.open_run
+        if run is not None and run.poll:
+            await self._tools.reach.ask(
+                self.actor_id,
+                EndRun(run=run.number, complete=False, lots=0, differences=0, failure=_GONE),
+            )
+
+
+_GONE: Final = "whoever asked is gone"
+
+
+class _Outbox:
+    """The pushes of one feed, as its sender sees them."""
+
+    def __init__(self, store: Store, feed: int) -> None:
+        self._store = store
+        self._feed = feed
+
+    async def pending(self, *, after: int, limit: int) -> Sequence[Push]:
+        """Return the first pushes above a number, in order."""
+        return await self._store.pending(self._feed, after=after, limit=limit)
+
+    async def newest(self) -> int:
+        """Return the highest number there is."""
+        return await self._store.newest(self._feed)
+
+    async def acknowledged(self, through: int) -> None:
+        """Have it durable that everything up to a number has come."""
+        await self._store.acknowledge(self._feed, through)
+
+
+async def _until_one_fails(*work: Awaitable[None]) -> None:
+    """Do everything at once; when one ends, end the others, and raise what it fell over."""
+    tasks = [asyncio.ensure_future(each) for each in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

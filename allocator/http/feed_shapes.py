@@ -1,0 +1,134 @@
+"""What requests and answers about feeds look like."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from allocator.domain.feeds import Feed, Run
+from allocator.feeding.ports import Standing
+from allocator.http.shapes import Body, Code, Time, Units, time_of
+from allocator.http.webhook_shapes import Url
+
+POLL_MAX_S = 86_400
+RATE_MAX = 10_000
+BURST_MAX = 10_000
+STATES_MAX = 32
+
+Count = Annotated[int, Meta(ge=0)]
+Seconds = Annotated[
+    float,
+    Meta(ge=0, le=POLL_MAX_S, description="seconds between two polls; 0: it is not polled"),
+]
+Rate = Annotated[
+    float, Meta(gt=0, le=RATE_MAX, description="requests to the WMS a second, at most")
+]
+Burst = Annotated[
+    int, Meta(ge=1, le=BURST_MAX, description="of them, so many at once after a quiet time")
+]
+State = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}\Z", examples=["expired"])]
+States = Annotated[
+    tuple[State, ...],
+    Meta(max_length=STATES_MAX, description="states whose units the WMS does not call orderable"),
+]
+
+
+class PutFeedBody(Body, frozen=True, kw_only=True):
+    """How a warehouse is to be fed."""
+
+    url: Url
+    poll_s: Seconds = 60.0
+    rate_per_s: Rate = 1.0
+    burst: Burst = 1
+    excludes: States = ()
+
+
+class ShownRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What the WMS said, as of a moment of its own counting, and what came of it."""
+
+    number: Count
+    as_of: Annotated[int, Meta(description="the WMS's own count; larger is later")]
+    applied_through: Annotated[Count, Meta(description="the last push that is in its figures")]
+    ended_at: Time | None
+    complete: Annotated[bool, Meta(description="whether everything was heard")]
+    lots: Annotated[Count, Meta(description="batches that were named")]
+    differences: Annotated[Count, Meta(description="products of which numbers have changed")]
+    shortfall: Annotated[Units, Meta(description="promised units that were missing at its end")]
+
+
+class ShownPushes(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the WMS has been told."""
+
+    numbered: Annotated[Count, Meta(description="the last push that there is")]
+    acknowledged: Annotated[Count, Meta(description="the WMS has everything up to this one")]
+    applied: Annotated[Count, Meta(description="up to this one it is in the WMS's figures")]
+    waiting_since: Annotated[Time, Meta(description="since when the next one waits")] | None
+
+
+class ShownFeed(msgspec.Struct, frozen=True, kw_only=True):
+    """How a warehouse is fed, and how that goes."""
+
+    warehouse: Code
+    url: Url
+    poll_s: Seconds
+    rate_per_s: Rate
+    burst: Burst
+    excludes: States
+    status: Annotated[
+        Literal["on", "deleted", "ended"],
+        Meta(description="`deleted`: about to end, as soon as nothing can be under way"),
+    ]
+    next_poll_at: Time | None
+    failures: Annotated[Count, Meta(description="polls in vain since the last complete run")]
+    last_error: Annotated[str, Meta(description="why the last of them was")] | None
+    run: ShownRun | None
+    completed: Annotated[ShownRun, Meta(description="the last run that was complete")] | None
+    pushes: ShownPushes
+    shortfall: Annotated[Units, Meta(description="promised units that are missing")]
+
+
+def feed_shape(standing: Standing, feed: Feed) -> ShownFeed:
+    """Show a feed, which was put some time."""
+    settings = feed.settings
+    assert settings is not None, "it was put"
+    assert feed.status is not None, "likewise"
+    return ShownFeed(
+        warehouse=standing.warehouse,
+        url=settings.url,
+        poll_s=settings.poll_ms / 1000,
+        rate_per_s=settings.rate_per_s,
+        burst=settings.burst,
+        excludes=settings.excludes,
+        status=feed.status,
+        next_poll_at=_time_of(feed.next_poll_ms),
+        failures=feed.failures,
+        last_error=feed.failure,
+        run=_run_shape(feed.run),
+        completed=_run_shape(feed.completed),
+        pushes=ShownPushes(
+            numbered=standing.numbered,
+            acknowledged=standing.acknowledged,
+            applied=standing.applied,
+            waiting_since=_time_of(standing.waiting_since_ms),
+        ),
+        shortfall=standing.shortfall,
+    )
+
+
+def _run_shape(run: Run | None) -> ShownRun | None:
+    if run is None:
+        return None
+    return ShownRun(
+        number=run.number,
+        as_of=run.as_of,
+        applied_through=run.applied_through,
+        ended_at=_time_of(run.ended_at_ms),
+        complete=run.complete,
+        lots=run.lots,
+        differences=run.differences,
+        shortfall=run.shortfall,
+    )
+
+
+def _time_of(at_ms: int | None) -> Time | None:
+    return time_of(at_ms) if at_ms else None

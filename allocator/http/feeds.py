@@ -1,0 +1,131 @@
+"""Feeds: which warehouses are run by systems of their own (WMS), and how that goes."""
+
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+from aiohttp import web
+
+from allocator.actors.messages import KeyReused, Noted, Outcome
+from allocator.domain.catalogue import is_code
+from allocator.domain.feeds import DeleteFeed, PollNow, PutFeed
+from allocator.domain.kinds import Command
+from allocator.domain.queries import FeedQuery
+from allocator.domain.targets import TargetError, check_url
+from allocator.feeding.ports import Standing
+from allocator.http.answers import JsonAnswer, json_answer
+from allocator.http.context import Context, decode_body
+from allocator.http.doors import principal_of
+from allocator.http.feed_shapes import PutFeedBody, ShownFeed, feed_shape
+from allocator.http.paging import limit_of, listing, name_cursor, no_query, query
+from allocator.http.problems import ProblemError, invalid, not_found, problem_for
+from allocator.wms.http_wms import check_url as check_wms_url
+from allocator.wms.interface import WmsUrlError
+
+_put: Final = msgspec.json.Decoder(PutFeedBody)
+
+
+class FeedHandlers:
+    """The routes under /wms/feeds."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._feeds = context.feeds
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return what to register."""
+        one = "/wms/feeds/{warehouse}"
+        return [
+            web.get("/wms/feeds", self.list, allow_head=False),
+            web.put(one, self.put),
+            web.get(one, self.get, allow_head=False),
+            web.delete(one, self.delete),
+            web.post(f"{one}/poll", self.poll),
+        ]
+
+    async def put(self, request: web.Request) -> JsonAnswer:
+        """Have a warehouse be fed, or fed differently."""
+        body = await decode_body(request, _put)
+        try:
+            check_wms_url(body.url)
+            check_url(body.url, anywhere=self._feeds.anywhere)
+        except (TargetError, WmsUrlError) as error:
+            raise ProblemError(invalid(str(error))) from error
+        warehouse = request.match_info["warehouse"]
+        known = is_code(warehouse) and await self._context.catalogue.warehouse(warehouse)
+        if not known:
+            raise ProblemError(not_found("warehouse"))
+        command = PutFeed(
+            warehouse=warehouse,
+            url=body.url,
+            poll_ms=round(body.poll_s * 1000),
+            rate_per_s=body.rate_per_s,
+            burst=body.burst,
+            excludes=tuple(body.excludes),
+        )
+        version = await self._have(await self._feeds.begin(warehouse), command, request)
+        shape = await self._shape(await self._standing(request))
+        status = HTTPStatus.CREATED if version == 1 else HTTPStatus.OK
+        return json_answer(shape, status=status)
+
+    async def get(self, request: web.Request) -> JsonAnswer:
+        """Return how a warehouse is fed, and how that goes."""
+        no_query(request)
+        return json_answer(await self._shape(await self._standing(request)))
+
+    async def list(self, request: web.Request) -> JsonAnswer:
+        """List feeds by warehouse."""
+        found = query(request, "limit", "cursor")
+        limit = limit_of(found)
+        rows = await self._feeds.all(after=name_cursor(found), limit=limit)
+        shapes = [await self._shape(row) for row in rows]
+        return json_answer(
+            listing(shapes, limit=limit, shape=_itself, position=lambda shape: str(shape.warehouse))
+        )
+
+    async def delete(self, request: web.Request) -> JsonAnswer:
+        """Feed a warehouse no longer; its numbers stay as they are."""
+        return await self._do(request, DeleteFeed())
+
+    async def poll(self, request: web.Request) -> JsonAnswer:
+        """Ask the WMS sooner than planned."""
+        return await self._do(request, PollNow())
+
+    async def _do(self, request: web.Request, command: Command) -> JsonAnswer:
+        no_query(request)
+        if request.body_exists and await request.read() not in {b"", b"{}"}:
+            raise ProblemError(invalid("this request takes no body"))
+        standing = await self._standing(request)
+        await self._have(standing.actor_id, command, request)
+        return json_answer(await self._shape(standing), status=HTTPStatus.ACCEPTED)
+
+    async def _have(self, actor_id: int, command: Command, request: web.Request) -> int:
+        """Have a feed decide; return the seq of what happened, 0 if nothing had to."""
+        principal = principal_of(request)
+        answer = await self._context.asker.ask(actor_id, command, principal=principal)
+        match answer:
+            case Outcome(seq=seq):
+                return seq
+            case Noted():
+                return 0
+            case KeyReused():
+                raise AssertionError("there is no key")
+            case _:
+                raise ProblemError(problem_for(answer))
+
+    async def _standing(self, request: web.Request) -> Standing:
+        warehouse = request.match_info["warehouse"]
+        standing = await self._feeds.find(warehouse) if is_code(warehouse) else None
+        if standing is None:
+            raise ProblemError(not_found("feed"))
+        return standing
+
+    async def _shape(self, standing: Standing) -> ShownFeed:
+        seen = await self._context.asker.look(standing.actor_id, FeedQuery())
+        if seen.feed is None or seen.feed.settings is None:
+            raise ProblemError(not_found("feed"))
+        return feed_shape(standing, seen.feed)
+
+
+def _itself(shape: ShownFeed) -> ShownFeed:
+    return shape

@@ -1,0 +1,12 @@
+-- List feeds that were ever put, by warehouse.
+-- $1 of this warehouse, NULL for any  $2 after which  $3 how many at most
+SELECT actor_id, warehouse, position, numbered, acknowledged, applied, is_on,
+       (SELECT at FROM wms_pushes
+        WHERE feed = wms_feeds.actor_id AND number > wms_feeds.acknowledged
+        ORDER BY number LIMIT 1) AS waiting_since,
+       (SELECT coalesce(sum(short), 0)::bigint FROM wms_pools
+        WHERE feed = wms_feeds.actor_id AND short > 0) AS shortfall
+FROM wms_feeds
+WHERE EXISTS (SELECT 1 FROM journal WHERE journal.actor_id = wms_feeds.actor_id AND seq = 1)
+  AND ($1::text IS NULL OR warehouse = $1) AND warehouse > $2
+ORDER BY warehouse LIMIT $3

@@ -1,0 +1,5 @@
+-- Note how many promised units are missing of some pools.
+-- $1 feed  $2 actor ids  $3 units
+INSERT INTO wms_pools (feed, actor_id, short)
+SELECT $1, pool.actor_id, pool.short FROM unnest($2::bigint[], $3::bigint[]) AS pool (actor_id, short)
+ON CONFLICT (feed, actor_id) DO UPDATE SET short = excluded.short

@@ -1,0 +1,300 @@
+"""What is kept of feeds: what warehouse systems are told under which number, and what they said."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import asyncpg
+import msgspec
+
+from allocator.domain.fed import Code
+from allocator.domain.positions import Position
+from allocator.domain.pushes import Account, Line
+from allocator.domain.reconciling import Statement
+from allocator.domain.records import Record
+from allocator.feeding.ports import Heard, Made, Standing, Stated
+from allocator.persistence.changes import make_actor
+from allocator.persistence.connections import Pool, borrowed
+from allocator.persistence.statements import statement
+from allocator.persistence.tail import Tail, Wanted
+from allocator.wms.interface import Push, PushLine
+
+_FEEDS_MAX: Final = 10_000
+_ACTOR: Final = "SELECT id FROM actors WHERE key = $1"
+
+_lines: Final = msgspec.json.Decoder(tuple[Line, ...])
+_applied: Final = msgspec.json.Decoder(dict[str, int])
+_said: Final = msgspec.json.Decoder(list[tuple[str, int, int | None, int | None]])
+
+
+def feed_key(warehouse: str) -> str:
+    """Return the key of the actor that a warehouse's feed is."""
+    return f"feed:{warehouse}"
+
+
+class PostgresFeeds:
+    """Feeds in PostgreSQL. Every method raises `JournalError` when the database does not answer."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def begin(self, warehouse: str, *, position: Position) -> int:
+        """Have a warehouse's feed be known and on; return its actor."""
+        key = feed_key(warehouse)
+        async with borrowed(self._pool) as connection, connection.transaction():
+            await make_actor(connection, kind="feed", key=key)
+            actor_id = int(await connection.fetchval(_ACTOR, key))
+            begin = statement("wms_begin_feed")
+            await connection.execute(begin, actor_id, warehouse, str(position))
+        return actor_id
+
+    async def feeds(self) -> Sequence[Standing]:
+        """Return all that there ever were, by warehouse; the first ten thousand."""
+        return await self.all(after="", limit=_FEEDS_MAX)
+
+    async def find(self, warehouse: str) -> Standing | None:
+        """Return how far a feed is, or None if there never was one."""
+        found = await self._feeds(warehouse, after="", limit=1)
+        return found[0] if found else None
+
+    async def all(self, *, after: str, limit: int) -> list[Standing]:
+        """Return feeds of warehouses that sort after a code."""
+        return await self._feeds(None, after=after, limit=limit)
+
+    async def _feeds(self, warehouse: str | None, *, after: str, limit: int) -> list[Standing]:
+        async with borrowed(self._pool) as connection:
+            rows = await connection.fetch(statement("wms_feeds"), warehouse, after, limit)
+        return [_standing_of(row) for row in rows]
+
+    async def accounts(
+        self, feed: int, *, warehouse: str, actor_ids: Sequence[int]
+    ) -> Mapping[int, tuple[str, Account | None]]:
+        """Return the products of pools, and what the WMS was told of them; of others nothing."""
+        async with borrowed(self._pool) as connection:
+            rows = await connection.fetch(statement("wms_accounts"), feed, warehouse, actor_ids)
+        return {row["actor_id"]: (row["product"], _account_of(row["account"])) for row in rows}
+
+    async def make_pushes(
+        self, feed: int, made: Made, *, before: Position, after: Position, at_ms: int
+    ) -> bool:
+        """Number pushes and advance the position, both or neither; False if somebody else has."""
+        async with borrowed(self._pool) as connection, connection.transaction():
+            last = await connection.fetchval(
+                statement("wms_advance"), feed, str(before), str(after), len(made.pushes)
+            )
+            if last is None:
+                return False
+            if made.accounts:
+                await connection.execute(
+                    statement("wms_put_accounts"),
+                    feed,
+                    [each.actor_id for each in made.accounts],
+                    [msgspec.json.encode(_stored(each)).decode() for each in made.accounts],
+                )
+            if made.pushes:
+                await connection.execute(
+                    statement("wms_put_pushes"),
+                    feed,
+                    list(range(last + 1, last + 1 + len(made.pushes))),
+                    [push[0] for push in made.pushes],
+                    [push[1] for push in made.pushes],
+                    at_ms,
+                    [push[2] for push in made.pushes],
+                )
+        return True
+
+    async def pending(self, feed: int, *, after: int, limit: int) -> Sequence[Push]:
+        """Return the first pushes above a number, in order."""
+        async with borrowed(self._pool) as connection:
+            rows = await connection.fetch(statement("wms_pending"), feed, after, limit)
+        return [_push_of(row) for row in rows]
+
+    async def newest(self, feed: int) -> int:
+        """Return the highest number there is."""
+        sql = "SELECT numbered FROM wms_feeds WHERE actor_id = $1"
+        async with borrowed(self._pool) as connection:
+            return int(await connection.fetchval(sql, feed))
+
+    async def acknowledge(self, feed: int, through: int) -> None:
+        """Have it durable that everything up to a number has come."""
+        async with borrowed(self._pool) as connection:
+            await connection.execute(statement("wms_acknowledge"), feed, through)
+
+    async def fold(self, feed: int, through: int) -> None:
+        """Know that the WMS has applied everything up to a number."""
+        lock = "SELECT applied FROM wms_feeds WHERE actor_id = $1 FOR UPDATE"
+        async with borrowed(self._pool) as connection, connection.transaction():
+            if await connection.fetchval(lock, feed) >= through:
+                return
+            for name in ("wms_fold", "wms_folded", "wms_forget_pushes"):
+                await connection.execute(statement(name), feed, through)
+
+    async def products(self, warehouse: str, skus: Sequence[str]) -> Mapping[str, int]:
+        """Return the pools of products, those that there are."""
+        async with borrowed(self._pool) as connection:
+            rows = await connection.fetch(statement("wms_products"), warehouse, skus)
+        return {row["product"]: row["actor_id"] for row in rows}
+
+    async def stage(self, feed: int, *, run: int, heard: Sequence[Heard]) -> None:
+        """Keep what a page says; no batch twice."""
+        async with borrowed(self._pool) as connection, connection.transaction():
+            pools = sorted({each.actor_id for each in heard})
+            await connection.execute(statement("wms_begin_pools"), feed, pools)
+            await connection.execute(
+                statement("wms_stage"),
+                feed,
+                run,
+                [each.actor_id for each in heard],
+                [each.code or "" for each in heard],
+                [each.orderable for each in heard],
+                [each.expires_at_ms for each in heard],
+                [each.received_at_ms for each in heard],
+            )
+
+    async def statements(
+        self, feed: int, *, run: int, through: int, after: int, limit: int
+    ) -> Sequence[Stated]:
+        """Return what a complete run says of some pools, in order of their actors."""
+        async with borrowed(self._pool) as connection:
+            rows = await connection.fetch(
+                statement("wms_statements"), feed, run, through, after, limit
+            )
+        return [_stated_of(row) for row in rows]
+
+    async def pools(self, warehouse: str, *, after: int, limit: int) -> Sequence[int]:
+        """Return pools of a warehouse, in order."""
+        async with borrowed(self._pool) as connection:
+            rows = await connection.fetch(statement("wms_pools_of"), warehouse, after, limit)
+        return [row["actor_id"] for row in rows]
+
+    async def note_short(self, feed: int, short: Mapping[int, int]) -> None:
+        """Note how many promised units are missing of some pools."""
+        async with borrowed(self._pool) as connection:
+            await connection.execute(
+                statement("wms_note_short"), feed, list(short), list(short.values())
+            )
+
+    async def short(self, feed: int) -> Sequence[int]:
+        """Return the pools of which units were missing when it was last looked."""
+        sql = "SELECT actor_id FROM wms_pools WHERE feed = $1 AND short > 0 ORDER BY actor_id"
+        async with borrowed(self._pool) as connection:
+            return [row["actor_id"] for row in await connection.fetch(sql, feed)]
+
+    async def end(self, feed: int) -> None:
+        """Have a feed be off."""
+        async with borrowed(self._pool) as connection:
+            await connection.execute(statement("wms_end"), feed)
+
+
+class TailRows:
+    """The settled journal, of one warehouse."""
+
+    def __init__(self, tail: Tail) -> None:
+        self._tail = tail
+
+    async def next(
+        self, after: Position, *, warehouse: str
+    ) -> tuple[Sequence[Record], Position] | None:
+        """Return the next rows and up to where they reach; None if there are none yet."""
+        chunk = await self._tail.chunk(after, wanted=Wanted(warehouse=warehouse))
+        if chunk is None:
+            return None
+        return [entry.record for entry in chunk.entries], chunk.reached
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._tail.terminate()
+
+
+class _StoredAccount(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """An account as JSON has it, whose names are texts."""
+
+    actor_id: int
+    turn: int = 0
+    attached: bool = False
+    excludes: tuple[str, ...] = ()
+    codes: list[tuple[int, Code]] = []
+    committed: list[tuple[Code, int]] = []
+    base: list[tuple[Code, int]] = []
+    through: int = 0
+
+
+_stored_account: Final = msgspec.json.Decoder(_StoredAccount)
+
+
+def _stored(account: Account) -> _StoredAccount:
+    return _StoredAccount(
+        actor_id=account.actor_id,
+        turn=account.turn,
+        attached=account.attached,
+        excludes=account.excludes,
+        codes=list(account.codes.items()),
+        committed=list(account.committed.items()),
+        base=list(account.base.items()),
+        through=account.through,
+    )
+
+
+def _account_of(stored: str | None) -> Account | None:
+    if stored is None:
+        return None
+    account = _stored_account.decode(stored)
+    return Account(
+        actor_id=account.actor_id,
+        turn=account.turn,
+        attached=account.attached,
+        excludes=account.excludes,
+        codes=dict(account.codes),
+        committed=dict(account.committed),
+        base=dict(account.base),
+        through=account.through,
+    )
+
+
+def _standing_of(row: asyncpg.Record) -> Standing:
+    return Standing(
+        actor_id=row["actor_id"],
+        warehouse=row["warehouse"],
+        position=Position.of(row["position"]),
+        numbered=row["numbered"],
+        acknowledged=row["acknowledged"],
+        applied=row["applied"],
+        is_on=row["is_on"],
+        waiting_since_ms=row["waiting_since"],
+        shortfall=row["shortfall"],
+    )
+
+
+def _push_of(row: asyncpg.Record) -> Push:
+    return Push(
+        number=row["number"],
+        sku=row["sku"],
+        lines=tuple(
+            PushLine(
+                batch=line.code, decrease=line.decrease, aside=line.aside, shipped=line.shipped
+            )
+            for line in _lines.decode(row["lines"])
+        ),
+        at_ms=row["at"],
+    )
+
+
+def _stated_of(row: asyncpg.Record) -> Stated:
+    account = _account_of(row["account"]) or Account(actor_id=row["actor_id"])
+    applied = {code or None: units for code, units in _applied.decode(row["applied"]).items()}
+    said = {
+        code or None: (orderable, expires_at_ms, received_at_ms)
+        for code, orderable, expires_at_ms, received_at_ms in _said.decode(row["lots"] or "[]")
+    }
+    lots = []
+    for code in dict.fromkeys((*said, *applied, *account.base)):
+        orderable, expires_at_ms, received_at_ms = said.get(code, (0, None, None))
+        lots.append(
+            Statement(
+                code=code,
+                orderable=orderable,
+                applied=applied.get(code, 0) - account.base.get(code, 0),
+                expires_at_ms=expires_at_ms,
+                received_at_ms=received_at_ms,
+            )
+        )
+    return Stated(actor_id=account.actor_id, turn=account.turn, lots=lots)
