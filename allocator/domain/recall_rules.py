@@ -57,8 +57,6 @@ def pay(pool: Pool, *, now_ms: int) -> tuple[UnitsRecalled | OrderRepicked, ...]
             returned += units
             left -= 1
         events += _recalled(lot, units=returned, skipped=paid, product=pool.product)
-        if not left:
-            break
     return tuple(events)
 
 
@@ -121,7 +119,7 @@ def others(
     pool: Pool, lot: Lot, *, owed: int, spare: list[list[int]], limit: int
 ) -> Iterator[tuple[int, Picks]]:
     """Yield orders of a lot, and what each gets instead of its units, which is taken of `spare`."""
-    if not owed or not lot.ordered or not spare:
+    if not owed or not lot.ordered or not spare or not limit:
         return
     for order, units in pool.orders.of_lot(lot.seq, limit=limit):
         wanted = min(units, owed)

@@ -353,6 +353,23 @@ def test_one_message_waits_for_no_more_orders_than_a_limit() -> None:
     assert pool.available == 0
 
 
+def test_what_comes_back_is_paid_though_many_orders_of_another_lot_wait() -> None:
+    pool = pool_of(3 * REPICKS_MAX, 1)
+    for _ in range(3 * REPICKS_MAX):
+        do(pool, place(1))
+    order = pool.version + 1
+    do(pool, place(1))
+    do(pool, adjust("available", "damaged", None, lot=1))
+    do(pool, adjust("available", "damaged", None, lot=2))
+    do(pool, receive(4 * REPICKS_MAX))
+
+    do(pool, CancelOrder(order=order))
+    do(pool, place(1))
+
+    assert pool.lots[2].aside == (("damaged", 1),)
+    assert not pool.lots[2].ordered
+
+
 def test_of_a_fed_pool_units_only_change_their_state() -> None:
     """What comes and goes there, the warehouse's own system says."""
     pool = pool_of(4)
