@@ -21,7 +21,7 @@ import structlog
 from allocator.actors.limits import Limits
 from allocator.actors.lives import Lives
 from allocator.actors.router import Router
-from allocator.actors.statistics import Figures
+from allocator.actors.statistics import FeedStatistics, Figures
 from allocator.config import Config, states_in
 from allocator.crew import Crew, Outside, crew_of
 from allocator.domain.ids import IdSeal
@@ -239,7 +239,7 @@ def _assemble(
     )
     router = Router(PostgresPools(pool))
     feeds = PostgresFeeds(lists)
-    feeding = _feeding(seat, crew, feeds, router)
+    feeding = _feeding(seat, crew, feeds, router, statistics.feeds)
     crew.worker.office.poller = feeding
     context = Context(
         asker=crew.asker,
@@ -273,7 +273,9 @@ def _assemble(
     )
 
 
-def _feeding(seat: Seat, crew: Crew, feeds: PostgresFeeds, router: Router) -> Feeding:
+def _feeding(
+    seat: Seat, crew: Crew, feeds: PostgresFeeds, router: Router, statistics: FeedStatistics
+) -> Feeding:
     async def open_rows() -> TailRows:
         return TailRows(await begin_tail(seat.database_url, name="allocator wms"))
 
@@ -288,7 +290,7 @@ def _feeding(seat: Seat, crew: Crew, feeds: PostgresFeeds, router: Router) -> Fe
         clock=now_ms,
         clock_us=lambda: time.monotonic_ns() // 1_000,
     )
-    return Feeding(tools, is_ours=crew.worker.is_ours)
+    return Feeding(tools, is_ours=crew.worker.is_ours, statistics=statistics)
 
 
 async def _settled(feed: Feed) -> Position:

@@ -251,6 +251,42 @@ class DeliveryStatistics:
         }
 
 
+class FeedStatistics:
+    """How the feeds of one worker are, by warehouse; none of it is a counter.
+
+    Attributes:
+        waiting: Pushes that the warehouse system does not have.
+        waiting_since_ms: When the oldest of them was numbered; 0 if there is none.
+        completed_ms: When the last complete run ended; 0 if there was none.
+        shortfalls: Promised units that are missing.
+    """
+
+    __slots__ = ("completed_ms", "shortfalls", "waiting", "waiting_since_ms")
+
+    def __init__(self) -> None:
+        self.waiting: dict[str, int] = {}
+        self.waiting_since_ms: dict[str, int] = {}
+        self.completed_ms: dict[str, int] = {}
+        self.shortfalls: dict[str, int] = {}
+
+    def forget(self, warehouse: str) -> None:
+        """Have another worker tell of a warehouse, or nobody."""
+        for each in (self.waiting, self.waiting_since_ms, self.completed_ms, self.shortfalls):
+            each.pop(warehouse, None)
+
+    def lags_ms(self, *, now_ms: int) -> dict[str, int]:
+        """Return how long the oldest push has waited; 0 if there is none."""
+        return _since(self.waiting_since_ms, now_ms=now_ms)
+
+    def ages_ms(self, *, now_ms: int) -> dict[str, int]:
+        """Return how long ago the last complete run ended; 0 if there was none."""
+        return _since(self.completed_ms, now_ms=now_ms)
+
+
+def _since(times_ms: dict[str, int], *, now_ms: int) -> dict[str, int]:
+    return {name: max(now_ms - at_ms, 0) if at_ms else 0 for name, at_ms in times_ms.items()}
+
+
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """All that one worker knows, or several together, in numbers that can travel.
 
@@ -314,6 +350,10 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     webhook_failures: int = 0
     webhook_dead_letters: int = 0
     webhook_lags_ms: dict[str, int] = {}
+    feed_pushes: dict[str, int] = {}
+    feed_lags_ms: dict[str, int] = {}
+    feed_ages_ms: dict[str, int] = {}
+    feed_shortfalls: dict[str, int] = {}
     payments_waiting: int = 0
     payments_under_way: int = 0
     payments_reporting: int = 0

@@ -10,6 +10,7 @@ from typing import Final
 
 import structlog
 
+from allocator.actors.statistics import FeedStatistics
 from allocator.domain.feeds import EndFeed, Feed, FeedPut, Poll
 from allocator.domain.queries import FeedQuery
 from allocator.domain.reconciling import STATEMENT_STALE_MS, Detach
@@ -32,12 +33,16 @@ class Feeding:
     Args:
         tools: What they work with.
         is_ours: Says whether an actor is of one of our shards.
+        statistics: Where it is told how they are.
 
     Attributes:
         standings: Of all feeds of the server that are on, by warehouse, as it was last looked.
     """
 
-    def __init__(self, tools: Tools, *, is_ours: Callable[[int], bool]) -> None:
+    def __init__(
+        self, tools: Tools, *, is_ours: Callable[[int], bool], statistics: FeedStatistics
+    ) -> None:
+        self._statistics = statistics
         self.standings: dict[str, Standing] = {}
         self._tools = tools
         self._is_ours = is_ours
@@ -74,6 +79,8 @@ class Feeding:
         self.standings = {each.warehouse: each for each in on}
         ours = {each.actor_id: each for each in on if self._is_ours(each.actor_id)}
         await self._dismiss(self._stations.keys() - ours.keys())
+        for warehouse in set(self._statistics.waiting) - {each.warehouse for each in ours.values()}:
+            self._statistics.forget(warehouse)
         for standing in ours.values():
             try:
                 seen = await self._tools.reach.look(standing.actor_id, FeedQuery())
@@ -84,6 +91,7 @@ class Feeding:
             await self._heed(standing, seen.feed or Feed())
 
     async def _heed(self, standing: Standing, feed: Feed) -> None:
+        self._count(standing, feed)
         if feed.status in {"on", "deleted"} and feed.settings is not None:
             await self._employ(standing, feed.settings)
         if feed.status == "deleted":
@@ -91,6 +99,14 @@ class Feeding:
         elif feed.status == "ended":
             await self._dismiss({standing.actor_id})
             await self._tools.store.end(standing.actor_id)
+
+    def _count(self, standing: Standing, feed: Feed) -> None:
+        counts, warehouse = self._statistics, standing.warehouse
+        completed_ms = 0 if feed.completed is None else feed.completed.ended_at_ms
+        counts.waiting[warehouse] = standing.numbered - standing.acknowledged
+        counts.waiting_since_ms[warehouse] = standing.waiting_since_ms or 0
+        counts.completed_ms[warehouse] = completed_ms
+        counts.shortfalls[warehouse] = standing.shortfall
 
     async def _employ(self, standing: Standing, settings: FeedPut) -> None:
         actor_id = standing.actor_id

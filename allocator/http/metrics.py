@@ -165,6 +165,7 @@ def _all(
     for name, lag_ms in sorted(server.webhook_lags_ms.items()):
         lags.add_metric([name], lag_ms / 1000)
     yield lags
+    yield from _of_feeds(server)
     yield from _of_waiting(server)
     yield from _of_workers(figures_by_worker)
     if lag is not None:
@@ -266,6 +267,30 @@ def _of_commits(server: Figures) -> Iterator[Metric]:
         buckets=_buckets(server.appends_by_rows, unit=1),
         sum_value=server.appended_rows,
     )
+
+
+def _of_feeds(server: Figures) -> Iterator[Metric]:
+    """Yield how warehouses are fed; every metric is there without any, too."""
+    for name, meaning, by_warehouse, unit in (
+        ("feed_waiting_pushes", "Pushes that its system does not have", server.feed_pushes, 1),
+        (
+            "feed_lag_seconds",
+            "How long the oldest push has waited that its system does not have",
+            server.feed_lags_ms,
+            1000,
+        ),
+        (
+            "feed_age_seconds",
+            "How long ago its system was heard to the end; 0 if it never was",
+            server.feed_ages_ms,
+            1000,
+        ),
+        ("feed_shortfall_units", "Promised units that are missing", server.feed_shortfalls, 1),
+    ):
+        gauge = GaugeMetricFamily(f"allocator_{name}", meaning, labels=["warehouse"])
+        for warehouse, value in sorted(by_warehouse.items()):
+            gauge.add_metric([warehouse], value / unit)
+        yield gauge
 
 
 def _of_waiting(server: Figures) -> Iterator[Metric]:

@@ -3,6 +3,7 @@
 from allocator.actors.statistics import (
     DeliveryStatistics,
     Durations,
+    FeedStatistics,
     Figures,
     ForwardStatistics,
     HandOverStatistics,
@@ -37,6 +38,7 @@ class HttpStatistics:
         calls: To the payment provider; some of their numbers may fall.
         connections: Of clients.
         deliveries: Of webhooks.
+        feeds: Of warehouses, by systems of their own.
         subscribers: Clients that listen to events now; the only number that may fall.
         told: Events that were sent to them, each as often as it was.
         cut_off: Those that were disconnected because they did not take what they were sent.
@@ -49,6 +51,7 @@ class HttpStatistics:
         "cut_off",
         "deliveries",
         "durations",
+        "feeds",
         "subscribers",
         "told",
     )
@@ -59,6 +62,7 @@ class HttpStatistics:
         self.calls = CallStatistics()
         self.connections = ConnectionStatistics()
         self.deliveries = DeliveryStatistics()
+        self.feeds = FeedStatistics()
         self.subscribers = 0
         self.told = 0
         self.cut_off = 0
@@ -138,6 +142,10 @@ def figures_of(
         webhook_failures=statistics.deliveries.failed,
         webhook_dead_letters=statistics.deliveries.dead,
         webhook_lags_ms=statistics.deliveries.lags_ms(now_ms=now_ms),
+        feed_pushes=dict(statistics.feeds.waiting),
+        feed_lags_ms=statistics.feeds.lags_ms(now_ms=now_ms),
+        feed_ages_ms=statistics.feeds.ages_ms(now_ms=now_ms),
+        feed_shortfalls=dict(statistics.feeds.shortfalls),
         payments_waiting=statistics.calls.waiting,
         payments_under_way=statistics.calls.under_way,
         payments_reporting=statistics.calls.reporting,

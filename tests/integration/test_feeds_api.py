@@ -68,6 +68,10 @@ class Fed:
     async def available(self) -> int:
         return (await self.shop.balance()).available
 
+    async def metric(self, name: str) -> float:
+        label = f'{{warehouse="{self.shop.warehouse}"}}'
+        return await self.shop.metric(f"allocator_feed_{name}{label}")
+
     def truth(self, batch: str | None = "L7") -> tuple[int, int, int]:
         """What is orderable, allocated and shipped there."""
         found = self.wms.truth.batch((self.shop.product, batch))
@@ -167,6 +171,7 @@ async def test_an_order_from_before_is_told_when_the_warehouse_comes_to_be_fed(f
 async def test_n4_a_loss_below_what_is_promised_is_a_shortfall_and_sells_nothing(fed: Fed) -> None:
     await fed.begun(5)
     await fed.shop.placed(quantity=4)
+    await fed.told(1)
     fed.wms.damage((fed.shop.product, "L7"), 3)
     await fed.heard()
 
@@ -174,6 +179,12 @@ async def test_n4_a_loss_below_what_is_promised_is_a_shortfall_and_sells_nothing
     assert feed.shortfall == 2
     assert await fed.available() == 0
     assert (await fed.shop.order(quantity=1)).status == 409
+
+    async def is_told() -> bool:
+        return await fed.metric("shortfall_units") == 2
+
+    await until(is_told)
+    assert await fed.metric("waiting_pushes") == 0
 
 
 async def test_nobody_else_brings_stock_into_a_fed_warehouse(fed: Fed) -> None:

@@ -110,8 +110,15 @@ def test_every_metric_is_there_before_anything_has_happened() -> None:
     """A rate can be taken of the first event only if there was a zero before."""
     empty = [name for name, family in families().items() if not family.samples]
 
-    # Their labels are whatever clients get to see, and what webhooks are called.
-    assert empty == ["allocator_requests", "allocator_webhook_lag_seconds"]
+    # Their labels are whatever clients get to see, and what webhooks and warehouses are called.
+    assert empty == [
+        "allocator_requests",
+        "allocator_webhook_lag_seconds",
+        "allocator_feed_waiting_pushes",
+        "allocator_feed_lag_seconds",
+        "allocator_feed_age_seconds",
+        "allocator_feed_shortfall_units",
+    ]
 
 
 def test_what_became_of_orders_of_several_lines_is_told_with_the_reason() -> None:
@@ -199,6 +206,10 @@ def test_every_figure_is_told(name: str) -> None:
     some = {
         "requests": {"200": 1},
         "webhook_lags_ms": {"shop": 1},
+        "feed_pushes": {"main": 1},
+        "feed_lags_ms": {"main": 1},
+        "feed_ages_ms": {"main": 1},
+        "feed_shortfalls": {"main": 1},
         "events": {"order_placed": 1},
         "refusals": {"key_reused": 1},
         "requests_by_time": [1],
