@@ -9,6 +9,7 @@ from allocator.domain.moves import Move as MoveState
 from allocator.domain.moves import MoveStatus, Reason, RequestMove
 from allocator.domain.occurrences import PROCESS_SEQ
 from allocator.domain.queries import MoveQuery
+from allocator.domain.reconciling import IsFed
 from allocator.domain.rows import MoveFilter, MoveRow
 from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body, key_of
@@ -43,6 +44,8 @@ class MoveHandlers:
         body = await decode_body(request, _decoder)
         source = await self._context.pool(body.source, body.product, named="from")
         destination = await self._context.pool(body.destination, body.product, named="to")
+        if self._context.feeds.is_fed(destination.warehouse):
+            raise ProblemError(problem_for(IsFed()))
         outcome = await self._context.begin(
             RequestMove(
                 product=body.product,

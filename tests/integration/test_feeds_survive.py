@@ -131,3 +131,24 @@ async def test_n16_a_server_that_is_killed_during_a_sync_goes_on_where_it_was(
             await agreed(server, simulator)
         finally:
             await server.close()
+
+
+async def test_nothing_is_moved_into_a_warehouse_that_its_own_system_feeds(
+    database_url: str, tmp_path: Path
+) -> None:
+    """It would be for sale there before that system has seen it."""
+    server = Server("--database-url", database_url, "--port", "0", log=tmp_path / "log")
+    async with simulated(NATURE) as (simulator, url):
+        try:
+            await server.start_ready()
+            await fed(server, url, simulator)
+            await server.ok("PUT", "/warehouses/away", {"name": "Away"})
+            stock = {"product": "tea", "warehouse": "away", "quantity": 5}
+            await server.ok("POST", "/stocks", stock)
+            move = {"product": "tea", "from": "away", "to": "main", "quantity": 5}
+            answer = await server.ask("POST", "/moves", move)
+        finally:
+            await server.close()
+
+    assert answer.status == 409
+    assert b"warehouse-fed" in answer.body
