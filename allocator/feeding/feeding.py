@@ -84,11 +84,12 @@ class Feeding:
         for standing in ours.values():
             try:
                 seen = await self._tools.reach.look(standing.actor_id, FeedQuery())
+                await self._heed(standing, seen.feed or Feed())
             except JournalError:
                 raise
-            except AllocatorError:
-                continue  # its shard is on the move
-            await self._heed(standing, seen.feed or Feed())
+            except AllocatorError as error:  # its shard is on the move; the others do not suffer
+                warehouse = standing.warehouse
+                log.warning("wms.interrupted", warehouse=warehouse, error=str(error))
 
     async def _heed(self, standing: Standing, feed: Feed) -> None:
         self._count(standing, feed)
@@ -133,14 +134,19 @@ class Feeding:
         is_last = now_ms >= feed.last_at_ms + _LINGER_MS
         if self._detached.get(actor_id) == feed.version and not is_last:
             return
-        after = 0
+        after, failed = 0, False
         while pools := await self._tools.store.pools(
             standing.warehouse, after=after, limit=_POOLS_AT_ONCE
         ):
             for each in pools:
                 detach = Detach(process=actor_id, step=feed.version, sent_at_ms=self._tools.clock())
-                await self._tools.reach.ask(each, detach)
+                try:
+                    await self._tools.reach.ask(each, detach)
+                except AllocatorError as error:
+                    failed = True
+                    warehouse = standing.warehouse
+                    log.warning("wms.interrupted", warehouse=warehouse, error=str(error))
             after = pools[-1]
         self._detached[actor_id] = feed.version
-        if is_last:
+        if is_last and not failed:
             await self._tools.reach.ask(actor_id, EndFeed())

@@ -14,6 +14,7 @@ from allocator.actors.errands import Asker
 from allocator.actors.messages import Answer, Noted, Outcome
 from allocator.domain.catalogue import PoolRef
 from allocator.domain.feeds import (
+    RUN_MAX_MS,
     BeginRun,
     EndPoll,
     EndRun,
@@ -97,6 +98,7 @@ class Runner:
         self._pools = pools
         self._clock = clock
         self._strangers: set[str] = set()
+        self._trouble: str | None = None
 
     async def poll(self, poll: Poll) -> None:
         """See a poll through to the end of its run, if it comes to one."""
@@ -140,12 +142,15 @@ class Runner:
         lots = differences = shortfall = 0
         failure, retry_after_ms = None, 0
         try:
-            await self._store.fold(self._feed, page.applied_through)
-            lots = await self._hear(run, page)
-            differences = await self._reconcile(run, page)
-            shortfall = await self._look_for_short()
+            async with asyncio.timeout(RUN_MAX_MS / 1000):
+                await self._store.fold(self._feed, page.applied_through)
+                lots = await self._hear(run, page)
+                differences = await self._reconcile(run, page)
+                shortfall = await self._look_for_short()
         except _GivenUpError as error:
             failure, retry_after_ms = str(error), error.retry_after_ms
+        except TimeoutError:
+            failure = "it took too long"
         await self._tell(
             EndRun(
                 run=run,
@@ -221,6 +226,7 @@ class Runner:
     async def _reconcile(self, run: int, page: InventoryPage) -> int:
         """Have all pools of the warehouse follow; return in how many anything changed."""
         self._strangers.clear()
+        self._trouble = None
         after = differences = 0
         while stated := await self._store.statements(
             self._feed,
@@ -233,6 +239,8 @@ class Runner:
             changed = await self._ask_all(stated, run=run, as_of=page.as_of)
             differences += len(changed)
             await self._note_short(changed)
+        if self._trouble is not None:
+            raise _GivenUpError(self._trouble)
         return differences
 
     async def _ask_all(self, stated: Sequence[Stated], *, run: int, as_of: int) -> list[int]:
@@ -240,7 +248,11 @@ class Runner:
 
         async def ask(each: Stated) -> bool:
             async with turns:
-                return await self._ask(each, run=run, as_of=as_of)
+                try:
+                    return await self._ask(each, run=run, as_of=as_of)
+                except AllocatorError as error:  # the others follow all the same
+                    self._trouble = f"pool {each.actor_id}: {error}"
+                    return False
 
         answers = await _all([ask(each) for each in stated])
         return [each.actor_id for each, changed in zip(stated, answers, strict=True) if changed]
