@@ -1,6 +1,7 @@
 """Pruning where carts were filled and paid for: what is shown stays, purchases above all."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -25,7 +26,7 @@ from tests.integration.long_ago import (
     stored,
 )
 from tests.integration.multi_orders import dispatch, settled
-from tests.integration.shop import Shop, opened
+from tests.integration.shop import Shop, opened, until
 from tests.integration.transfers import another, export, import_
 from tests.integration.verifying import faults
 
@@ -37,6 +38,7 @@ SELECT array_agg(journal.kind ORDER BY seq)::text[] AS kinds FROM actors
 JOIN journal ON actor_id = actors.id
 WHERE actors.kind = 'cart' GROUP BY actors.id ORDER BY 1
 """
+WAITING = "SELECT id FROM actors WHERE kind = 'cart' AND wake_at IS NOT NULL"
 LAST = "SELECT max(seq) FROM journal WHERE actor_id = $1"
 
 
@@ -121,6 +123,10 @@ async def derived(url: str) -> list[object]:
     return [await stored(url, sql.format(table)) for table in TABLES]
 
 
+async def nobody_shops(url: str) -> bool:
+    return await stored(url, WAITING) == []
+
+
 async def bodies(story: Story, server: Shop) -> list[bytes]:
     return [answer.body for answer in await story.shown(server)]
 
@@ -130,6 +136,7 @@ async def test_what_was_bought_is_shown_as_before_when_its_rows_are_pruned(
 ) -> None:
     """O10: who purchased what, and what they paid, outlives the journal's rows."""
     async with opened(database_url) as server:  # where the cart that was open expires at last
+        await until(partial(nobody_shops, database_url))
         await settled(server)
         await server.projected()
         before, rows = await bodies(story, server), await derived(database_url)

@@ -153,7 +153,7 @@ async def test_half_an_import_can_be_started_over_with_another_file(
         [row] = await query(
             target, "SELECT count(*) AS n FROM pg_indexes WHERE tablename = 'journal'"
         )
-        assert row["n"] == 3
+        assert row["n"] == 4
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.6, 0.8, 0.99, 1.0])

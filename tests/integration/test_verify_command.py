@@ -42,8 +42,10 @@ async def test_what_is_wrong_is_listed_and_repaired_and_then_all_agrees(url: str
     await execute(url, "UPDATE balances SET available = 77 WHERE available IN (2, 8)")
     wrong = await journal("verify", "--database-url", url, "--processes", "2")
     assert wrong.code == 1
-    coffee = "the balance at version 2 is another (expected (2, 1, 0, 0), found (77, 1, 0, 0))"
-    tea = "the balance at version 9 is another (expected (8, 4, 0, 0), found (77, 4, 0, 0))"
+    coffee = (
+        "the balance at version 2 is another (expected (2, 1, 0, 0, ()), found (77, 1, 0, 0, ()))"
+    )
+    tea = "the balance at version 9 is another (expected (8, 4, 0, 0, ()), found (77, 4, 0, 0, ()))"
     assert set(wrong.lines[:2]) == {f"main/coffee: {coffee}", f"main/tea: {tea}"}
     assert wrong.lines[2:] == ["2 wrong: 2 balance", "31 events of 15 actors"]
 
