@@ -63,19 +63,20 @@ class CartHandlers:
         if not _NUMBER.fullmatch(body.customer):
             raise ProblemError(invalid(_NO_NUMBER))
         principal, key = principal_of(request), key_of(request)
-        if await self._open.is_full(body.customer) and not (
+        once: object = object() if key is None else (principal, key)
+        if await self._open.is_full(body.customer, once) and not (
             key is not None and await self._context.carts.is_key_used(principal, key)
         ):
             raise ProblemError(too_many_carts(self._open.limit))
         terms = self._context.cart_terms
         command = OpenCart(customer=body.customer, ttl_ms=terms.ttl_ms, cap_ms=terms.cap_ms)
-        self._open.begin(body.customer)
+        self._open.begin(body.customer, once)
         try:
             outcome = await self._context.begin(command, principal=principal, key=key, scope="cart")
             if outcome.at_ms + terms.ttl_ms > self._context.clock():  # a repeat may be of old
                 self._open.note(body.customer, outcome.actor_id)
         finally:
-            self._open.end(body.customer)
+            self._open.end(body.customer, once)
         state = await self._lookup.state(outcome.actor_id)
         location = f"/carts/{self._context.ids.seal(outcome.actor_id, CART_SEQ)}"
         shape = await self._lookup.shown(outcome.actor_id, state)

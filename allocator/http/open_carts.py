@@ -23,25 +23,32 @@ class OpenCarts:
         self.limit = limit
         self._carts = carts
         self._recent: OrderedDict[str, set[int]] = OrderedDict()
-        self._coming: dict[str, int] = {}
+        self._coming: dict[str, list[object]] = {}
 
-    async def is_full(self, customer: str) -> bool:
-        """Say whether a customer may have no more; those about to be opened count."""
+    async def is_full(self, customer: str, request: object) -> bool:
+        """Say whether a customer may have no more; those about to be opened count.
+
+        Args:
+            customer: Whose cart it would be.
+            request: What tells its repeats from others: they open one cart together.
+        """
         asked = self._recent.get(customer, set())
         is_open, is_over = await self._carts.open_carts(customer, asked, limit=self.limit)
         recent = self._recent.get(customer, set())  # others may have opened the first meanwhile
         recent -= is_open | is_over
-        return len(is_open) + len(recent) + self._coming.get(customer, 0) >= self.limit
+        coming = set(self._coming.get(customer, ()))
+        return request not in coming and len(is_open) + len(recent) + len(coming) >= self.limit
 
-    def begin(self, customer: str) -> None:
+    def begin(self, customer: str, request: object) -> None:
         """Count a cart that is about to be opened, until `end`."""
-        self._coming[customer] = self._coming.get(customer, 0) + 1
+        self._coming.setdefault(customer, []).append(request)
 
-    def end(self, customer: str) -> None:
+    def end(self, customer: str, request: object) -> None:
         """Count it no more."""
-        left = self._coming.pop(customer) - 1
-        if left:
-            self._coming[customer] = left
+        coming = self._coming[customer]
+        coming.remove(request)
+        if not coming:
+            del self._coming[customer]
 
     def note(self, customer: str, actor_id: int) -> None:
         """Remember a cart that was opened, until the read model knows it."""
