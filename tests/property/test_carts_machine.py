@@ -8,7 +8,7 @@ import os
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from allocator.domain import kinds
 from allocator.domain.carts import CloseCart, SetLine
@@ -23,6 +23,7 @@ from tests.property.cart_laws import (
     nothing_is_charged_twice,
     what_a_cart_says_it_holds_is_held,
 )
+from tests.property.network import SOMETHING, NetworkMachine
 from tests.property.places import PRODUCTS, World
 from tests.property.pool_laws import (
     lots_hold_what_processes_hold,
@@ -34,7 +35,6 @@ from tests.property.pool_laws import (
 EXAMPLES = int(os.environ.get("ALLOCATOR_TEST_CARTS", "100"))
 POOLS, SINGLES = 2, 1
 PLACES = st.integers(1, POOLS + SINGLES)
-SOMETHING = st.integers(0, 1 << 16)
 OUTCOMES: st.SearchStrategy[Taken | None] = st.sampled_from([None, "paid", "paid", "failed"])
 HOW_OFTEN = st.integers(0, 2)
 CARTS_MAX = 4
@@ -42,7 +42,7 @@ MINUTE_MS = 60_000
 TTL_MS, CAP_MS = 6 * MINUTE_MS, 15 * MINUTE_MS
 
 
-class CartsMachine(RuleBasedStateMachine):
+class CartsMachine(NetworkMachine):
     """Two pools of tea, and a location that holds one product at a time."""
 
     def __init__(self) -> None:
@@ -218,39 +218,6 @@ class CartsMachine(RuleBasedStateMachine):
     def an_operator_resolves(self, which: int, outcome: Taken) -> None:
         """Rightly or wrongly."""
         self.bank.resolve(which % len(self.bank.sent), outcome)
-
-    # The network.
-
-    @rule(rounds=st.integers(1, 6))
-    def the_network_works(self, rounds: int) -> None:
-        """For a while, everything arrives."""
-        for _ in range(rounds):
-            self.world.deliver_all()
-
-    @precondition(lambda self: self.world.asks)
-    @rule(which=SOMETHING)
-    def an_ask_arrives(self, which: int) -> None:
-        """Any of those under way."""
-        self.world.deliver_ask(which % len(self.world.asks))
-
-    @precondition(lambda self: self.world.sent)
-    @rule(which=SOMETHING)
-    def an_ask_arrives_again(self, which: int) -> None:
-        """Any that was ever sent: it slept somewhere."""
-        self.world.asks.append(self.world.sent[which % len(self.world.sent)])
-        self.world.deliver_ask(-1)
-
-    @precondition(lambda self: self.world.answers)
-    @rule(which=SOMETHING, keep=st.booleans())
-    def an_answer_arrives(self, which: int, keep: bool) -> None:  # noqa: FBT001
-        """Any of those under way, perhaps twice."""
-        self.world.deliver_answer(which % len(self.world.answers), keep=keep)
-
-    @precondition(lambda self: self.world.answers)
-    @rule(which=SOMETHING)
-    def an_answer_is_lost(self, which: int) -> None:
-        """And asked for again, some time."""
-        self.world.answers.pop(which % len(self.world.answers))
 
     @precondition(lambda self: self.world.carts)
     @rule(which=SOMETHING)

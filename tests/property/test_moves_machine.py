@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from allocator.domain import kinds
 from allocator.domain.messages import (
@@ -28,6 +28,7 @@ from allocator.domain.transfers import (
     UnitsSent,
     UnitsTaken,
 )
+from tests.property.network import SOMETHING, NetworkMachine
 from tests.property.places import PRODUCTS, World
 
 T = TypeVar("T", UnitsSent, UnitsTaken)
@@ -35,13 +36,12 @@ T = TypeVar("T", UnitsSent, UnitsTaken)
 EXAMPLES = int(os.environ.get("ALLOCATOR_TEST_MOVES", "150"))
 POOLS, SINGLES = 2, 2
 PLACES = st.integers(1, POOLS + SINGLES)
-SOMETHING = st.integers(0, 1 << 16)
 MOVES_MAX = 6
 MINUTE_MS = 60_000
 OF_PROCESSES = (UnitsSent, SendRefused, UnitsTaken, ProductExpected)
 
 
-class MovesMachine(RuleBasedStateMachine):
+class MovesMachine(NetworkMachine):
     """Two pools of tea, and two locations that hold one product at a time."""
 
     def __init__(self) -> None:
@@ -109,40 +109,6 @@ class MovesMachine(RuleBasedStateMachine):
         if source not in self.world.singles or destination not in self.world.singles:
             product = "tea"
         self.world.begin(product=product, source=source, destination=destination, quantity=quantity)
-
-    # The network.
-
-    @precondition(lambda self: self.world.asks or self.world.answers)
-    @rule(rounds=st.integers(1, 6))
-    def the_network_works(self, rounds: int) -> None:
-        """For a while, everything arrives."""
-        for _ in range(rounds):
-            self.world.deliver_all()
-
-    @precondition(lambda self: self.world.asks)
-    @rule(which=SOMETHING)
-    def an_ask_arrives(self, which: int) -> None:
-        """Any of those under way."""
-        self.world.deliver_ask(which % len(self.world.asks))
-
-    @precondition(lambda self: self.world.sent)
-    @rule(which=SOMETHING)
-    def an_ask_arrives_again(self, which: int) -> None:
-        """Any that was ever sent: it slept somewhere."""
-        self.world.asks.append(self.world.sent[which % len(self.world.sent)])
-        self.world.deliver_ask(-1)
-
-    @precondition(lambda self: self.world.answers)
-    @rule(which=SOMETHING, keep=st.booleans())
-    def an_answer_arrives(self, which: int, keep: bool) -> None:  # noqa: FBT001
-        """Any of those under way, perhaps twice."""
-        self.world.deliver_answer(which % len(self.world.answers), keep=keep)
-
-    @precondition(lambda self: self.world.answers)
-    @rule(which=SOMETHING)
-    def an_answer_is_lost(self, which: int) -> None:
-        """Nobody will know but the pool."""
-        del self.world.answers[which % len(self.world.answers)]
 
     @precondition(lambda self: self.world.moves)
     @rule(which=SOMETHING)

@@ -9,12 +9,13 @@ from collections import Counter
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
 from allocator.domain import kinds
 from allocator.domain.messages import PlaceOrder, ReceiveStock
 from allocator.domain.orders import CancelLines, DispatchLines
 from allocator.domain.transit import NO_TRACE
+from tests.property.network import SOMETHING, NetworkMachine
 from tests.property.places import World
 from tests.property.pool_laws import (
     lots_hold_what_processes_hold,
@@ -26,12 +27,11 @@ from tests.property.pool_laws import (
 EXAMPLES = int(os.environ.get("ALLOCATOR_TEST_ORDERS", "150"))
 POOLS = 3
 PLACES = st.integers(1, POOLS)
-SOMETHING = st.integers(0, 1 << 16)
 ORDERS_MAX = 6
 MINUTE_MS = 60_000
 
 
-class OrdersMachine(RuleBasedStateMachine):
+class OrdersMachine(NetworkMachine):
     """Three pools of tea; what is not on hand there was dispatched."""
 
     def __init__(self) -> None:
@@ -82,40 +82,6 @@ class OrdersMachine(RuleBasedStateMachine):
         order = self.some_order(which)
         self.world.ask(order, CancelLines())
         self.world.send(order)
-
-    # The network.
-
-    @precondition(lambda self: self.world.asks or self.world.answers)
-    @rule(rounds=st.integers(1, 6))
-    def the_network_works(self, rounds: int) -> None:
-        """For a while, everything arrives."""
-        for _ in range(rounds):
-            self.world.deliver_all()
-
-    @precondition(lambda self: self.world.asks)
-    @rule(which=SOMETHING)
-    def an_ask_arrives(self, which: int) -> None:
-        """Any of those under way."""
-        self.world.deliver_ask(which % len(self.world.asks))
-
-    @precondition(lambda self: self.world.sent)
-    @rule(which=SOMETHING)
-    def an_ask_arrives_again(self, which: int) -> None:
-        """Any that was ever sent: it slept somewhere."""
-        self.world.asks.append(self.world.sent[which % len(self.world.sent)])
-        self.world.deliver_ask(-1)
-
-    @precondition(lambda self: self.world.answers)
-    @rule(which=SOMETHING, keep=st.booleans())
-    def an_answer_arrives(self, which: int, keep: bool) -> None:  # noqa: FBT001
-        """Any of those under way, perhaps twice."""
-        self.world.deliver_answer(which % len(self.world.answers), keep=keep)
-
-    @precondition(lambda self: self.world.answers)
-    @rule(which=SOMETHING)
-    def an_answer_is_lost(self, which: int) -> None:
-        """And asked for again, some time."""
-        self.world.answers.pop(which % len(self.world.answers))
 
     @precondition(lambda self: self.world.orders)
     @rule(which=SOMETHING)
