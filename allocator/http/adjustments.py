@@ -24,7 +24,6 @@ from allocator.http.problems import (
     ProblemError,
     invalid,
     not_found,
-    version_passed,
     version_required,
 )
 from allocator.http.shapes import time_of
@@ -204,5 +203,5 @@ def _version_in(request: web.Request) -> int:
         raise ProblemError(version_required())
     match = _VERSION.fullmatch(sent[0].strip()) if len(sent) == 1 else None
     if match is None:
-        raise ProblemError(version_passed("If-Match is no ETag of a balance"))
+        raise ProblemError(invalid('If-Match must be the ETag of a balance, such as "7"'))
     return int(match[1])

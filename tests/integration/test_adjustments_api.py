@@ -173,7 +173,7 @@ async def test_a_state_is_set_on_the_balance_that_was_read(shop: Shop) -> None:
     stale = (await set_state(shop, "available", 9, match='"1"')).problem(412)
 
     assert stale.type == "/problems/version-passed"
-    assert (await set_state(shop, "available", 9, match="W/x")).status == 412
+    assert (await set_state(shop, "available", 9, match="W/x")).status == 422
     assert (await set_state(shop, "shiny", 9, match='"2"')).status == 404
     assert (await set_state(shop, "expired", 9, match='"2"')).status == 409
 

@@ -70,7 +70,7 @@ def fuzz(url: str, key: str, directory: Path) -> subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
         check=False,
-        timeout=60 * max(1, CASES_OF_AN_OPERATION / 60),
+        timeout=180 * max(1, CASES_OF_AN_OPERATION / 60),
     )
 
 
