@@ -17,6 +17,7 @@ from allocator.errors import UsageError
 from allocator.journal.archives import chunks_of
 from allocator.journal.importing import BadFileError
 from allocator.persistence import cuts
+from allocator.persistence.leadership import Role
 from allocator.persistence.statements import statement
 from allocator.persistence.transfer.tables import APART, CARRIED, DERIVED, LOCAL
 from tests.integration.crowd import crowd, promised
@@ -368,3 +369,15 @@ def told_by(file: Path) -> list[bytes]:
     with file.open("rb", buffering=0) as opened:
         text = b"".join(chunks_of(opened))
     return [line for line in text.splitlines() if not line.startswith(b'{"block":')]
+
+
+async def test_an_import_waits_a_moment_for_the_session_of_one_that_has_just_ended(
+    filled: str, exported: Path
+) -> None:
+    async with another(filled) as target, database(target) as former:
+        await former.fetchval("SELECT pg_advisory_lock($1)", Role.IMPORT)
+        asyncio.get_running_loop().call_later(0.3, former.terminate)
+
+        await import_(exported, target)
+
+        assert await everything(target) == await everything(filled)

@@ -50,6 +50,8 @@ from allocator.persistence.transfer.vacancy import find_import, forget, prepare,
 
 _NAME: Final = "allocator import"
 _TIMEOUT_S: Final = 3_600.0
+_TRIES: Final = 20
+_PAUSE_S: Final = 0.1
 _ROWS_PREFIX: Final = b'{"era":'
 _TABLE_PREFIX: Final = b'{"table":'
 
@@ -293,7 +295,7 @@ async def open_arrival(url: str, *, principal: str) -> AsyncIterator[Arrival]:
     connection = await connect(url, application_name=_NAME, timeout_s=_TIMEOUT_S)
     try:
         with _translated():
-            if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", Role.IMPORT):
+            if not await _is_alone(connection):
                 raise UsageError("another import or restore into this database is under way")
         looking = await connect(url, application_name=_NAME)
         arrival = Arrival(url, connection, looking, principal=principal)
@@ -304,6 +306,15 @@ async def open_arrival(url: str, *, principal: str) -> AsyncIterator[Arrival]:
             looking.terminate()
     finally:
         connection.terminate()
+
+
+async def _is_alone(connection: Connection) -> bool:
+    """Say whether nobody else writes here; the session of one that just ended lasts a moment."""
+    for _ in range(_TRIES):
+        if await connection.fetchval("SELECT pg_try_advisory_lock($1)", Role.IMPORT):
+            return True
+        await asyncio.sleep(_PAUSE_S)
+    return False
 
 
 def _piece_of(content: bytes, rows: list[Row]) -> Piece:
