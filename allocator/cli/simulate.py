@@ -112,5 +112,10 @@ def simulate(  # noqa: PLR0913 (one argument a flag)
         mutants=mutants,
         processes=processes or os.cpu_count() or 1,
     )
-    simulator = Simulator(plan_of=plan_of, simulate=simulate_plan, mutants=tuple(MUTANTS))
+    simulator = Simulator(
+        plan_of=plan_of,
+        simulate=simulate_plan,
+        mutants=tuple(MUTANTS),
+        rare=frozenset(name for name, mutant in MUTANTS.items() if mutant.rare),
+    )
     return run_simulations(wanted, simulator=simulator, console=Console())

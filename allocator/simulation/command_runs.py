@@ -33,11 +33,13 @@ class Simulator(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         mutants: The names of guards that can be switched off.
+        rare: Those of them of which a few thousand runs do not say anything.
     """
 
     plan_of: Callable[[int], Plan]
     simulate: Simulate
     mutants: tuple[str, ...] = ()
+    rare: frozenset[str] = frozenset()
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
         make: Makes the method without it from the one with it.
         behind: Name of the mutant whose guard stands before this one, and has to be off as well,
             or this one would have nothing to do.
+        rare: Whether it is noticed so seldom that it takes thousands of runs.
     """
 
     rule: str
@@ -26,3 +27,4 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     make: Callable[[Method], Method]
     behind: str | None = None
+    rare: bool = False

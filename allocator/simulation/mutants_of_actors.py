@@ -218,6 +218,7 @@ ACTOR_MUTANTS: Final[dict[str, Mutant]] = {
         make=_compare_no_bodies,
     ),
     "hand over at once": Mutant(
+        rare=True,
         rule="shards are given when nothing of them is under way",
         owner=Worker,
         method="_quieten",
@@ -236,6 +237,7 @@ ACTOR_MUTANTS: Final[dict[str, Mutant]] = {
         make=_repeat_without_key,
     ),
     "deny after doubt": Mutant(
+        rare=True,
         rule="that nothing was done is only said if it is true of every attempt",
         owner=Forwarded,
         method="fail",
@@ -248,6 +250,7 @@ ACTOR_MUTANTS: Final[dict[str, Mutant]] = {
         make=_forget_the_dates,
     ),
     "passivate what is busy": Mutant(
+        rare=True,
         rule="an actor leaves memory only when nothing of it is under way",
         owner=Directory,
         method="_passivate",

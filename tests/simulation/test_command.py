@@ -163,6 +163,22 @@ def test_when_every_mutant_is_caught_all_is_well() -> None:
     assert code == KEPT
 
 
+def test_a_mutant_that_is_seldom_noticed_is_left_alone_where_seeds_are_few() -> None:
+    said = io.StringIO()
+    seldom = type(SIMULATOR)(
+        plan_of=SIMULATOR.plan_of,
+        simulate=SIMULATOR.simulate,
+        mutants=("seen", "blind"),
+        rare=frozenset({"blind"}),
+    )
+    code = run_simulations(
+        Wanted(mutants=True, from_seed=20, seeds=60), simulator=seldom, console=Console(file=said)
+    )
+
+    assert code == KEPT
+    assert "blind: not tried" in said.getvalue()
+
+
 def test_a_seed_that_fails_anyway_proves_nothing_about_a_mutant() -> None:
     code, said = run(Wanted(mutants=True, from_seed=BREAKS_OFF, seeds=8))
 
