@@ -15,6 +15,8 @@ ENDS = {"dispatch": "dispatched", "cancel": "cancelled"}
 
 _QUANTITY_MAX = 3
 _PAUSE_S = 0.02
+_AWAY_S = 0.1
+"""Whoever finds nobody there leaves the machine to the server that is starting."""
 
 
 @dataclass
@@ -156,7 +158,8 @@ class _Client:
             answer = await self._ask_once(path, body, key=key)
             if answer is not None and answer.status != 503:
                 return answer
-            await asyncio.sleep(_PAUSE_S)  # as a client would, to let others try
+            # As a client would, to let others try.
+            await asyncio.sleep(_AWAY_S if answer is None else _PAUSE_S)
             if key is None:
                 return answer
 

@@ -10,7 +10,7 @@ from tests.integration.crowd import crowd, promised
 from tests.integration.embedded_support import is_alive, kill, postmaster_of, working_below
 from tests.integration.serving import until
 from tests.integration.truth import books_of, check, check_read_models, query
-from tests.integration.workers import settled, several
+from tests.integration.workers import PATIENT, settled, several
 
 STOCK = {"hot": 100_000, "warm": 300, "scarce": 20}
 
@@ -44,7 +44,8 @@ async def test_a_server_under_load_is_drained_with_all_its_workers(
     """C13, Q1, Q7: exit code 0, its PostgreSQL stopped in order, and the next start is clean."""
     for former in (data_dir / "log").glob("postgresql-*.log"):
         former.unlink()  # the directory is a copy of one in which other tests killed servers
-    async with several("--data-dir", str(data_dir), log=tmp_path / "log") as server:
+    log = tmp_path / "log"
+    async with several("--data-dir", str(data_dir), log=log, patience=PATIENT) as server:
         await server.open_shop(**STOCK)
         async with crowd(server, *STOCK) as told:
             for _ in range(2):

@@ -14,6 +14,9 @@ from tests.integration.truth import query
 WATCHFUL: Final = ("--heartbeat-ms", "100", "--dead-after-ms", "1000")
 """A worker that hangs is replaced soon; one that dies, at once."""
 
+PATIENT: Final = ("--heartbeat-ms", "100", "--dead-after-ms", "20000")
+"""A worker that is only slow is left in peace; one that dies is replaced at once all the same."""
+
 TAKE_OVER_S: Final = 2.0
 """So soon the shards of a dead worker must answer again."""
 
