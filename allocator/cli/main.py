@@ -11,6 +11,7 @@ from typing import Final, NoReturn
 
 import click
 
+from allocator.cli.feeds import feeds
 from allocator.cli.journal import journal
 from allocator.cli.keys import keys
 from allocator.cli.payments_sim import payments_sim
@@ -92,6 +93,7 @@ for command in (
     serve,
     db,
     keys,
+    feeds,
     journal,
     snapshot,
     restore,

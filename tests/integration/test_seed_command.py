@@ -16,9 +16,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from allocator.client.answers import RefusedError
 from allocator.errors import AllocatorError
 from allocator.fixtures import shelves
-from allocator.fixtures.answers import RefusedError
 from allocator.fixtures.command import run_seed
 from tests.integration.api_shapes import Balance, Order
 from tests.integration.letting_in import let_in, secret_of
