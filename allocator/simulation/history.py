@@ -5,6 +5,7 @@ from typing import Final, TypeAlias, get_args
 import msgspec
 
 from allocator.actors.messages import Answer, KeyReused, Noted, Outcome
+from allocator.domain.adjustments import AdjustRefusal
 from allocator.domain.carts import Cart, CartRefusal
 from allocator.domain.checkouts import CheckoutRefusal
 from allocator.domain.kinds import Command
@@ -61,6 +62,7 @@ _NOTHING_WAS_DONE: Final = frozenset(
         KeyReused,
         Noted,
         View,
+        *get_args(AdjustRefusal),
         *get_args(CartRefusal),
         *get_args(CheckoutRefusal),
     }

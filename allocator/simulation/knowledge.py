@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, Literal, NamedTuple, TypeVar, assert_never
 
 from allocator.actors.messages import Outcome
-from allocator.domain import carts
+from allocator.domain import adjustments, carts
 from allocator.domain.carts import CartOpened
 from allocator.domain.checkouts import BeginCheckout, CheckoutBegun, ResolveCheckout
 from allocator.domain.kinds import Command
@@ -33,10 +33,12 @@ from allocator.domain.queries import (
 from allocator.simulation.history import NEWBORN, Edited, Heard, Moved, Ordered
 from allocator.simulation.steps import Wish
 from allocator.simulation.wants import (
+    Adjust,
     CheckOut,
     Close,
     CloseCart,
     CloseLines,
+    Count,
     Lines,
     Look,
     Move,
@@ -79,6 +81,7 @@ class Knowledge:
         self._outcome_of = outcome_of
         self._orders: defaultdict[int, list[int]] = defaultdict(list)
         self._lots: defaultdict[int, list[int]] = defaultdict(list)
+        self._versions: dict[int, int] = {}  # of pools, as they were seen last
         self._moves: list[int] = []
         self._carts: dict[int, int] = {}  # by what they are called
         self._attempts: dict[int, tuple[int, int]] = {}  # to pay for them, and who: the latest
@@ -106,6 +109,8 @@ class Knowledge:
                 customer = f"customer {number}"
                 begin = carts.OpenCart(customer=customer, ttl_ms=ttl_ms, cap_ms=cap_ms)
                 question = Question(NEWBORN, begin)
+            case Adjust() | Count():
+                question = self._adjustment(wish.pool, want, number)
             case SetLine() | CloseCart() | CheckOut() | Resolve():
                 question = self._of_cart(wish, want, number)
             case _:
@@ -149,6 +154,31 @@ class Knowledge:
                 assert_never(want)
         return Question(cart, command)
 
+    def _adjustment(self, pool: int, want: Adjust | Count, number: int) -> Question | None:
+        """Return what changes the states of units; its reason is nobody else's."""
+        reason = f"finding {number}"
+        if isinstance(want, Count):
+            if pool not in self._versions:
+                return None
+            count = adjustments.SetState(
+                state=want.state,
+                quantity=want.quantity,
+                version=self._versions[pool],
+                reason=reason,
+                product=want.product,
+            )
+            return Question(pool, count)
+        lot = None if want.which is None else _nth(self._lots[pool], want.which, otherwise=1)
+        adjust = adjustments.Adjust(
+            source=want.source,
+            target=want.target,
+            quantity=want.quantity,
+            lot=lot,
+            reason=reason,
+            product=want.product,
+        )
+        return Question(pool, adjust)
+
     def _command(self, wish: Wish, want: Receive | Place | Steal | Close) -> Command:
         """Return what is asked of a pool."""
         match want:
@@ -182,20 +212,23 @@ class Knowledge:
                 self._lots[heard.actor_id].append(heard.seq)
             case Outcome(event=CartOpened()) if isinstance(wish.want, OpenCart):
                 self._carts[wish.want.cart] = heard.actor_id
-            case View(cart=cart) if cart is not None and cart.order is not None:
-                self._note_paid(wish, len(cart.order.lines))
+            case View():
+                self._note_seen(wish, heard)
             case Outcome() | Edited():
                 pass
             case _:
                 return False
         return not isinstance(heard, View)
 
-    def _note_paid(self, wish: Wish, lines: int) -> None:
-        """Know that a cart has become an order."""
-        assert isinstance(wish.want, Look)
-        paid = self._carts[wish.want.which], lines
-        if paid not in self._led:
-            self._led.append(paid)
+    def _note_seen(self, wish: Wish, view: View) -> None:
+        """Know how a pool stood, or that a cart has become an order."""
+        if view.balance is not None:
+            self._versions[wish.pool] = view.balance.version
+        if view.cart is not None and view.cart.order is not None:
+            assert isinstance(wish.want, Look)
+            paid = self._carts[wish.want.which], len(view.cart.order.lines)
+            if paid not in self._led:
+                self._led.append(paid)
 
     def _look(self, pool: int, look: Look) -> tuple[int, Query]:
         which, cart = look.which, self._carts.get(look.which)

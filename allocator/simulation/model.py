@@ -4,9 +4,13 @@ It has none of the rules: what is picked, what is refused and what expires is th
 It knows what every version looked like, and so at which versions an answer would have been true.
 """
 
-from bisect import bisect_left, bisect_right
 from typing import Final, assert_never, get_args
 
+from allocator.domain.adjustments import (
+    OrderRepicked,
+    UnitsAdjusted,
+    UnitsRecalled,
+)
 from allocator.domain.holds import HoldConfirmed, HoldEvent, HoldRefused, UnitsHeld
 from allocator.domain.kinds import Event
 from allocator.domain.messages import (
@@ -17,7 +21,6 @@ from allocator.domain.messages import (
     OrderPlaced,
     StockReceived,
 )
-from allocator.domain.pool import Balance, Lot
 from allocator.domain.transfers import (
     ProcessLetGo,
     ProductExpected,
@@ -28,11 +31,16 @@ from allocator.domain.transfers import (
 )
 from allocator.domain.values import Picks, units_of
 from allocator.simulation.model_holds import HoldModel, OrderModel
-from allocator.simulation.model_lots import NOTHING, LotModel, Numbers, Occupancy
+from allocator.simulation.model_lots import NOTHING, Numbers, lot_of
+from allocator.simulation.model_versions import Versions
 
 _TRANSITS: Final = frozenset(get_args(Transit))
 _HOLDS: Final = frozenset(get_args(HoldEvent))
 
+_GIVES: Final = frozenset(
+    {OrderPlaced, OrderDispatched, OrderPartlyDispatched, UnitsHeld, HoldConfirmed, UnitsSent}
+)
+"""Somebody gets units with these, for whom others may have waited."""
 _ORDERED: Final = Numbers(-1, 1, 0)
 _CANCELLED: Final = Numbers(1, -1, 0)
 _DISPATCHED: Final = Numbers(0, -1, 0)
@@ -44,28 +52,16 @@ _CONFIRMED: Final = Numbers(0, 1, 0, -1)
 """By what each unit of a lot goes from one column to another."""
 
 
-class PoolModel:
+class PoolModel(Versions):
     """All versions of a pool, 0 being empty.
 
     Attributes:
-        numbers: By version, as the quantities of events add up.
-        at_ms: The time of each version's event.
-        impossible: What the events cannot have been, each in a sentence.
-        occupancy: By version, the product of a location that holds one at a time.
         holds: What processes hold, and held.
-        orders: By the number of each, those that ended included.
     """
 
     def __init__(self) -> None:
-        self.numbers = [NOTHING]
-        self.at_ms = [0]
-        self.impossible: list[str] = []
-        self._versions_with: dict[int, list[int]] = {0: [0]}
-        self.orders: dict[int, OrderModel] = {}
+        super().__init__()
         self.holds = HoldModel()
-        self._lots: dict[int, LotModel] = {}
-        self._received = self._gone = 0
-        self.occupancy = Occupancy()
 
     @property
     def version(self) -> int:
@@ -78,134 +74,82 @@ class PoolModel:
         dates = (lot.expires_at_ms for lot in self._lots.values() if lot.numbers[-1].available)
         return min((date for date in dates if date is not None), default=None)
 
+    @property
+    def is_due(self) -> bool:
+        """Whether, as things stand, a lot could pay what it owes, or its orders get others."""
+        owing = [lot.numbers[-1] for lot in self._shelf.owing.values()]
+        if any(numbers.available for numbers in owing):
+            return True
+        return self.numbers[-1].available > 0 and any(numbers.ordered for numbers in owing)
+
     def add(self, event: Event, *, at_ms: int) -> None:
         """Enter the next event, whatever it says."""
-        seq = len(self.at_ms)
-        available, ordered, expired, held = self.numbers[-1]
+        seq, shelf, settled = len(self.at_ms), self._shelf, self._shelf.settled
+        available, ordered, expired, held, aside = self.numbers[-1]
+        if shelf.owing and type(event) in _GIVES:
+            self._object_to_recalled(seq, event)
         match event:
             case OrderPlaced(quantity=quantity, picks=picks):
                 self._place(seq, picks, quantity)
                 available, ordered = available - quantity, ordered + quantity
             case StockReceived(quantity=quantity, product=product):
-                self._take_in(LotModel(event, seq=seq, at_ms=at_ms), product)
+                shelf.take_in(lot_of(event, seq=seq, at_ms=at_ms), product)
                 available += quantity
             case OrderDispatched(order=order, quantity=quantity, picks=picks):
                 self._close(seq, order, picks, quantity)
-                self._let_leave(seq, picks, _DISPATCHED)
+                self._shelf.let_leave(seq, picks, _DISPATCHED)
                 ordered -= quantity
             case OrderCancelled(order=order, quantity=quantity, picks=picks):
                 self._close(seq, order, picks, quantity)
-                self._book(seq, picks, _CANCELLED)
+                self._shelf.book(seq, picks, _CANCELLED)
                 available, ordered = available + quantity, ordered - quantity
             case LotExpired(lot=lot, quantity=quantity):
-                self._book(seq, ((lot, quantity),), _EXPIRED)
+                self._shelf.book(seq, ((lot, quantity),), _EXPIRED)
                 available, expired = available - quantity, expired + quantity
             case OrderPartlyDispatched(order=order, quantity=quantity, picks=picks, left=left):
                 self._part(seq, order, picks, left=left)
-                self._let_leave(seq, picks, _DISPATCHED)
+                self._shelf.let_leave(seq, picks, _DISPATCHED)
                 ordered -= quantity
-            case _ if type(event) in _TRANSITS:
-                more, fewer = self._serve(seq, event, at_ms=at_ms)  # type: ignore[arg-type]  # it is
-                available, held = available + more, held - fewer
-            case _ if type(event) in _HOLDS:
-                more, promised = self._hold(seq, event)  # type: ignore[arg-type]  # it is
-                available, ordered = available - more, ordered + promised
-                held += more - promised
             case _:
-                raise TypeError(f"no client of the simulator asks for {event}")
+                change = self._enter_otherwise(seq, event, at_ms=at_ms)
+                available, ordered = available + change.available, ordered + change.ordered
+                expired, held = expired + change.expired, held + change.held
+                aside += change.aside
+        available -= shelf.settled - settled
         self.at_ms.append(at_ms)
-        self.numbers.append(Numbers(available, ordered, expired, held))
+        self.numbers.append(Numbers(available, ordered, expired, held, aside))
+        self._asides.append(shelf.states)
         self.occupancy.note()
         self._versions_with.setdefault(available, []).append(seq)
-        if self._received != available + ordered + expired + held + self._gone:
+        if shelf.received != available + ordered + expired + held + aside + shelf.gone:
             self.impossible.append(f"at seq {seq} units are lost, or made")
 
     def unbalanced(self) -> list[str]:
         """Return where the lots do not add up to what came and to the pool's numbers."""
-        lots = self._lots.values()
-        wrong = [
-            f"lot {lot.seq} is not whole: {lot.numbers[-1]} and {lot.gone} gone"
-            for lot in lots
-            if sum(lot.numbers[-1]) + lot.gone != lot.quantity
-        ]
-        sums = tuple(sum(column) for column in zip(*(lot.numbers[-1] for lot in lots), strict=True))
-        if (sums or NOTHING) != self.numbers[-1]:
-            wrong.append(f"the lots hold {sums}, the pool {tuple(self.numbers[-1])}")
-        return wrong
+        return self._shelf.unbalanced(self.numbers[-1])
 
-    # From which version on is it true? Each returns the first from `first` on, or None.
-
-    def with_balance(
-        self, balance: Balance, first: int, *, product: str | None, there: str | None
-    ) -> int | None:
-        """Look for a balance of a product, and by which one the place is occupied.
-
-        A balance names its own version.
-        """
-        version = balance.version
-        if not first <= version < len(self.numbers):
-            return None
-        holds = product is None or self._is_of(product, version)
-        numbers = self.numbers[version] if holds else NOTHING
-        seen = (balance.available, balance.ordered, balance.expired, balance.held)
-        return version if (seen, there) == (numbers, self.occupancy.there[version]) else None
-
-    def with_available(self, units: int, first: int, *, product: str | None) -> int | None:
-        """Look for so many units of a product for sale."""
-        if self.occupancy.is_single:
-            fitting = (
-                version
-                for version in range(first, len(self.numbers))
-                if units
-                == (self.numbers[version].available if self._is_of(product, version) else 0)
-            )
-            return next(fitting, None)
-        versions = self._versions_with.get(units, [])
-        index = bisect_left(versions, first)
-        return versions[index] if index < len(versions) else None
-
-    def occupied_by(self, product: str, first: int) -> int | None:
-        """Look for a product's being there, or expected."""
-        there = self.occupancy.there
-        return next((v for v in range(first, len(there)) if there[v] == product), None)
-
-    def without_open_order(self, seq: int, first: int) -> int | None:
-        """Look for an order's not being open: closed, or not placed yet."""
-        order = self.orders.get(seq)
-        if order is None or first < seq:
-            return first
-        return None if order.closed is None else max(first, order.closed)
-
-    def with_picks(self, seq: int, picks: Picks | None, first: int) -> int | None:
-        """Look for an open order's units; None: for its not being open."""
-        if picks is None:
-            return self.without_open_order(seq, first)
-        order = self.orders.get(seq)
-        return None if order is None else order.version_with(picks, first)
-
-    def with_lot(self, seq: int, seen: Lot | None, first: int) -> int | None:
-        """Look for a lot as it was seen; None: for its not being on hand."""
-        lot = self._lots.get(seq)
-        if lot is None or first < seq:
-            if seen is None:
-                return first
-            if lot is None:
-                return None
-        start = max(bisect_right(lot.versions, first) - 1, 0)
-        for index in range(start, len(lot.versions)):
-            if lot.looks_like(seen, index):
-                return max(first, lot.versions[index])
-        return None
-
-    def not_after(self, now_ms: int, first: int) -> int | None:
-        """Look for a version whose event is not younger than `now_ms`."""
-        return first if first < len(self.at_ms) and self.at_ms[first] <= now_ms else None
+    def _enter_otherwise(self, seq: int, event: Event, *, at_ms: int) -> Numbers:
+        """Enter what happens more rarely; return by how much the numbers change."""
+        if type(event) in _TRANSITS:
+            more, fewer = self._serve(seq, event, at_ms=at_ms)  # type: ignore[arg-type]  # it is
+            return Numbers(more, 0, 0, -fewer)
+        if type(event) in _HOLDS:
+            more, promised = self._hold(seq, event)  # type: ignore[arg-type]  # it is
+            return Numbers(-more, promised, 0, more - promised)
+        match event:
+            case UnitsAdjusted() | UnitsRecalled():
+                return self._shelf.adjust(seq, event, at_ms=at_ms)
+            case OrderRepicked(order=number, returned=returned, added=added):
+                self._repick(seq, number, returned=returned, added=added)
+                return NOTHING
+            case _:
+                raise TypeError(f"no client of the simulator asks for {event}")
 
     def _place(self, seq: int, picks: Picks, quantity: int) -> None:
         self.orders[seq] = OrderModel(seq, picks)
         if units_of(picks) != quantity:
             self.impossible.append(f"seq {seq} places {quantity} units and picks {picks}")
-        self._book(seq, picks, _ORDERED)
+        self._shelf.book(seq, picks, _ORDERED)
 
     def _close(self, seq: int, number: int, picks: Picks, quantity: int) -> None:
         order = self.orders.get(number)
@@ -223,11 +167,6 @@ class PoolModel:
         elif not order.part(seq, picks, left=left):
             self.impossible.append(f"seq {seq} takes {picks} of order {number}, and leaves {left}")
 
-    def _is_of(self, product: str | None, version: int) -> bool:
-        """Say whether what a version has is of a product; a pool that is not told has no other."""
-        told = self.occupancy.told[version]
-        return told is None or told == product
-
     def _serve(self, seq: int, event: Transit, *, at_ms: int) -> tuple[int, int]:
         """Enter what was done for a process.
 
@@ -240,10 +179,10 @@ class PoolModel:
                 picks = tuple((lot.origin[1], lot.quantity) for lot in lots)
                 if units_of(picks) != quantity:
                     self.impossible.append(f"seq {seq} sends {quantity} units and picks {picks}")
-                self._let_leave(seq, picks, _SENT)
+                self._shelf.let_leave(seq, picks, _SENT)
                 return -quantity, 0
             case UnitsTaken(process=process, lot=lot, product=product):
-                self._take_in(LotModel(event, seq=seq, at_ms=at_ms), product)
+                self._shelf.take_in(lot_of(event, seq=seq, at_ms=at_ms), product)
                 if event.last:
                     occupancy.forget(process)
                 return lot.quantity, 0
@@ -251,8 +190,8 @@ class PoolModel:
                 occupancy.expect(seq, process, product)
             case ProcessLetGo(process=process, quantity=quantity, picks=picks):
                 occupancy.forget(process)
-                self._object(seq, self.holds.release(process, picks, quantity))
-                self._book(seq, picks, _RELEASED)
+                self._shelf.object(seq, self.holds.release(process, picks, quantity))
+                self._shelf.book(seq, picks, _RELEASED)
                 return quantity, quantity
             case SendRefused():
                 pass
@@ -264,58 +203,41 @@ class PoolModel:
         """Enter what became of a hold; return how many units left the sale, or were promised."""
         match event:
             case UnitsHeld(added=added, returned=returned):
-                self._object(seq, self.holds.hold(event))
-                self._book(seq, added, _HELD)
-                self._book(seq, returned, _RELEASED)
+                self._shelf.object(seq, self.holds.hold(event))
+                self._shelf.book(seq, added, _HELD)
+                self._shelf.book(seq, returned, _RELEASED)
                 return units_of(added) - units_of(returned), 0
             case HoldConfirmed(process=process, order=order, picks=picks, quantity=quantity):
-                self._object(seq, "" if order not in self.orders else f"makes order {order} again")
+                self._shelf.object(
+                    seq, "" if order not in self.orders else f"makes order {order} again"
+                )
                 self.orders[order] = OrderModel(seq, picks, process=process)
                 if event.held:
-                    self._object(seq, self.holds.confirm(process, picks, order=order))
-                    self._book(seq, picks, _CONFIRMED)
+                    self._shelf.object(seq, self.holds.confirm(process, picks, order=order))
+                    self._shelf.book(seq, picks, _CONFIRMED)
                     return 0, quantity
-                self._object(seq, "" if units_of(picks) == quantity else f"picks {picks}")
-                self._book(seq, picks, _ORDERED)
+                self._shelf.object(seq, "" if units_of(picks) == quantity else f"picks {picks}")
+                self._shelf.book(seq, picks, _ORDERED)
                 return quantity, quantity
             case HoldRefused():
                 return 0, 0
             case _:
                 assert_never(event)
 
-    def _object(self, seq: int, objection: str) -> None:
-        if objection:
-            self.impossible.append(f"seq {seq} {objection}")
+    def _repick(self, seq: int, number: int, *, returned: Picks, added: Picks) -> None:
+        order = self.orders.get(number)
+        if order is None or not order.repick(seq, returned=returned, added=added):
+            self._shelf.object(seq, f"gives order {number} {added} instead of {returned}")
+        self._shelf.book(seq, added, _ORDERED)
+        self._shelf.book(seq, returned, _CANCELLED)
+        self._repicks.append(seq)
 
-    def _take_in(self, lot: LotModel, product: str | None) -> None:
-        self._lots[lot.seq] = lot
-        self._received += lot.quantity
-        self.occupancy.come(lot.seq, product)
-
-    def _let_leave(self, seq: int, picks: Picks, signs: Numbers) -> None:
-        self._book(seq, picks, signs)
-        self._gone += units_of(picks)
-        for number, units in picks:
-            if number in self._lots:
-                self._lots[number].gone += units
-                if not any(self._lots[number].numbers[-1]):
-                    self.occupancy.go(number)
-
-    def _book(self, seq: int, picks: Picks, signs: Numbers) -> None:
-        """Move units of lots from one column to another, by signs."""
-        for number, units in picks:
-            lot = self._lots.get(number)
-            if lot is None:
-                self.impossible.append(f"seq {seq} takes units of lot {number}, which is none")
-                continue
-            before = lot.numbers[-1]
-            after = Numbers(
-                before.available + signs.available * units,
-                before.ordered + signs.ordered * units,
-                before.expired + signs.expired * units,
-                before.held + signs.held * units,
-            )
-            if min(after) < 0:
-                self.impossible.append(f"seq {seq} sells units of lot {number} twice: {after}")
-            lot.versions.append(seq)
-            lot.numbers.append(after)
+    def _object_to_recalled(self, seq: int, event: Event) -> None:
+        """Object if units leave that are recalled, or somebody gets those that others wait for."""
+        if self.is_due:
+            self._shelf.object(seq, "comes before those who wait for units of another lot")
+        if isinstance(event, OrderDispatched | OrderPartlyDispatched):
+            for number, units in event.picks:
+                lot = self._shelf.owing.get(number)
+                if lot is not None and units > lot.good(seq):
+                    self._shelf.object(seq, f"lets units of lot {number} leave that are recalled")

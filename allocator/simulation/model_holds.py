@@ -1,7 +1,7 @@
 """Orders and holds of a pool, as one who only adds up would keep them."""
 
 from allocator.domain.holds import UnitsHeld
-from allocator.domain.values import Picks, units_of
+from allocator.domain.values import Picks, units_of, with_more
 
 
 class OrderModel:
@@ -36,6 +36,21 @@ class OrderModel:
         self.picks = tuple((number, rest) for number, rest in units.items() if rest)
         self._versions.append((seq, self.picks))
         return units_of(self.picks) == left > 0 and all(rest >= 0 for rest in units.values())
+
+    def repick(self, seq: int, *, returned: Picks, added: Picks) -> bool:
+        """Have other units; return whether that could be."""
+        units = dict(with_more(self.picks, added))
+        for number, back in returned:
+            units[number] = units.get(number, 0) - back
+        self.picks = tuple((number, rest) for number, rest in units.items() if rest)
+        self._versions.append((seq, self.picks))
+        return units_of(returned) == units_of(added) > 0 and min(units.values()) >= 0
+
+    def picks_at(self, version: int) -> Picks | None:
+        """Return what it had at a version; None if it was not open."""
+        if self.closed is not None and version >= self.closed:
+            return None
+        return next((left for seq, left in reversed(self._versions) if seq <= version), None)
 
     def version_with(self, picks: Picks, first: int) -> int | None:
         """Return the first version from `first` on at which it is open with these units."""

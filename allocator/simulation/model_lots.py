@@ -1,38 +1,59 @@
 """A lot as one who only adds up would keep it, and by which product a location is occupied."""
 
+from bisect import bisect_right
 from typing import Final, NamedTuple
 
 from allocator.domain.messages import StockReceived
 from allocator.domain.pool import Lot
 from allocator.domain.transfers import UnitsTaken
+from allocator.domain.values import States, moved, units_of
 
 
 class Numbers(NamedTuple):
-    """Units for sale, promised, past their date, and set aside; of a pool or of one lot."""
+    """Units for sale, promised, past their date, held, and in other states; of a pool or a lot."""
 
     available: int
     ordered: int
     expired: int
     held: int = 0
+    aside: int = 0
+
+    def plus(self, other: "Numbers", *, times: int = 1) -> "Numbers":
+        """Return the sum, column by column, of these and so many times the others."""
+        return Numbers(*(one + times * more for one, more in zip(self, other, strict=True)))
 
 
 NOTHING: Final = Numbers(0, 0, 0)
 
 
-class LotModel:
-    """A lot since it came; `numbers[i]` holds from `versions[i]` on.
+class Marks(NamedTuple):
+    """What else is to be seen of a lot.
 
     Attributes:
-        gone: Units that were dispatched, or sent elsewhere.
+        quantity: Units that ever were of it.
+        aside: Those that cannot be sold, by state; `recalled`, those that it owes.
     """
 
-    __slots__ = ("_shown", "gone", "numbers", "versions")
+    quantity: int
+    aside: States = ()
+    recalled: States = ()
 
-    def __init__(self, arrival: StockReceived | UnitsTaken, *, seq: int, at_ms: int) -> None:
-        self._shown = _shown_of(arrival, seq=seq, at_ms=at_ms)
+
+class LotModel:
+    """A lot since it came; `numbers[i]` holds from `versions[i]` on, and `marks[i]` likewise.
+
+    Attributes:
+        gone: Units that were dispatched, sent elsewhere or written off.
+    """
+
+    __slots__ = ("_shown", "gone", "marks", "numbers", "versions")
+
+    def __init__(self, shown: Lot) -> None:
+        self._shown = shown
         self.gone = 0
-        self.versions = [seq]
-        self.numbers = [Numbers(self.quantity, 0, 0)]
+        self.versions = [shown.seq]
+        self.numbers = [Numbers(shown.quantity, 0, 0)]
+        self.marks = [Marks(shown.quantity)]
 
     @property
     def seq(self) -> int:
@@ -41,8 +62,58 @@ class LotModel:
 
     @property
     def quantity(self) -> int:
-        """Units that came."""
-        return self._shown.quantity
+        """Units that came, and that were found since."""
+        return self.marks[-1].quantity
+
+    @property
+    def code(self) -> str | None:
+        """Of the batch."""
+        return self._shown.code
+
+    @property
+    def ever_owed(self) -> bool:
+        """Whether it ever owed anything."""
+        return any(mark.recalled for mark in self.marks)
+
+    @property
+    def recalled(self) -> States:
+        """What it owes to states, in the end."""
+        return self.marks[-1].recalled
+
+    def book(self, seq: int, numbers: Numbers) -> None:
+        """Have these numbers from a version on."""
+        self.versions.append(seq)
+        self.numbers.append(numbers)
+        self.marks.append(self.marks[-1])
+
+    def find(self, units: int) -> None:
+        """Have it be more units, as of the version that was booked last."""
+        mark = self.marks[-1]
+        self.marks[-1] = mark._replace(quantity=mark.quantity + units)
+
+    def put(self, state: str, units: int) -> None:
+        """Have units be in a state, or not any more, as of the version that was booked last."""
+        mark = self.marks[-1]
+        self.marks[-1] = mark._replace(aside=moved(mark.aside, state, units))
+
+    def owe(self, seq: int, state: str, units: int) -> None:
+        """Owe units to a state from a version on, or not any more."""
+        self.book(seq, self.numbers[-1])
+        mark = self.marks[-1]
+        self.marks[-1] = mark._replace(recalled=moved(mark.recalled, state, units))
+
+    def at(self, version: int) -> tuple[Numbers, Marks] | None:
+        """Return how it was at a version; None if nothing was on hand."""
+        index = bisect_right(self.versions, version) - 1
+        if index < 0 or not any(self.numbers[index]):
+            return None
+        return self.numbers[index], self.marks[index]
+
+    def good(self, version: int) -> int:
+        """Return how many units, ordered or held, it did not owe at a version."""
+        numbers, marks = self.at(version) or (NOTHING, Marks(0))
+        there = numbers.ordered + numbers.held + numbers.available
+        return max(0, there - units_of(marks.recalled))
 
     @property
     def expires_at_ms(self) -> int | None:
@@ -55,11 +126,13 @@ class LotModel:
         if seen is None or not any(numbers):
             return seen is None and not any(numbers)
         shown = self._shown
-        shown.available, shown.ordered, shown.expired, shown.held = numbers
+        shown.available, shown.ordered, shown.expired, shown.held, _ = numbers
+        shown.quantity, shown.aside, shown.recalled = self.marks[index]
         return shown == seen
 
 
-def _shown_of(arrival: StockReceived | UnitsTaken, *, seq: int, at_ms: int) -> Lot:
+def lot_of(arrival: StockReceived | UnitsTaken, *, seq: int, at_ms: int) -> Lot:
+    """Return a lot as it is shown when it comes."""
     if isinstance(arrival, StockReceived):
         return Lot(
             seq=seq,

@@ -1,9 +1,19 @@
 """What is asked, what happens and what is told, held against each other."""
 
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, assert_never
 
 from allocator.actors.messages import KeyReused, Noted
 from allocator.domain import kinds
+from allocator.domain.adjustments import (
+    Adjust,
+    FlaggedUnits,
+    InsufficientUnits,
+    OrderRepicked,
+    SetState,
+    UnitsRecalled,
+    UnknownLot,
+    VersionPassed,
+)
 from allocator.domain.kinds import Event, Refusal
 from allocator.domain.messages import (
     AlreadyExpired,
@@ -57,7 +67,7 @@ def command_of(event: Event) -> Command:
             return DispatchOrder(order=order, leaving=left)
         case OrderCancelled(order=order):
             return CancelOrder(order=order)
-        case LotExpired():
+        case LotExpired() | UnitsRecalled() | OrderRepicked():
             return Wake()
         case _:
             raise TypeError(f"no client of the simulator asks for {event}")
@@ -74,7 +84,11 @@ def fits(operation: Operation, answer: Seen) -> bool:
         case AlreadyExpired(expires_at_ms=expires_at_ms, now_ms=now_ms):
             fit = isinstance(ask, ReceiveStock) and ask.expires_at_ms == expires_at_ms <= now_ms
         case Occupied(product=product):
-            fit = isinstance(ask, ReceiveStock) and ask.product != product
+            fit = isinstance(ask, ReceiveStock | Adjust | SetState) and ask.product != product
+        case FlaggedUnits(order=order, requested=requested, available=available):
+            fit = isinstance(ask, DispatchOrder) and ask.order == order and requested > available
+        case InsufficientUnits() | UnknownLot() | VersionPassed():
+            fit = _fits_adjustment(ask, answer)
         case KeyReused(key=key):
             fit = operation.key == key
         case Noted():
@@ -104,6 +118,8 @@ def first_true(
             version = model.without_open_order(order, first)
         case AlreadyExpired(now_ms=now_ms):
             version = model.not_after(now_ms, first)
+        case FlaggedUnits() | InsufficientUnits() | UnknownLot() | VersionPassed():
+            version = _first_unadjusted(model, ask, answer, first)
         case View():
             version = _first_seen(model, ask, answer, first)
         case _:
@@ -111,11 +127,47 @@ def first_true(
     return version
 
 
+def _fits_adjustment(
+    ask: kinds.Command | Query, answer: InsufficientUnits | UnknownLot | VersionPassed
+) -> bool:
+    match answer:
+        case InsufficientUnits(state=state, requested=requested):
+            return isinstance(ask, Adjust) and (state, requested) == (
+                ask.source,
+                requested if ask.quantity is None else ask.quantity,
+            )
+        case UnknownLot(lot=lot):
+            return isinstance(ask, Adjust) and ask.lot == lot
+        case VersionPassed(version=version):
+            return isinstance(ask, SetState) and ask.version != version
+        case _:
+            assert_never(answer)
+
+
+def _first_unadjusted(
+    model: PoolModel,
+    ask: kinds.Command | Query,
+    answer: FlaggedUnits | InsufficientUnits | UnknownLot | VersionPassed,
+    first: int,
+) -> int | None:
+    match answer:
+        case FlaggedUnits():
+            return model.with_flagged(answer, first)
+        case InsufficientUnits(available=available) if isinstance(ask, Adjust):
+            return model.with_too_few(ask, available, first)
+        case UnknownLot(lot=lot) if isinstance(ask, Adjust):
+            return model.without_lot(lot, first, product=ask.product)
+        case VersionPassed(version=version):
+            return version if first <= version <= model.version else None
+        case _:
+            return None
+
+
 def _first_seen(model: PoolModel, ask: kinds.Command | Query, view: View, first: int) -> int | None:
     if isinstance(ask, LotQuery):
         return model.with_lot(ask.seq, view.lot, first)
     if isinstance(ask, OpenOrderQuery):
-        return model.with_picks(ask.seq, view.picks, first)
+        return model.with_picks(ask.seq, view, first)
     if view.balance is None or not isinstance(ask, BalanceQuery):
         return None
     return model.with_balance(view.balance, first, product=ask.product, there=view.product)

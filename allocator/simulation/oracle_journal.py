@@ -1,22 +1,22 @@
 """Laws of the journal of one actor, whoever was told what. Each returns what contradicts it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Protocol
 
 from allocator.domain import at_once, kinds, move_rules
 from allocator.domain.holds import HoldConfirmed
-from allocator.domain.kinds import Event, Message, evolve
+from allocator.domain.kinds import Decision, Event, Message, evolve
 from allocator.domain.messages import Wake
 from allocator.domain.moves import Move
 from allocator.domain.orders import OrderAccepted, OrderDeclined, OrderRequested, RequestOrder
 from allocator.domain.pool import Pool
 from allocator.domain.records import GENESIS, Record, chain
 from allocator.domain.rules import wake_at
-from allocator.domain.transfers import UnitsTaken
+from allocator.domain.values import units_of
 from allocator.simulation.oracle_lead import LeadEvidence
 from allocator.simulation.oracle_moves import MoveEvidence
-from allocator.simulation.oracle_pool import PoolEvidence
+from allocator.simulation.oracle_pool import PoolEvidence, is_forgiven
 
 
 class Rows(Protocol):
@@ -79,17 +79,19 @@ def every_row_is_what_the_rules_decide(pool: PoolEvidence) -> list[str]:
     So nothing is picked from a lot past its date, from the wrong lot, or on a memory that is not
     the journal's.
     """
-    state = Pool()
-    before: Event | None = None
-    rows = zip(pool.rows, pool.events, pool.commands, pool.model.numbers[1:], strict=True)
+    state, before_ms = Pool(), 0
+    rest: tuple[Event, ...] = ()  # of what was decided with the row before
+    rows = zip(pool.rows, pool.events, _commands(pool), pool.model.numbers[1:], strict=True)
     for row, event, command, numbers in rows:
-        if wrong := _objection(
-            state, event, command, at_ms=row.at_ms, goes_on=_goes_on(event, before)
-        ):
-            return [f"seq {row.seq} is {event}, but {wrong}"]
-        before = event
+        if not rest or rest[0] != event or row.at_ms != before_ms:
+            decision = _decision(state, event, command, at_ms=row.at_ms)
+            if not isinstance(decision, tuple) or decision[:1] != (event,):
+                return [f"seq {row.seq} is {event}, but the rules decide {decision}"]
+            rest = decision
+        rest, before_ms = rest[1:], row.at_ms
         evolve(state, event, at_ms=row.at_ms)
-        if (state.available, state.ordered, state.expired, state.held) != numbers:
+        aside = units_of(state.aside)
+        if (state.available, state.ordered, state.expired, state.held, aside) != numbers:
             return [f"at seq {row.seq} the pool shows {state.balance()}, and should {numbers}"]
     return []
 
@@ -137,22 +139,19 @@ def _digest_after(previous: bytes, row: Record) -> bytes:
     )
 
 
-def _goes_on(event: Event, before: Event | None) -> bool:
-    """Say whether an event was decided with the one before: lots that arrive have a row each."""
-    if not isinstance(event, UnitsTaken) or not isinstance(before, UnitsTaken) or before.last:
-        return False
-    return event.process == before.process
+def _commands(pool: PoolEvidence) -> Iterator[Message]:
+    """Yield what was asked for each row: before what is asked, something may have to happen."""
+    for number, event in enumerate(pool.events):
+        ahead = number + 1 if is_forgiven(event) and number + 1 < len(pool.events) else number
+        yield pool.commands[ahead]
 
 
-def _objection(state: Pool, event: Event, command: Message, *, at_ms: int, goes_on: bool) -> str:
-    """Say why the rules would not have decided so, or nothing."""
+def _decision(state: Pool, event: Event, command: Message, *, at_ms: int) -> Decision:
+    """Return what the rules decide; what is due comes first."""
     due_ms = wake_at(state)
-    is_due = due_ms is not None and due_ms <= at_ms and not goes_on
-    if isinstance(command, RequestOrder) and isinstance(event, HoldConfirmed) and not is_due:
+    if due_ms is not None and due_ms <= at_ms:
+        return kinds.decide(state, Wake(), now_ms=at_ms)
+    if isinstance(command, RequestOrder) and isinstance(event, HoldConfirmed):
         requested = OrderRequested(lines=command.lines)
-        parts = at_once.decide(requested, [state], process=event.process).parts
-        return "" if parts == (event,) else f"at once, the rules decide {parts}"
-    expected = kinds.decide(state, Wake() if is_due else command, now_ms=at_ms)
-    if isinstance(expected, tuple) and expected[:1] == (event,):
-        return ""
-    return f"the rules decide {expected}"
+        return at_once.decide(requested, [state], process=event.process).parts
+    return kinds.decide(state, command, now_ms=at_ms)

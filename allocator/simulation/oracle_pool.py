@@ -3,6 +3,13 @@
 from collections.abc import Sequence
 from typing import Final, Protocol, get_args
 
+from allocator.domain.adjustments import (
+    Adjust,
+    OrderRepicked,
+    SetState,
+    UnitsAdjusted,
+    UnitsRecalled,
+)
 from allocator.domain.holds import HoldEvent
 from allocator.domain.kinds import Event, Message
 from allocator.domain.messages import (
@@ -12,6 +19,7 @@ from allocator.domain.messages import (
     OrderPartlyDispatched,
     Wake,
 )
+from allocator.domain.recall_rules import DISPATCHED
 from allocator.domain.records import Record
 from allocator.domain.transfers import Transit
 from allocator.simulation.history import Operation
@@ -82,6 +90,11 @@ class PoolEvidence(ActorEvidence):
     ) -> None:
         self.deeds: list[tuple[int, Deed]] = []
         self.model = PoolModel()
+        self._adjusting = {
+            each.ask.reason: each.ask
+            for each in operations
+            if isinstance(each.ask, Adjust | SetState)
+        }
         self._leaders = leaders or NoLeaders()
         super().__init__(actor_id, rows=rows, operations=operations, wake_at_ms=wake_at_ms)
         self.seen.extend(self._leaders.refused_by(actor_id))
@@ -89,7 +102,7 @@ class PoolEvidence(ActorEvidence):
     @property
     def wanted_wake_ms(self) -> int | None:
         """When it should be woken, as things stand."""
-        return self.model.next_expiry_ms
+        return self.model.at_ms[-1] if self.model.is_due else self.model.next_expiry_ms
 
     def enter(self, event: Event, row: Record) -> Message:
         """Take the next event; return what has to be asked for it."""
@@ -106,8 +119,8 @@ class PoolEvidence(ActorEvidence):
         return first_true(self.model, operation.ask, answer, first=first)
 
     def span_of_unasked(self, _row: Record, event: Event) -> Span | None:
-        """Return when lots expired, or a process can have asked."""
-        if isinstance(event, LotExpired):
+        """Return when lots expired, or paid what they owe, or a process can have asked."""
+        if isinstance(event, LotExpired | UnitsRecalled | OrderRepicked) or is_forgiven(event):
             return Span(ALWAYS, NEVER)  # nobody asks for it
         if type(event) in _DEEDS:
             return self._leaders.span_of(self.actor_id, event)  # type: ignore[arg-type]  # it is
@@ -118,6 +131,11 @@ class PoolEvidence(ActorEvidence):
         return None
 
     def _command_of(self, event: Event, seq: int) -> Message:
+        if isinstance(event, UnitsAdjusted):
+            asking: Message = self._adjusting.get(event.reason, Wake())
+            if isinstance(asking, SetState) and asking.version != seq - 1:
+                self.nobodys.append(f"seq {seq}, {event}, of who had seen seq {asking.version}")
+            return asking
         if type(event) not in _DEEDS:
             try:
                 return command_of(event)
@@ -129,3 +147,8 @@ class PoolEvidence(ActorEvidence):
         if asked is None:
             self.nobodys.append(f"seq {seq}, {event}, of a process that does not ask for it")
         return asked or Wake()
+
+
+def is_forgiven(event: Event) -> bool:
+    """Say whether units are not owed any more because a process has them leave, as the next row."""
+    return isinstance(event, UnitsAdjusted) and event.reason == DISPATCHED

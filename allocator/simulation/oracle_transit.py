@@ -6,6 +6,7 @@ from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import NamedTuple
 
+from allocator.domain.adjustments import UnitsAdjusted
 from allocator.domain.messages import OrderDispatched, OrderPartlyDispatched, StockReceived
 from allocator.domain.moves import (
     MoveDone,
@@ -233,6 +234,9 @@ class _Units:
                 self._from_outside += quantity
             case OrderDispatched(quantity=quantity) | OrderPartlyDispatched(quantity=quantity):
                 self._from_outside -= quantity
+            case UnitsAdjusted(changes=changes):
+                for _, source, target, units in changes:
+                    self._from_outside += units * ((source is None) - (target is None))
             case UnitsSent(process=process, quantity=quantity):
                 self.in_transit[process] += quantity
             case UnitsTaken(process=process, lot=lot):

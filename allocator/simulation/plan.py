@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from allocator.simulation.knowledge import PRODUCTS
+from allocator.simulation.plan_adjusting import Shelves
 from allocator.simulation.plan_places import Spot, product_at, spots_of
 from allocator.simulation.plan_shops import Shop
 from allocator.simulation.plan_troubles import troubles_of, troubles_of_payments
@@ -71,9 +72,15 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
     asked = [places[0], *places]  # one of them is the hot one
     is_moving = dice.random() < _MOVING
     moves = _MANY if is_moving else dice.choice(_MOVES)
-    shop = Shop(Random(f"shop {seed}"), asked, clients=_CLIENTS, hours=(_STOCKED_MS, load_ms)).day()
+    hours = (_STOCKED_MS, load_ms)
+    shop = Shop(Random(f"shop {seed}"), asked, clients=_CLIENTS, hours=hours).day()
     wishes = [_wish(dice, asked, number, load_ms) for number in range(operations - _COST * moves)]
     wishes = wishes[: max(0, len(wishes) - shop.cost)] + shop.wishes
+    shelves = Shelves(
+        Random(f"shelves {seed}"), asked, clients=_CLIENTS, hours=(_STOCKED_MS, load_ms)
+    )
+    adjusting = shelves.day()
+    wishes = wishes[len(adjusting) :] + adjusting
     wishes += [
         _move(dice, asked, number, load_ms) for number in range(operations, operations + moves)
     ]

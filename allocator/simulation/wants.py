@@ -131,5 +131,28 @@ class Resolve(_Want, frozen=True):
     hasty: bool
 
 
-_Plain: TypeAlias = Receive | Place | Close | Look | Steal | Move | Lines | CloseLines
+class Adjust(_Want, frozen=True):
+    """Units come to another state; None is outside.
+
+    Attributes:
+        quantity: None for all of a lot.
+        which: Of the `which`th lot that is known, wrapped around; None for those to expire first.
+    """
+
+    source: str | None
+    target: str | None
+    quantity: int | None
+    which: int | None = None
+
+
+class Count(_Want, frozen=True):
+    """A state is to have so many units, if nothing has happened since somebody looked last."""
+
+    state: str
+    quantity: int
+
+
+_Plain: TypeAlias = (
+    Receive | Place | Close | Look | Steal | Move | Lines | CloseLines | Adjust | Count
+)
 Want: TypeAlias = _Plain | OpenCart | SetLine | CloseCart | CheckOut | Resolve
