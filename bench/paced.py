@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import selectors
 from collections import deque
+from collections.abc import Callable
 from time import perf_counter_ns
 
 import msgspec
@@ -18,14 +19,23 @@ from bench.load import NS_PER_S, Load
 from bench.mixes import Mix, order_requests
 
 
+def _never() -> bool:
+    return False
+
+
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
-    """Orders for one product at even intervals, on a bounded number of connections."""
+    """Orders for one product at even intervals, on a bounded number of connections.
+
+    Attributes:
+        enough: Says whether no more orders are to come, before all `seconds` are over.
+    """
 
     port: int
     seed: int
     per_second: int
     seconds: float
     connections: int = 64
+    enough: Callable[[], bool] = _never
 
 
 def paced_load(pace: Pace) -> Load:
@@ -88,6 +98,9 @@ class _OpenLoop:
     def _tick(self) -> None:
         """Queue what is due by now, send what can be sent, and come back for the next."""
         now_ns = perf_counter_ns()
+        if self._pace.enough():
+            self._total = self._due
+            self._settle()
         while self._due < self._total and self._due_ns(self._due) <= now_ns:
             self._waiting.append(self._due_ns(self._due))
             self._due += 1

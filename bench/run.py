@@ -32,6 +32,7 @@ from bench.bench_payments import payments_figure
 from bench.bench_restart import restart_figure
 from bench.bench_tickets import tickets_figure
 from bench.bench_verify import verify_figures
+from bench.bench_wms import wms_figures
 from bench.bench_workers import forwarded_figure, roll_figure, worker_death_figure
 from bench.chaos import prove_chaos
 from bench.contenders import Contender, contenders
@@ -83,6 +84,7 @@ FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "moving": moving_figures,
     "payments": lambda bench: [payments_figure(bench)],
     "checkouts": checkouts_figures,
+    "wms": wms_figures,
     "restart": lambda bench: [restart_figure(bench)],
     "flash_sale": prove_flash_sale,
     "forwarded": lambda bench: [forwarded_figure(bench)],

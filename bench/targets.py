@@ -88,6 +88,10 @@ MOVING_MB = "moving_mb"
 PAYMENTS_MB = "payments_mb"
 CHECKOUTS_MB = "checkouts_mb"
 ROLL_UNKNOWN = "roll_unknown"
+FED_TO_UNFED = "fed_to_unfed"
+RECONCILE_S = "reconcile_s"
+RECONCILE_P99 = "reconcile_p99_ratio"
+WMS_BREACHES = "wms_breaches"
 
 CATCH_UP_MAX_S = 5.0
 
@@ -302,6 +306,34 @@ TARGETS = (
         title="checkouts of 1,000 that an exchange of all workers leaves unknown",
         at_least=0,
         aim=0,
+        decimals=0,
+    ),
+    Target(
+        name=FED_TO_UNFED,
+        title="orders at a warehouse that is fed ÷ at one that is not",
+        at_least=0.90,
+        aim=0.97,
+    ),
+    Target(
+        name=RECONCILE_S,
+        title="100,000 batches reconciled while orders come",
+        at_least=30,
+        aim=10,
+        unit="s",
+        decimals=1,
+    ),
+    Target(
+        name=RECONCILE_P99,
+        title="p99 of orders meanwhile ÷ without",
+        at_least=2,
+        aim=1.2,
+    ),
+    Target(
+        name=WMS_BREACHES,
+        title="requests above the WMS's limit, with 20 times as many orders",
+        at_least=0,
+        aim=0,
+        unit="requests",
         decimals=0,
     ),
 )

@@ -130,6 +130,22 @@ async def test_an_open_loop_offers_exactly_what_was_ordered() -> None:
     assert (load.created, load.failed) == (40, 0)
 
 
+async def test_an_open_loop_ends_when_it_was_enough_and_waits_for_what_it_asked() -> None:
+    seen = 0
+
+    def enough() -> bool:
+        nonlocal seen
+        seen += 1
+        return seen > 10
+
+    async with server(answering(_OK)) as port:
+        pace = Pace(port=port, seed=1, per_second=200, seconds=60, enough=enough)
+        load = await open_loop(pace)
+
+    assert 0 < load.created < 12_000
+    assert load.failed == 0
+
+
 def test_every_keyed_request_has_a_key_of_its_own() -> None:
     requests = list(islice(order_requests(Mix.KEYED, seed=7), 1000))
 
