@@ -93,6 +93,7 @@ async def fed(shop: Shop) -> AsyncIterator[Fed]:
 
 
 async def test_n8_what_can_be_ordered_comes_from_the_warehouse_system(fed: Fed) -> None:
+    """N8: it is input; what is available follows from it, and from what we know."""
     await fed.begun(10)
 
     assert await fed.available() == 10
@@ -100,6 +101,7 @@ async def test_n8_what_can_be_ordered_comes_from_the_warehouse_system(fed: Fed) 
 
 
 async def test_n10_a_decrease_counts_once_before_and_after_the_wms_has_applied_it(fed: Fed) -> None:
+    """N10, N11: and dispatched, it is not forgotten."""
     await fed.begun(10)
     order = await fed.shop.placed(quantity=3)
     await fed.told(1)
@@ -126,6 +128,7 @@ async def test_n10_a_decrease_counts_once_before_and_after_the_wms_has_applied_i
 
 
 async def test_n12_a_receipt_at_the_dock_can_be_sold_after_the_next_run(fed: Fed) -> None:
+    """N7, N12."""
     await fed.begun(2)
     await fed.shop.placed(quantity=2)
     fed.wms.truth.receive((fed.shop.product, "L8"), 5)
@@ -169,6 +172,7 @@ async def test_an_order_from_before_is_told_when_the_warehouse_comes_to_be_fed(f
 
 
 async def test_n4_a_loss_below_what_is_promised_is_a_shortfall_and_sells_nothing(fed: Fed) -> None:
+    """N4, Q1, Q2: nothing is cancelled, and nothing is negative."""
     await fed.begun(5)
     await fed.shop.placed(quantity=4)
     await fed.told(1)
@@ -195,6 +199,19 @@ async def test_nobody_else_brings_stock_into_a_fed_warehouse(fed: Fed) -> None:
     assert answer.status == 409
 
 
+async def test_nothing_is_moved_into_a_warehouse_that_its_own_system_feeds(fed: Fed) -> None:
+    """It would be for sale there before that system has seen it."""
+    await fed.begun(1)
+    away = f"{fed.shop.warehouse}-away"
+    assert (await fed.shop.put(f"/warehouses/{away}", {"name": "Away"})).status == 201
+    await fed.shop.received(warehouse=away, quantity=5)
+    move = {"product": fed.shop.product, "from": away, "to": fed.shop.warehouse, "quantity": 5}
+
+    problem = await fed.shop.refused(409, "/moves", move)
+
+    assert problem.type == "/problems/warehouse-fed"
+
+
 async def test_after_its_end_stock_can_be_received_again(fed: Fed) -> None:
     await fed.begun(1)
     assert (await fed.shop.send("DELETE", fed.path)).status == 202
@@ -213,6 +230,7 @@ async def test_a_feed_of_nowhere_is_refused_with_what_would_be_right(fed: Fed) -
 
 
 async def test_n2_an_outage_of_the_wms_slows_no_order_and_loses_nothing(fed: Fed) -> None:
+    """N2, N3: nobody who orders asks it."""
     await fed.begun(10)
     fed.wms.entrance.close(60)
     for _ in range(5):
