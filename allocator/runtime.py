@@ -441,11 +441,11 @@ async def _stop(config: Config, seat: Seat, parts: _Parts, entrance: Entrance) -
     seat.listener.close()  # uvloop only lets go of its own; whoever waits for the port need not
     if crew.peering is None:  # our own requests are all there are
         if calls is not None:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(calls.linger(), config.drain_ms / 1000)
+            await entrance.hush()  # or there might always be one more that wants to pay
+            await crew.hear_out(calls, by_s=by_s)
         await crew.worker.stop(drain_ms=config.drain_ms)
     await entrance.empty()
-    await crew.leave(None if calls is None else calls.linger, by_s=by_s)
+    await crew.leave(calls, by_s=by_s)
     if calls is not None:
         await calls.stop()
 

@@ -29,6 +29,7 @@ from allocator.actors.wire import (
     Retire,
     Reused,
     Seen,
+    Stay,
     answer_of,
     failure_of,
     response_of,
@@ -158,6 +159,9 @@ class Cluster:
                 respond(Heard())
             case Retire():
                 respond(Heard() if self._may_retire() else Failed("supervised"))
+            case Stay(address=address, within_ms=within_ms):
+                self._peering.note_stay(address, within_ms=within_ms)
+                respond(Heard())
 
     def _carry_out(self, request: Ask, respond: Respond[Response]) -> None:
         try:

@@ -18,7 +18,7 @@ import structlog
 
 from allocator.actors.ports import Journal
 from allocator.actors.statistics import ForwardStatistics
-from allocator.actors.wire import Notice, Request, Response
+from allocator.actors.wire import Notice, Request, Response, Stay
 from allocator.actors.worker import Worker
 from allocator.domain.shares import Survey, surplus, wants
 from allocator.errors import AllocatorError, JournalError
@@ -84,6 +84,8 @@ class Peering:
         self._ended: WeakSet[PeerLink] = WeakSet()  # as long as somebody holds on to them
         self._asked = asyncio.Event()
         self._partings: dict[asyncio.Task[None], None] = {}
+        self._stays: dict[str, float] = {}  # of each who asked, until when; time of the loop
+        self._loop = asyncio.get_running_loop()
 
     @property
     def name(self) -> str:
@@ -107,6 +109,12 @@ class Peering:
     def replaced(self) -> bool:
         """Whether another worker has come in our place, so that we leave and the server stays."""
         return any(link.peer == self.name for link in self._links.values())
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether another has asked us to stay, to be told what it waits for."""
+        now_s = self._loop.time()
+        return any(until_s > now_s for until_s in self._stays.values())
 
     def owner_of(self, shard: int) -> PeerLink | None:
         """Return the line to a shard's owner; None if it is unknown, or ourselves."""
@@ -158,6 +166,20 @@ class Peering:
         """Have all peers look."""
         for call in self.call_all(Notice()).values():
             call.add_done_callback(_ignore)
+
+    def ask_to_stay(self, *, within_ms: int) -> list[asyncio.Future[Response]]:
+        """Have all peers keep their shards for a while; 0 if they need not any more."""
+        calls = list(self.call_all(Stay(self._address, within_ms)).values())
+        for call in calls:
+            call.add_done_callback(_ignore)
+        return calls
+
+    def note_stay(self, address: str, *, within_ms: int) -> None:
+        """Remember until when one needs us that has given its shards away."""
+        if within_ms:
+            self._stays[address] = self._loop.time() + within_ms / 1000
+        else:
+            self._stays.pop(address, None)
 
     def _try_shut_doors(self) -> None:
         """Try the doors again that were shut: nobody may ask for what is behind them for long."""

@@ -62,7 +62,19 @@ class Retire(_Packed, frozen=True, tag=5):
     """Stop, if nobody looks after you any more: a new server wants to serve."""
 
 
-Request: TypeAlias = Ask | Look | Measure | Notice | Retire
+class Stay(_Packed, frozen=True, tag=6):
+    """Keep your shards if you are to leave: I have none any more, and may yet have to tell you.
+
+    Attributes:
+        address: Where I listen.
+        within_ms: From now; 0 if I have nothing more to tell.
+    """
+
+    address: str
+    within_ms: int
+
+
+Request: TypeAlias = Ask | Look | Measure | Notice | Retire | Stay
 
 
 # Responses

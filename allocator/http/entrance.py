@@ -38,6 +38,12 @@ class Entrance(msgspec.Struct, frozen=True, kw_only=True):
         """Take no more connections; those that there are go on."""
         self.listening.close()
 
+    async def hush(self) -> None:
+        """Take no more requests either; those that have come are answered."""
+        await asyncio.sleep(0)  # what has come may not have been looked at
+        if self.runner.server is not None:
+            self.runner.server.pre_shutdown()
+
     async def empty(self) -> None:
         """Wait for the requests under way, within the time that they have, and close everything."""
         await self.runner.cleanup()

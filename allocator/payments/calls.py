@@ -92,6 +92,11 @@ class Calls:
         known = self.statistics.waiting + self.statistics.under_way
         return known < self._bounds.calls_max + self._bounds.waiting_max
 
+    @property
+    def busy(self) -> bool:
+        """Whether anything waits, is under way, or is to be reported."""
+        return bool(self._tasks)
+
     def charge(self, charge: Charge, report: Report) -> None:
         """Have a charge seen through, and return at once.
 

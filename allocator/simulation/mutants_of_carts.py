@@ -141,10 +141,7 @@ def _release_what_was_paid(evolve: Method) -> Method:
 
 
 def _linger_for_nothing(_: Method) -> Method:
-    async def mutant(_self: Calls) -> None:
-        """Leave at once."""
-
-    return mutant
+    return property(lambda _calls: False)  # type: ignore[return-value]  # of a property
 
 
 CART_MUTANTS: Final[dict[str, Mutant]] = {
@@ -218,7 +215,7 @@ CART_MUTANTS: Final[dict[str, Mutant]] = {
     "linger for nothing": Mutant(
         rule="a worker that leaves waits for what it has asked the provider",
         owner=Calls,
-        method="linger",
+        method="busy",
         make=_linger_for_nothing,
     ),
 }

@@ -188,7 +188,7 @@ class WorkerProcess:
         by_s = asyncio.get_running_loop().time() + DRAIN_S
         await self._drain()
         self.lingering = True
-        await crew.leave(calls.linger, by_s=by_s)
+        await crew.leave(calls, by_s=by_s)
         if self.paying:
             self._machine.provider.note_end(self.process)
             if crew.peering is not None and not crew.peering.alone:

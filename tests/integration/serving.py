@@ -32,6 +32,7 @@ class Logged(msgspec.Struct):
     url: str = ""
     level: str = ""
     incarnation: str = ""
+    place: int = 0
     pid: int = 0
 
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import msgspec
 
+from allocator.domain.ids import SHARD_MASK
 from tests.integration.embedded_support import is_alive
 from tests.integration.providers import Till, till
 from tests.integration.serving import Answer, Server, serving, until
+from tests.integration.truth import appends_held, query
 from tests.integration.workers import settled, several, shares
 
 CARTS = 12
@@ -71,18 +73,44 @@ async def priced(server: Server, quantity: int) -> None:
     await server.ok("PUT", "/products/tea", {"name": "Tea", "price": price})
 
 
-async def paying(server: Server, number: int) -> str:
-    """Begin to pay for a cart of one unit, of a shard that its key says; return the checkout."""
+async def filled(server: Server, number: int) -> str:
+    """Return a cart of one unit, of a shard that its key says."""
     opened = await server.ask("POST", "/carts", {"customer": str(number)}, key=f"cart {number}")
     cart = shape_in(opened, status=201)
     await server.ok("PUT", f"/carts/{cart.id}/lines/main/tea", {"quantity": 1})
-    begun = await server.ask("POST", f"/carts/{cart.id}/checkout")
+    return cart.id
+
+
+async def paying(server: Server, number: int) -> str:
+    """Begin to pay for a cart of one unit, of a shard that its key says; return the checkout."""
+    cart = await filled(server, number)
+    begun = await server.ask("POST", f"/carts/{cart}/checkout")
     return shape_in(begun, status=202).id
+
+
+async def paying_at(shards: frozenset[int], database_url: str, server: Server) -> str:
+    """Begin to pay for a cart of one of these shards; return the checkout."""
+    known: set[int] = set()
+    for number in range(64):
+        cart = await filled(server, number)
+        rows = await query(database_url, "SELECT id FROM actors WHERE kind = 'cart'")
+        [new] = {row["id"] for row in rows} - known
+        known.add(new)
+        if new & SHARD_MASK in shards:
+            begun = await server.ask("POST", f"/carts/{cart}/checkout")
+            return shape_in(begun, status=202).id
+    raise AssertionError("every cart is of another shard")
 
 
 async def statuses(server: Server, checkouts: list[str]) -> list[str]:
     answers = [await server.ask("GET", f"/checkouts/{each}") for each in checkouts]
     return [shape_in(answer, status=200).status for answer in answers]
+
+
+async def is_paid(server: Server, checkout: str) -> bool:
+    """Say whether it is, if the server says anything: one that has just started may be busy."""
+    answer = await server.ask("GET", f"/checkouts/{checkout}")
+    return answer.status == 200 and shape_in(answer, status=200).status == "paid"
 
 
 @asynccontextmanager
@@ -196,6 +224,38 @@ async def test_one_worker_hears_what_it_can_before_it_stops(
         assert await statuses(server, [checkout]) == ["paid"]
 
 
+async def test_a_checkout_that_is_being_stored_is_heard_out_before_one_worker_stops(
+    database_url: str, tmp_path: Path
+) -> None:
+    """O10, Q7: nobody has been asked for the money yet when the server is told to stop."""
+    async with (
+        patient() as provider,
+        serving(
+            *("--database-url", database_url, "--payment-url", provider.till.url),
+            log=tmp_path / "log",
+        ) as server,
+    ):
+
+        async def is_being_stored() -> bool:
+            waiting = "SELECT FROM pg_locks WHERE relation = 'journal'::regclass AND NOT granted"
+            return bool(await query(database_url, waiting))
+
+        await priced(server, 5)
+        cart = await filled(server, 42)
+        async with appends_held(database_url, lock="LOCK journal IN EXCLUSIVE MODE"):
+            begun = asyncio.create_task(server.ask("POST", f"/carts/{cart}/checkout"))
+            await until(is_being_stored)
+            ending = asyncio.create_task(server.terminate())
+            await until(lambda: bool(server.logged("server.stopping")))
+        await provider.asked(1)
+        checkout = shape_in(await begun, status=202).id
+        provider.go_on.set()
+        assert await ending == 0
+        await server.start_ready()
+
+        assert await statuses(server, [checkout]) == ["paid"]
+
+
 async def test_a_server_that_stops_as_a_whole_hears_what_it_can_before(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -210,6 +270,43 @@ async def test_a_server_that_stops_as_a_whole_hears_what_it_can_before(
 
         assert set(await statuses(server, checkouts)) == {"paid"}
         await until_ordered(server, CARTS)
+
+
+async def test_a_server_that_stops_waits_for_one_that_lingers_since_its_exchange(
+    database_url: str, tmp_path: Path
+) -> None:
+    """O10, Q7: the others wait for nothing, but somebody has to write down what it hears."""
+    async with (
+        patient() as provider,
+        several(
+            *("--database-url", database_url, "--payment-url", provider.till.url),
+            log=tmp_path / "log",
+            patience=(),
+        ) as server,
+    ):
+        await priced(server, CARTS)
+        owners = await settled(database_url, server)
+        [leaver] = [
+            each.pid for each in server.logged("supervisor.worker_serves") if not each.place
+        ]
+        checkout = await paying_at(owners[leaver], database_url, server)
+        await provider.asked(1)
+        os.kill(server.pid, signal.SIGHUP)
+
+        async def it_has_left() -> bool:
+            found = await shares(database_url)
+            return len(found) == len(owners) and leaver not in found
+
+        await until(it_has_left)
+        ending = asyncio.create_task(server.terminate())
+        await until(lambda: len(server.logged("worker.stopping")) == 1 + len(owners))
+        await asyncio.sleep(0.5)  # enough for the others to go, if they would
+        provider.go_on.set()
+        assert await ending == 0
+        assert server.complaints() == []
+        await server.start_ready()
+
+        await until(lambda: is_paid(server, checkout))
 
 
 async def test_a_server_that_is_told_to_stop_twice_ends_at_once_and_knows_no_outcome(
