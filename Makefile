@@ -17,6 +17,9 @@ TRACE =
 BIN = $(VENV)/bin
 INSTALLED = $(VENV)/.installed
 
+# The tests start hundreds of processes: each has a third less to do if all is compiled once.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: install run test check bench chaos event simulate simulate-mutants db image help
 

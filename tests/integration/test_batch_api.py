@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from tests.integration.api_shapes import BatchResult
-from tests.integration.shop import NDJSON, Shop, database, opened
+from tests.integration.shop import NDJSON, UNTIL_S, Shop, database, opened
 from tests.integration.wire import Wire, connected, request
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -292,7 +292,7 @@ async def test_clients_that_vanish_leave_room_for_others(
             for _ in range(3):
                 assert (await shop.get("/healthz")).status == 200
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(UNTIL_S):
             assert statuses(await shop.batch(*(shop.wanted() for _ in range(3)))) == [201, 201, 409]
 
 
@@ -301,7 +301,7 @@ async def test_a_client_that_does_not_read_holds_nobody_up(shop: Shop) -> None:
     lines = b"".join(msgspec.json.encode(shop.wanted()) + b"\n" for _ in range(5_000))
     deaf = [await _begun(shop, lines) for _ in range(5)]
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(UNTIL_S):
         assert statuses(await shop.batch(shop.wanted())) == [201]
     for wire in deaf:
         wire.vanish()

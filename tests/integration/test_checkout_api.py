@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -220,12 +221,13 @@ async def test_a_server_without_a_provider_begins_nothing(database_url: str) -> 
 
 async def test_expiry_and_checkout_never_both_win(database_url: str) -> None:
     """O9, Q3."""
-    async with paying(database_url, cart_ttl_ms=1_000, cart_cap_ms=1_000) as till:
+    async with paying(database_url, cart_ttl_ms=2_500, cart_cap_ms=2_500) as till:
         shop = await till.stocked(40)
 
-        async def race(delay_s: float) -> str:
+        async def race(later_s: float) -> str:
             cart = await shop.filled(1)
-            await asyncio.sleep(delay_s)
+            assert cart.expires_at is not None
+            await asyncio.sleep(cart.expires_at.timestamp() + later_s - time.time())
             answer = await shop.post(f"/carts/{cart.id}/checkout")
             if answer.status == 202:
                 checkout = answer.read(Checkout, status=202)
@@ -235,7 +237,7 @@ async def test_expiry_and_checkout_never_both_win(database_url: str) -> None:
             assert answer.problem(409).cart_status == "expired"
             return (await shop.seen(cart)).status
 
-        ends = await asyncio.gather(*(race(0.8 + number / 100) for number in range(30)))
+        ends = await asyncio.gather(*(race(number / 100 - 0.2) for number in range(30)))
 
         async def at_rest() -> bool:
             balance = await shop.balance()

@@ -16,7 +16,7 @@ from allocator.http.events import EventHandlers
 from allocator.persistence.feed import Feed
 from tests.integration.listening import Ear, Event, listening
 from tests.integration.receivers import keep_selling
-from tests.integration.serving import Server, serving, until
+from tests.integration.serving import HANG_S, Server, serving, until
 from tests.integration.shop import Shop, opened
 from tests.integration.shop import until as until_so
 from tests.integration.truth import query
@@ -108,7 +108,7 @@ async def test_a_server_that_stops_lets_its_listeners_go(database_url: str, tmp_
             leaving = asyncio.create_task(server.terminate())
 
             assert await ear.rest() == []
-            assert await asyncio.wait_for(leaving, 10) == 0
+            assert await asyncio.wait_for(leaving, HANG_S) == 0
     assert ear.last_id >= event.id
 
 
@@ -128,7 +128,7 @@ async def test_a_client_that_takes_nothing_is_cut_off_and_can_come_back(
                 return await shop.metric("allocator_subscribers_cut_off_total") == 1
 
             await until_so(cut_off)
-            stuck.settimeout(5)
+            stuck.settimeout(HANG_S)
             seen = b""
             with suppress(ConnectionResetError):
                 while piece := stuck.recv(65_536):

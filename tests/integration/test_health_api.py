@@ -56,7 +56,7 @@ async def test_a_server_without_its_journal_lives_and_is_not_ready(database_url:
 async def test_a_pair_whose_journal_is_damaged_fails_alone_and_loudly(database_url: str) -> None:
     """Nothing is guessed about it, and the others are served as ever."""
     async with opened(database_url) as shop:
-        await shop.received(quantity=3, expires_at=Shop.time_in(milliseconds=300))
+        await shop.received(quantity=3, expires_at=Shop.time_in(milliseconds=1_000))
         order = await shop.placed()
     async with database(database_url) as behind:
         await behind.execute("UPDATE journal SET kind = 'from_the_future' WHERE kind LIKE 'order%'")
@@ -71,7 +71,7 @@ async def test_a_pair_whose_journal_is_damaged_fails_alone_and_loudly(database_u
             await shop.get(f"/orders/{order.id}"),
         ):
             assert answer.problem(500).type == "/problems/internal"
-        await other.received(quantity=1, expires_at=Shop.time_in(milliseconds=300))
+        await other.received(quantity=1, expires_at=Shop.time_in(milliseconds=1_000))
 
         async def is_woken() -> bool:
             return (await other.journal())[-1].kind == "lot_expired"

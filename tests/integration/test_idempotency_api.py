@@ -61,7 +61,7 @@ async def test_a_repeated_stock_is_received_once(shop: Shop) -> None:
 
 async def test_a_repeated_stock_is_answered_even_after_its_date(shop: Shop) -> None:
     """A new request with this date would be refused by now; this one has succeeded."""
-    key, soon = new_key(), Shop.time_in(milliseconds=400)
+    key, soon = new_key(), Shop.time_in(milliseconds=1_000)
     first = await shop.receive(key=key, expires_at=soon)
 
     async def has_expired() -> bool:

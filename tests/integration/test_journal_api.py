@@ -55,7 +55,7 @@ async def test_everything_that_happens_to_a_pair_is_told_in_order(shop: Shop) ->
 
 async def test_a_lot_that_expires_is_told(shop: Shop) -> None:
     await shop.received(quantity=2)
-    await shop.received(quantity=3, expires_at=Shop.time_in(milliseconds=300))
+    await shop.received(quantity=3, expires_at=Shop.time_in(milliseconds=1_000))
     await shop.placed()
 
     async def is_told() -> bool:

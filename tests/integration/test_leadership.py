@@ -12,6 +12,7 @@ import pytest
 from allocator.errors import JournalError
 from allocator.persistence.connections import connect
 from allocator.persistence.leadership import Role, lead
+from tests.integration.serving import HANG_S
 from tests.integration.shop import database, opened, until
 
 CHECKOUT = Path(__file__).parents[2]
@@ -119,7 +120,7 @@ async def test_one_session_plays_a_role_until_it_ends(database_url: str) -> None
         assert not waiting.done()
 
         first.terminate()
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, HANG_S)
     second.terminate()
 
 

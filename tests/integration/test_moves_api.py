@@ -9,6 +9,7 @@ import pytest
 from allocator.actors.worker import Worker
 from allocator.domain.transfers import LOTS_MAX
 from allocator.errors import QuarantinedError
+from allocator.http import patience
 from tests.integration.api_shapes import Move, Reason, Stock
 from tests.integration.places import (
     MOVES,
@@ -28,6 +29,8 @@ from tests.integration.shop import Shop, until
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MUCH = 1_000_000_000
+
+PATIENCE: dict[str, object] = vars(patience)["seen_in_time"].__kwdefaults__
 
 
 async def stocks_at(shop: Shop, place: str) -> list[Stock]:
@@ -325,7 +328,7 @@ async def test_whoever_waits_for_a_stuck_move_hears_where_to_look(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """O2: a client does not wait for ever; the move goes on by itself."""
-    monkeypatch.setattr("allocator.http.patience.PATIENCE_S", 0.3)
+    monkeypatch.setitem(PATIENCE, "within_s", 0.3)
     shelf = await located(shop)
     await shop.received(quantity=5)
     pool = await shop.server.context.pool(shelf, shop.product)

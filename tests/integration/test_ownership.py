@@ -19,6 +19,7 @@ from allocator.persistence.connections import Pool, connect, open_pool
 from allocator.persistence.migrate import migrate
 from allocator.persistence.ownership import Ownership, fence_all
 from allocator.persistence.statements import statement
+from tests.integration.serving import HANG_S
 from tests.integration.shop import database, until
 
 CHECKOUT = Path(__file__).parents[2]
@@ -89,7 +90,7 @@ async def test_a_process_that_freezes_in_a_claim_does_not_stop_the_others(
             await until(lambda: waits_for_a_lock(pool))
             os.kill(process.pid, signal.SIGSTOP)
 
-        assert await asyncio.wait_for(ours.claim(), 10) == ALL
+        assert await asyncio.wait_for(ours.claim(), HANG_S) == ALL
     finally:
         process.kill()
         await process.communicate()
@@ -130,7 +131,7 @@ async def test_a_claim_passes_over_shards_that_a_renewal_is_moving(
     async with database(database_url) as moving, moving.transaction():
         await moving.execute("SELECT FROM shards WHERE id < 100 FOR UPDATE")
 
-        assert await asyncio.wait_for(ours.claim(), 10) == ALL - frozenset(range(100))
+        assert await asyncio.wait_for(ours.claim(), HANG_S) == ALL - frozenset(range(100))
 
     assert await ours.claim() == ALL
     assert await values(pool, OWNERS) == [incarnation]
@@ -221,7 +222,7 @@ async def test_fencing_all_ends_the_sessions_that_the_dead_left_behind(
     stuck = await connect(database_url, application_name=str(incarnation))
     await stuck.execute("BEGIN; SELECT FROM workers FOR SHARE")
     async with database(database_url) as connection:
-        await asyncio.wait_for(fence_all(connection), 10)
+        await asyncio.wait_for(fence_all(connection), HANG_S)
 
     assert await values(pool, UNFENCED) == []
     assert await values(pool, OWNERS) == [None]

@@ -57,7 +57,7 @@ async def busy(shop: Shop, *, steps: int = 60) -> None:
     """Have everything happen that can, some of it at the same time."""
     dice = random.Random(steps)
     await shop.received(quantity=100)
-    await shop.received(quantity=3, expires_at=Shop.time_in(milliseconds=150))
+    await shop.received(quantity=3, expires_at=Shop.time_in(milliseconds=400))
     orders: list[Order] = []
     for _ in range(steps // 4):
         tried = await asyncio.gather(*(shop.order(quantity=dice.randint(1, 9)) for _ in range(4)))
@@ -65,7 +65,7 @@ async def busy(shop: Shop, *, steps: int = 60) -> None:
         dice.shuffle(orders)
         ends = [shop.dispatch, shop.cancel, shop.cancel][: len(orders)]
         await asyncio.gather(*(end(orders.pop()) for end in ends))
-    await shop.received(quantity=2, expires_at=Shop.time_in(milliseconds=60))
+    await shop.received(quantity=2, expires_at=Shop.time_in(milliseconds=500))
 
     async def expired() -> bool:
         return "lot_expired" in [event.kind for event in await shop.journal()]

@@ -264,7 +264,7 @@ async def test_the_webhooks_of_a_copy_tell_nobody_anything_until_they_are_wanted
 
 async def test_a_lot_that_expired_since_expires_again(database_url: str) -> None:
     async with opened(database_url) as shop, another(database_url) as target:
-        await shop.received(quantity=3, expires_at=shop.time_in(milliseconds=700))
+        await shop.received(quantity=3, expires_at=shop.time_in(milliseconds=1_500))
         cut = await now(database_url)
         await until(lambda: happened(database_url, "lot_expired"))
 

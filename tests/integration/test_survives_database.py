@@ -12,7 +12,7 @@ from tests.integration.serving import Server, problem_of, serving, until
 from tests.integration.truth import appends_held, books_of, check, query
 
 STOCK = {"hot": 100_000, "warm": 300, "scarce": 20}
-PROMPT_S = 5.0
+PROMPT_S = 9.0
 """Even in trouble an answer comes within this; a slow machine is allowed for."""
 
 TERMINATE_ALL = """

@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.calling import call, order_line, request_of
 from tests.integration.calling import order_request as request_for
-from tests.integration.serving import Server, serving, until
+from tests.integration.serving import HANG_S, Server, serving, until
 from tests.integration.truth import (
     Book,
     appends_held,
@@ -132,7 +132,7 @@ async def test_a_batch_client_that_never_reads_and_then_vanishes_leaves_nothing_
         again = request_of("/orders/batch", order_line("tea", "last"), of="x-ndjson")
         caller = await call(server.url)
         await caller.say(again)
-        await asyncio.wait_for(caller.reader.readuntil(b'"customer":"last"'), 10)
+        await asyncio.wait_for(caller.reader.readuntil(b'"customer":"last"'), HANG_S)
         await caller.vanish("hangs up")
 
 

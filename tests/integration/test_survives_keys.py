@@ -12,6 +12,9 @@ SELECT pg_terminate_backend(pid) FROM pg_stat_activity
 WHERE application_name IN (SELECT incarnation::text FROM workers WHERE NOT fenced)
 """
 
+PROMPT_S = 9.0
+"""Less than PostgreSQL may take to answer by default."""
+
 
 async def lookup_held(server: Server, proxy: Proxy, *, key: str, fault: Fault) -> asyncio.Task[int]:
     """Place an order whose key is being looked up and stays so; return the status to come."""
@@ -78,7 +81,7 @@ async def test_a_lookup_that_hangs_holds_nobody_up_once_the_journal_is_back(
         await lose_the_journal(server, database_url)
         assert await first == 503
 
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PROMPT_S):
             await server.placed("tea", key="once")
             await server.placed("tea", key="another")
 

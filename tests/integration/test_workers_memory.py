@@ -27,7 +27,7 @@ WORKERS = 2
 ASKED = 600
 UNITS = 5
 AT_ONCE = 32
-PROMPT_S = 15.0
+PROMPT_S = 60.0
 """Less than the time after which whatever is idle leaves memory anyway."""
 
 
@@ -109,7 +109,7 @@ async def test_a_server_with_very_many_pools_holds_only_those_in_use(
     """Starting reads none of them, and using some of them does not keep them for ever."""
     skus = await stock_many(database_url, pools)
     arguments = ("--database-url", database_url)
-    frugal = ("--actors-max", str(ACTORS_MAX), "--idle-ms", "20000")
+    frugal = ("--actors-max", str(ACTORS_MAX), "--idle-ms", "80000")
     async with several(*arguments, *frugal, log=tmp_path / "log", workers=WORKERS) as server:
         assert await server.metric("allocator_recoveries_total") == 0
         assert await server.metric("allocator_actors") == 0

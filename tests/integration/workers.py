@@ -17,9 +17,6 @@ WATCHFUL: Final = ("--heartbeat-ms", "100", "--dead-after-ms", "1000")
 PATIENT: Final = ("--heartbeat-ms", "100", "--dead-after-ms", "20000")
 """A worker that is only slow is left in peace; one that dies is replaced at once all the same."""
 
-TAKE_OVER_S: Final = 2.0
-"""So soon the shards of a dead worker must answer again."""
-
 _SHARES = """
 SELECT split_part(name, ':', 2)::int AS pid, array_agg(id) AS shards
 FROM shards JOIN workers USING (incarnation) WHERE NOT fenced GROUP BY 1

@@ -38,7 +38,7 @@ async def server(converse: Converse) -> AsyncIterator[int]:
         listening.close()
         # A connection that was just accepted is a task, too, before it is a conversation.
         while others := asyncio.all_tasks() - {asyncio.current_task()}:
-            _, unfinished = await asyncio.wait(others, timeout=10)
+            _, unfinished = await asyncio.wait(others, timeout=30)
             assert not unfinished
 
 
