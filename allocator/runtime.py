@@ -30,6 +30,7 @@ from allocator.domain.positions import Position
 from allocator.errors import JournalError
 from allocator.feeding.feeding import Feeding
 from allocator.feeding.front import Front
+from allocator.feeding.letterbox import Letterbox
 from allocator.feeding.station import Tools
 from allocator.http.app import make_app
 from allocator.http.context import CartTerms, Context
@@ -57,6 +58,7 @@ from allocator.persistence.tail import begin_tail
 from allocator.persistence.tickets import PostgresTickets
 from allocator.persistence.webhooks import PostgresWebhooks
 from allocator.persistence.wms import PostgresFeeds, TailRows
+from allocator.persistence.wms_told import PostgresTold
 from allocator.till import Till
 from allocator.webhooks.courier import Patience
 from allocator.webhooks.delivery import Delivering
@@ -239,7 +241,7 @@ def _assemble(
     )
     router = Router(PostgresPools(pool))
     feeds = PostgresFeeds(lists)
-    feeding = _feeding(seat, crew, feeds, router, statistics.feeds)
+    feeding = _feeding(seat, crew, lists, router, statistics.feeds)
     crew.worker.office.poller = feeding
     context = Context(
         asker=crew.asker,
@@ -259,6 +261,7 @@ def _assemble(
             pool, era=installation.era, clock=now_ms, anywhere=config.webhook_anywhere
         ),
         feeds=Front(feeding, feeds, now=partial(_settled, feed), anywhere=config.webhook_anywhere),
+        letterbox=Letterbox(PostgresTold(lists), feeds, router, knock=feeding.knock, clock=now_ms),
         ids=IdSeal(installation.id_secret),
         version=version("allocator"),
         server_version=installation.server_version,
@@ -274,14 +277,15 @@ def _assemble(
 
 
 def _feeding(
-    seat: Seat, crew: Crew, feeds: PostgresFeeds, router: Router, statistics: FeedStatistics
+    seat: Seat, crew: Crew, lists: Pool, router: Router, statistics: FeedStatistics
 ) -> Feeding:
     async def open_rows() -> TailRows:
         return TailRows(await begin_tail(seat.database_url, name="allocator wms"))
 
     terms = WmsTerms(agent=f"allocator/{version('allocator')}")
     tools = Tools(
-        store=feeds,
+        store=PostgresFeeds(lists),
+        told=PostgresTold(lists),
         reach=crew.asker,
         pools=router,
         open_rows=open_rows,

@@ -17,6 +17,7 @@ from allocator.domain.reconciling import STATEMENT_STALE_MS, Detach
 from allocator.errors import AllocatorError, JournalError
 from allocator.feeding.ports import Standing
 from allocator.feeding.station import Station, Tools
+from allocator.feeding.turns import Turns
 
 log = structlog.get_logger()
 
@@ -47,6 +48,7 @@ class Feeding:
         self._tools = tools
         self._is_ours = is_ours
         self._stations: dict[int, tuple[Station, asyncio.Task[None]]] = {}
+        self._turns: dict[int, Turns] = {}
         self._polls: dict[int, Poll] = {}
         self._detached: dict[int, int] = {}
 
@@ -61,6 +63,11 @@ class Feeding:
             self._stations[actor_id][0].poll(poll)
         elif len(self._polls) < _POLLS_MAX:
             self._polls[actor_id] = poll  # until it has a station
+
+    def knock(self, actor_id: int) -> None:
+        """Have it be worked off what a warehouse system has told by itself, if it is here."""
+        if actor_id in self._stations:
+            self._stations[actor_id][0].knock()
 
     async def run(self) -> None:
         """Have them work for ever; cancel to stop."""
@@ -95,6 +102,8 @@ class Feeding:
         self._count(standing, feed)
         if feed.status in {"on", "deleted"} and feed.settings is not None:
             await self._employ(standing, feed.settings)
+        if standing.is_told:
+            self.knock(standing.actor_id)
         if feed.status == "deleted":
             await self._detach(standing, feed)
         elif feed.status == "ended":
@@ -116,7 +125,9 @@ class Feeding:
             if station.settings == settings and not task.done():
                 return
             await self._dismiss({actor_id})
-        station = Station(actor_id, settings, self._tools)
+        turns = Turns(is_near=self._is_ours, clock=self._tools.clock)
+        turns = self._turns.setdefault(actor_id, turns)
+        station = Station(actor_id, settings, self._tools, turns=turns)
         if (poll := self._polls.pop(actor_id, None)) is not None:
             station.poll(poll)
         task = asyncio.create_task(station.run(), name=f"feed of {standing.warehouse}")

@@ -23,6 +23,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         applied: It has taken everything up to this number into its figures.
         waiting_since_ms: When the oldest push was numbered that is not acknowledged.
         shortfall: Promised units that were missing when it was last looked.
+        is_told: Whether anything that the WMS told by itself is yet to be worked off.
     """
 
     actor_id: int
@@ -34,6 +35,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     is_on: bool
     waiting_since_ms: int | None = None
     shortfall: int = 0
+    is_told: bool = False
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,6 +13,7 @@ import structlog
 from allocator.actors.errands import Asker
 from allocator.actors.messages import Answer, Noted, Outcome
 from allocator.domain.catalogue import PoolRef
+from allocator.domain.fed import Code
 from allocator.domain.feeds import (
     RUN_MAX_MS,
     BeginRun,
@@ -23,11 +24,13 @@ from allocator.domain.feeds import (
     UnknownPush,
 )
 from allocator.domain.kinds import Command
-from allocator.domain.queries import Query, ShortQuery, View
+from allocator.domain.queries import FeedQuery, Query, ShortQuery, View
 from allocator.domain.reconciling import STATEMENTS_MAX, Reconcile, Statement
 from allocator.domain.transfers import Stale
 from allocator.errors import AllocatorError
 from allocator.feeding.ports import Heard, Standing, Stated, Store
+from allocator.feeding.told import Told
+from allocator.feeding.turns import Turns
 from allocator.wms.interface import (
     InventoryPage,
     Wms,
@@ -73,8 +76,10 @@ class Runner:
 
     Args:
         standing: Of the feed.
-        excludes: The states that the WMS does not call orderable.
         wms: Behind its limit.
+        told: What it tells by itself.
+        excludes: The states that the WMS does not call orderable.
+        turns: Shared with whoever else says something to the pools.
         clock: Milliseconds of Unix time.
     """
 
@@ -84,18 +89,22 @@ class Runner:
         store: Store,
         wms: Wms,
         *,
+        told: Told,
         excludes: tuple[str, ...],
         reach: Reach,
         pools: Pools,
+        turns: Turns,
         clock: Callable[[], int],
     ) -> None:
         self._feed = standing.actor_id
         self._warehouse = standing.warehouse
         self._store = store
+        self._told = told
         self._wms = wms
         self._excludes = excludes
         self._reach = reach
         self._pools = pools
+        self._turns = turns
         self._clock = clock
         self._strangers: set[str] = set()
         self._trouble: str | None = None
@@ -116,16 +125,40 @@ class Runner:
         else:
             await self._begin(poll, page)
 
-    async def _begin(self, poll: Poll, page: InventoryPage) -> None:
-        answer = await self._tell(
+    async def hear_pushed(self) -> bool:
+        """See a snapshot through that the WMS has pushed, and that is there.
+
+        Returns:
+            Whether nothing more can come of it: it was heard, or is no news.
+        """
+        try:
+            page = await self._wms.page(None)
+        except WmsError:
+            return False
+        match await self._begin_run(0, page):
+            case Outcome(seq=run):
+                return await self._see_through(run, page)
+            case Noted():  # a former life has begun it
+                seen = await self._reach.look(self._feed, FeedQuery())
+                run_open = None if seen.feed is None else seen.feed.open_run
+                return run_open is None or await self._see_through(run_open.number, page)
+            case OlderRun() | UnknownPush():
+                return True
+            case _:
+                return False  # the feed was deleted
+
+    async def _begin_run(self, poll: int, page: InventoryPage) -> Answer:
+        return await self._tell(
             BeginRun(
-                poll=poll.number,
+                poll=poll,
                 as_of=page.as_of,
                 applied_through=page.applied_through,
                 sent_through=await self._store.newest(self._feed),
             )
         )
-        match answer:
+
+    async def _begin(self, poll: Poll, page: InventoryPage) -> None:
+        match await self._begin_run(poll.number, page):
             case Outcome(seq=run):
                 await self._see_through(run, page)
             case OlderRun(as_of=as_of, applied_through=through):
@@ -138,7 +171,8 @@ class Runner:
             case _:
                 pass  # the feed was deleted, or the poll given up
 
-    async def _see_through(self, run: int, page: InventoryPage) -> None:
+    async def _see_through(self, run: int, page: InventoryPage) -> bool:
+        """Have all pools follow what a run says; return whether they have."""
         lots = differences = shortfall = 0
         failure, retry_after_ms = None, 0
         try:
@@ -162,6 +196,9 @@ class Runner:
                 retry_after_ms=retry_after_ms,
             )
         )
+        if failure is None:
+            await self._told.forget(self._feed, as_of=page.as_of)
+        return failure is None
 
     async def _hear(self, run: int, first: InventoryPage) -> int:
         """Keep all pages of a run; return how many batches they name."""
@@ -228,15 +265,19 @@ class Runner:
         self._strangers.clear()
         self._trouble = None
         after = differences = 0
-        while stated := await self._store.statements(
-            self._feed,
-            run=run,
-            through=page.applied_through,
-            after=after,
-            limit=_POOLS_AT_ONCE,
-        ):
-            after = stated[-1].actor_id
-            changed = await self._ask_all(stated, run=run, as_of=page.as_of)
+        while True:
+            async with self._turns.lock:
+                stated = await self._store.statements(
+                    self._feed,
+                    run=run,
+                    through=page.applied_through,
+                    after=after,
+                    limit=_POOLS_AT_ONCE,
+                )
+                if not stated:
+                    break
+                after = stated[-1].actor_id
+                changed = await self._ask_all(stated, run=run, as_of=page.as_of)
             differences += len(changed)
             await self._note_short(changed)
         if self._trouble is not None:
@@ -244,11 +285,16 @@ class Runner:
         return differences
 
     async def _ask_all(self, stated: Sequence[Stated], *, run: int, as_of: int) -> list[int]:
-        turns = asyncio.Semaphore(_ASKS_AT_ONCE)
+        at_once = asyncio.Semaphore(_ASKS_AT_ONCE)
+        newer = await self._told.newer(
+            self._feed, as_of=as_of, actor_ids=[each.actor_id for each in stated]
+        )
 
         async def ask(each: Stated) -> bool:
-            async with turns:
+            async with at_once:
                 try:
+                    if each.turn and each.actor_id in newer:
+                        return await self._lower(each, newer[each.actor_id], run=run, as_of=as_of)
                     return await self._ask(each, run=run, as_of=as_of)
                 except AllocatorError as error:  # the others follow all the same
                     self._trouble = f"pool {each.actor_id}: {error}"
@@ -273,6 +319,14 @@ class Runner:
                 changed = changed or said
         return changed
 
+    async def _lower(self, stated: Stated, newer: frozenset[Code], *, run: int, as_of: int) -> bool:
+        """Have a pool follow of which something newer was told: what is older may lower only."""
+        lots, changed = [each for each in stated.lots if each.code not in newer], False
+        for begin in range(0, len(lots), STATEMENTS_MAX):
+            some = lots[begin : begin + STATEMENTS_MAX]
+            changed = await self._say(stated, some, run=run, as_of=as_of) or changed
+        return changed
+
     async def _say(  # noqa: PLR0913 (what is asked)
         self,
         stated: Stated,
@@ -283,20 +337,24 @@ class Runner:
         complete: bool = False,
         lowered: bool = False,
     ) -> bool:
+        if self._turns.is_in_doubt(stated.actor_id):
+            raise _GivenUpError("a pool may yet hear what it was asked before")
+
         async def ask() -> Answer:
-            return await self._reach.ask(
-                stated.actor_id,
-                Reconcile(
-                    process=self._feed,
-                    step=run,
-                    sent_at_ms=self._clock(),
-                    as_of=as_of,
-                    turn=stated.turn,
-                    lots=tuple(lots),
-                    complete=complete,
-                    lowered=lowered,
-                    excludes=self._excludes,
-                ),
+            with self._turns.asking(stated.actor_id):
+                return await self._reach.ask(stated.actor_id, reconcile())
+
+        def reconcile() -> Reconcile:
+            return Reconcile(
+                process=self._feed,
+                step=run,
+                sent_at_ms=self._clock(),
+                as_of=as_of,
+                turn=stated.turn,
+                lots=tuple(lots),
+                complete=complete,
+                lowered=lowered,
+                excludes=self._excludes,
             )
 
         answer = await self._persistently(ask)

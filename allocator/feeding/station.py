@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from random import Random
 from typing import Final, TypeAlias
 
@@ -12,9 +13,13 @@ import structlog
 from allocator.domain.feeds import EndPoll, EndRun, Feed, FeedPut, Poll
 from allocator.domain.queries import FeedQuery
 from allocator.errors import AllocatorError
+from allocator.feeding.inbox import Inbox
 from allocator.feeding.ports import Rows, Standing, Store
 from allocator.feeding.pusher import Pusher
 from allocator.feeding.runner import Pools, Reach, Runner
+from allocator.feeding.snapshots import Snapshots
+from allocator.feeding.told import Told
+from allocator.feeding.turns import Turns
 from allocator.wms.bucket import Limit
 from allocator.wms.gate import Gate, LimitedWms
 from allocator.wms.interface import Push, Wms
@@ -38,6 +43,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     store: Store
+    told: Told
     reach: Reach
     pools: Pools
     open_rows: Callable[[], Awaitable[Rows]]
@@ -53,14 +59,14 @@ class Station:
     Args:
         actor_id: Of the feed.
         settings: How it is fed.
-        polls: Those that leave, the newest first.
+        turns: Of those who say something to its pools; they survive this station.
 
     Attributes:
         progress: Of what is sent; None before it begins.
         gate: Before the warehouse system; survives what fails here.
     """
 
-    def __init__(self, actor_id: int, settings: FeedPut, tools: Tools) -> None:
+    def __init__(self, actor_id: int, settings: FeedPut, tools: Tools, *, turns: Turns) -> None:
         self.actor_id = actor_id
         self.settings = settings
         self.progress: Progress | None = None
@@ -68,8 +74,12 @@ class Station:
         self.gate = Gate(
             Limit(per_s=settings.rate_per_s, burst=settings.burst), clock=tools.clock_us
         )
+        self._turns = turns
+        self._runs = asyncio.Lock()
         self._polls: asyncio.Queue[Poll] = asyncio.Queue(maxsize=1)
         self._polled = 0
+        self._inbox: Inbox | None = None
+        self._snapshots: Snapshots | None = None
 
     def poll(self, poll: Poll) -> None:
         """Have a poll be seen through; it takes the place of one that waits."""
@@ -77,6 +87,12 @@ class Station:
             self._polls.get_nowait()
         self._polled = poll.number
         self._polls.put_nowait(poll)
+
+    def knock(self) -> None:
+        """Have it be worked off what the warehouse system has told by itself."""
+        if self._inbox is not None and self._snapshots is not None:
+            self._inbox.knock()
+            self._snapshots.knock()
 
     async def run(self) -> None:
         """Work for ever, whatever fails; cancel to stop."""
@@ -107,7 +123,15 @@ class Station:
                 )
                 self.progress = sender.progress
                 pusher = Pusher(standing, tools.store, rows, made=sender.wake, clock=tools.clock)
-                await _until_one_fails(pusher.run(), sender.run(), self._hear(standing, wms))
+                runner = partial(self._runner, standing)
+                inbox, snapshots = self._open_inbox(), self._open_snapshots(runner)
+                await _until_one_fails(
+                    pusher.run(),
+                    sender.run(),
+                    self._hear(runner(wms)),
+                    inbox.run(),
+                    snapshots.run(),
+                )
         finally:
             rows.close()
 
@@ -116,20 +140,43 @@ class Station:
         [standing] = [each for each in feeds if each.actor_id == self.actor_id]
         return standing
 
-    async def _hear(self, standing: Standing, wms: Wms) -> None:
+    def _open_inbox(self) -> Inbox:
         tools = self._tools
-        runner = Runner(
+        self._inbox = Inbox(
+            self.actor_id,
+            self.settings,
+            store=tools.store,
+            told=tools.told,
+            reach=tools.reach,
+            turns=self._turns,
+            clock=tools.clock,
+        )
+        return self._inbox
+
+    def _open_snapshots(self, runner: Callable[[Wms], Runner]) -> Snapshots:
+        self._snapshots = Snapshots(self.actor_id, self._tools.told, runner=runner, runs=self._runs)
+        return self._snapshots
+
+    def _runner(self, standing: Standing, wms: Wms) -> Runner:
+        tools = self._tools
+        return Runner(
             standing,
             tools.store,
             wms,
+            told=tools.told,
             excludes=self.settings.excludes,
             reach=tools.reach,
             pools=tools.pools,
+            turns=self._turns,
             clock=tools.clock,
         )
+
+    async def _hear(self, runner: Runner) -> None:
         await self._clear()
         while True:
-            await runner.poll(await self._polls.get())
+            poll = await self._polls.get()
+            async with self._runs:
+                await runner.poll(poll)
 
     async def _clear(self) -> None:
         """End what a former life has left: nobody else will."""

@@ -47,6 +47,7 @@ from allocator.http.reference.everything import OPERATIONS
 from allocator.http.statistics import HttpStatistics
 from allocator.http.stocks import StockHandlers
 from allocator.http.tickets import TicketHandlers
+from allocator.http.told import ToldHandlers
 from allocator.http.webhooks import WebhookHandlers
 
 log = structlog.get_logger()
@@ -89,6 +90,7 @@ def make_app(
         *events.routes(),
         *WebhookHandlers(context).routes(),
         *FeedHandlers(context).routes(),
+        *ToldHandlers(context).routes(),
         *HealthHandlers(context).routes(),
         *DocsHandlers(version=context.version).routes(),
     ]

@@ -22,6 +22,7 @@ from allocator.domain.kinds import Command
 from allocator.domain.messages import OpenTicketOption
 from allocator.domain.moves import RequestMove
 from allocator.domain.orders import RequestOrder
+from allocator.feeding.letterbox import Letterbox
 from allocator.http.doors import Doors
 from allocator.http.listening import Feed, Webhooks
 from allocator.http.paging import no_query
@@ -93,6 +94,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     feed: Feed
     webhooks: Webhooks
     feeds: Feeds
+    letterbox: Letterbox
     ids: IdSeal
     version: str
     server_version: str

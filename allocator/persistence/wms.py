@@ -20,6 +20,9 @@ from allocator.wms.interface import Push, PushLine
 
 _FEEDS_MAX: Final = 10_000
 _ACTOR: Final = "SELECT id FROM actors WHERE key = $1"
+_IS_ON: Final = "SELECT is_on FROM wms_feeds WHERE actor_id = $1"
+_EVER: Final = (1 << 63) - 1
+"""As of then, or before."""
 
 _lines: Final = msgspec.json.Decoder(tuple[Line, ...])
 _applied: Final = msgspec.json.Decoder(dict[str, int])
@@ -43,6 +46,9 @@ class PostgresFeeds:
         async with borrowed(self._pool) as connection, connection.transaction():
             await make_actor(connection, kind="feed", key=key)
             actor_id = int(await connection.fetchval(_ACTOR, key))
+            if not await connection.fetchval(_IS_ON, actor_id):
+                await connection.execute(statement("wms_forget_events"), actor_id, _EVER)
+                await connection.execute(statement("wms_forget_parts"), actor_id, _EVER)
             begin = statement("wms_begin_feed")
             await connection.execute(begin, actor_id, warehouse, str(position))
         return actor_id
@@ -158,7 +164,7 @@ class PostgresFeeds:
             rows = await connection.fetch(
                 statement("wms_statements"), feed, run, through, after, limit
             )
-        return [_stated_of(row) for row in rows]
+        return [stated_of(row, lots=row["lots"]) for row in rows]
 
     async def pools(self, warehouse: str, *, after: int, limit: int) -> Sequence[int]:
         """Return pools of a warehouse, in order."""
@@ -180,9 +186,11 @@ class PostgresFeeds:
             return [row["actor_id"] for row in await connection.fetch(sql, feed)]
 
     async def end(self, feed: int) -> None:
-        """Have a feed be off."""
-        async with borrowed(self._pool) as connection:
+        """Have a feed be off, and forget what it was told."""
+        async with borrowed(self._pool) as connection, connection.transaction():
             await connection.execute(statement("wms_end"), feed)
+            await connection.execute(statement("wms_forget_events"), feed, _EVER)
+            await connection.execute(statement("wms_forget_parts"), feed, _EVER)
 
 
 class TailRows:
@@ -261,6 +269,7 @@ def _standing_of(row: asyncpg.Record) -> Standing:
         is_on=row["is_on"],
         waiting_since_ms=row["waiting_since"],
         shortfall=row["shortfall"],
+        is_told=row["is_told"],
     )
 
 
@@ -278,17 +287,18 @@ def _push_of(row: asyncpg.Record) -> Push:
     )
 
 
-def _stated_of(row: asyncpg.Record) -> Stated:
+def stated_of(row: asyncpg.Record, *, lots: str | None) -> Stated:
+    """Return what is to be said of a pool: what was said of its lots, and what is applied."""
     account = _account_of(row["account"]) or Account(actor_id=row["actor_id"])
     applied = {code or None: units for code, units in _applied.decode(row["applied"]).items()}
     said = {
         code or None: (orderable, expires_at_ms, received_at_ms)
-        for code, orderable, expires_at_ms, received_at_ms in _said.decode(row["lots"] or "[]")
+        for code, orderable, expires_at_ms, received_at_ms in _said.decode(lots or "[]")
     }
-    lots = []
+    statements = []
     for code in dict.fromkeys((*said, *applied, *account.base)):
         orderable, expires_at_ms, received_at_ms = said.get(code, (0, None, None))
-        lots.append(
+        statements.append(
             Statement(
                 code=code,
                 orderable=orderable,
@@ -297,4 +307,4 @@ def _stated_of(row: asyncpg.Record) -> Stated:
                 received_at_ms=received_at_ms,
             )
         )
-    return Stated(actor_id=account.actor_id, turn=account.turn, lots=lots)
+    return Stated(actor_id=account.actor_id, turn=account.turn, lots=statements)

@@ -33,9 +33,12 @@ _MEANT_OTHERWISE: Final = (
     "from and to are both ",
     "quantity is missing; only all of one stock needs none",
     "stock must be the id of ",
+    "part must be at most parts",
+    "times of batches must lie ",
     "url must ",  # lead somewhere, and be https unless the operator says otherwise
 )
 _MEANT_SO: Final = {"/problems/key-reused", "/problems/version-passed"}
+_NAMED_TWICE: Final = "name a batch once"
 _UNPRINTABLE: Final = "printable characters"
 
 
@@ -76,4 +79,4 @@ def what_the_document_allows_is_taken(
 
 
 def _is_meant(detail: str) -> bool:
-    return detail.startswith(_MEANT_OTHERWISE) or detail.endswith(_UNPRINTABLE)
+    return detail.startswith(_MEANT_OTHERWISE) or detail.endswith((_UNPRINTABLE, _NAMED_TWICE))

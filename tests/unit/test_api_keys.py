@@ -61,4 +61,6 @@ def test_clients_order_and_stock_keepers_keep_stock() -> None:
         "move_stock",
         "adjust_stock",
         "set_state",
+        "tell_events",
+        "tell_snapshot",
     }

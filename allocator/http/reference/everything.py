@@ -14,6 +14,7 @@ from allocator.http.reference.orders import ORDER_OPERATIONS
 from allocator.http.reference.server import SERVER_OPERATIONS
 from allocator.http.reference.stocks import JOURNAL_OPERATIONS, STOCK_OPERATIONS
 from allocator.http.reference.tickets import TICKET_OPERATIONS
+from allocator.http.reference.told import TOLD_OPERATIONS
 from allocator.http.reference.webhooks import WEBHOOK_OPERATIONS
 
 OPERATIONS: Final = (
@@ -30,5 +31,6 @@ OPERATIONS: Final = (
     *EVENT_OPERATIONS,
     *WEBHOOK_OPERATIONS,
     *FEED_OPERATIONS,
+    *TOLD_OPERATIONS,
     *SERVER_OPERATIONS,
 )

@@ -5,7 +5,9 @@ SELECT actor_id, warehouse, position, numbered, acknowledged, applied, is_on,
         WHERE feed = wms_feeds.actor_id AND number > wms_feeds.acknowledged
         ORDER BY number LIMIT 1) AS waiting_since,
        (SELECT coalesce(sum(short), 0)::bigint FROM wms_pools
-        WHERE feed = wms_feeds.actor_id AND short > 0) AS shortfall
+        WHERE feed = wms_feeds.actor_id AND short > 0) AS shortfall,
+       EXISTS (SELECT 1 FROM wms_events WHERE feed = wms_feeds.actor_id AND is_waiting)
+           OR EXISTS (SELECT 1 FROM wms_parts WHERE feed = wms_feeds.actor_id) AS is_told
 FROM wms_feeds
 WHERE EXISTS (SELECT 1 FROM journal WHERE journal.actor_id = wms_feeds.actor_id AND seq = 1)
   AND ($1::text IS NULL OR warehouse = $1) AND warehouse > $2

@@ -53,6 +53,8 @@ LOCAL: Final = frozenset(
         "wms_pools",
         "wms_pushes",
         "wms_lots",
+        "wms_events",
+        "wms_parts",
     }
 )
 """Of one database, and of those who serve from it."""

@@ -1,0 +1,194 @@
+"""Works off what a warehouse system tells by itself of single batches.
+
+An event says what can be ordered of a batch, in full, so that of each batch only the newest one
+counts. What lowers is believed at once. What raises waits for a run: what appears in one batch may
+be what has vanished from another; so the system is polled sooner.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
+
+import structlog
+
+from allocator.actors.messages import Answer, Outcome
+from allocator.domain.feeds import Feed, FeedPut, PollNow
+from allocator.domain.queries import FeedQuery, ShortQuery
+from allocator.domain.reconciling import Reconcile, Statement
+from allocator.domain.transfers import Stale
+from allocator.errors import AllocatorError
+from allocator.feeding.ports import Store
+from allocator.feeding.runner import Reach
+from allocator.feeding.told import Applied, Event, Told
+from allocator.feeding.turns import Turns
+
+log = structlog.get_logger()
+
+_LOOK_EVERY_S: Final = 5.0
+_AGAIN_S: Final = 0.5
+_EVENTS_AT_ONCE: Final = 500
+_ASKS_AT_ONCE: Final = 32
+_REST_MIN_MS: Final = 1_000
+
+
+class Inbox:
+    """The events of one feed.
+
+    Args:
+        actor_id: Of the feed.
+        settings: How it is fed.
+        turns: Shared with whoever else says something to its pools.
+        clock: Milliseconds of Unix time.
+    """
+
+    def __init__(  # noqa: PLR0913 (what it needs)
+        self,
+        actor_id: int,
+        settings: FeedPut,
+        *,
+        store: Store,
+        told: Told,
+        reach: Reach,
+        turns: Turns,
+        clock: Callable[[], int],
+    ) -> None:
+        self._feed = actor_id
+        self._settings = settings
+        self._store = store
+        self._told = told
+        self._reach = reach
+        self._turns = turns
+        self._clock = clock
+        self._knocked = asyncio.Event()
+        self._is_wished = False
+        self._is_behind = False
+
+    def knock(self) -> None:
+        """Have events be worked off that were just taken."""
+        self._knocked.set()
+
+    async def run(self) -> None:
+        """Work events off for ever; cancel to stop.
+
+        Raises:
+            AllocatorError: Something did not answer; what is not worked off waits.
+        """
+        while True:
+            while await self.work_off():
+                pass
+            await self._wish()
+            is_soon = self._is_behind or self._is_wished
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_AGAIN_S if is_soon else _LOOK_EVERY_S):
+                    await self._knocked.wait()
+            self._knocked.clear()
+
+    async def work_off(self) -> bool:
+        """Work some events off; return whether there may be more of them."""
+        async with self._turns.lock:
+            in_doubt = self._turns.in_doubt()
+            waiting = await self._told.waiting(self._feed, besides=in_doubt, limit=_EVENTS_AT_ONCE)
+            self._is_behind = bool(in_doubt)
+            if not waiting:
+                return False
+            feed = await self._look()
+            done = [each for each in waiting if _is_passed(each, feed)]
+            news = [each for each in waiting if not _is_passed(each, feed)]
+            for through, some in groupby(news, key=attrgetter("applied_through")):
+                done += await self._say(list(some), through=through)
+            await self._told.worked_off(self._feed, done)
+        self._is_behind = self._is_behind or len(done) < len(waiting)
+        return len(waiting) == _EVENTS_AT_ONCE and bool(done)
+
+    async def _say(self, events: Sequence[Event], *, through: int) -> list[Event]:
+        """Tell pools of batches; return the events that are worked off."""
+        by_pool: defaultdict[int, list[Event]] = defaultdict(list)
+        for each in events:
+            by_pool[each.actor_id].append(each)
+        known = await self._told.applied(self._feed, actor_ids=list(by_pool), through=through)
+        if not known:
+            return list(events)  # a run has begun that is newer
+        at_once = asyncio.Semaphore(_ASKS_AT_ONCE)
+
+        async def say(actor_id: int, its: Sequence[Event]) -> bool:
+            async with at_once:
+                return await self._say_to(actor_id, its, known[actor_id])
+
+        async with asyncio.TaskGroup() as group:
+            tasks = {each: group.create_task(say(each, its)) for each, its in by_pool.items()}
+        return [each for each in events if tasks[each.actor_id].result()]
+
+    async def _say_to(self, actor_id: int, events: Sequence[Event], applied: Applied) -> bool:
+        """Tell a pool of its batches, the oldest first; return whether it has answered to all."""
+        changed = False
+        try:
+            for each in events:
+                answer = await self._ask(each, applied)
+                if isinstance(answer, Stale):
+                    return False
+                changed = changed or isinstance(answer, Outcome)
+            if changed:
+                seen = await self._reach.look(actor_id, ShortQuery())
+                await self._store.note_short(self._feed, {actor_id: seen.short or 0})
+        except AllocatorError as error:  # the others follow all the same
+            warehouse = self._settings.warehouse
+            log.warning("wms.interrupted", warehouse=warehouse, error=str(error))
+            return False
+        return True
+
+    async def _ask(self, event: Event, applied: Applied) -> Answer:
+        statement = Statement(
+            code=event.code,
+            orderable=event.orderable,
+            applied=applied.units.get(event.code, 0),
+            expires_at_ms=event.expires_at_ms,
+            received_at_ms=event.received_at_ms,
+        )
+        with self._turns.asking(event.actor_id):
+            return await self._reach.ask(
+                event.actor_id,
+                Reconcile(
+                    process=self._feed,
+                    step=0,
+                    sent_at_ms=self._clock(),
+                    as_of=event.as_of,
+                    turn=applied.turn,
+                    lots=(statement,),
+                    excludes=self._settings.excludes,
+                ),
+            )
+
+    async def _wish(self) -> None:
+        """Have the system be polled once after units may have arrived.
+
+        Between such polls it rests for as long as the last one took, so that pushes are not kept
+        waiting; and what fails is repeated with pauses anyway.
+        """
+        wished_ms = await self._told.wished_ms(self._feed)
+        feed = await self._look() if wished_ms and self._settings.poll_ms else None
+        self._is_wished = feed is not None and feed.polled_at_ms < wished_ms
+        if self._is_wished and feed is not None and self._clock() >= _rested_at_ms(feed):
+            await self._reach.ask(self._feed, PollNow())
+
+    async def _look(self) -> Feed:
+        seen = await self._reach.look(self._feed, FeedQuery())
+        return seen.feed or Feed()
+
+
+def _is_passed(event: Event, feed: Feed) -> bool:
+    """Say whether a run was heard, or is being heard, that says more than an event."""
+    run = feed.run
+    return run is not None and (
+        event.as_of <= run.as_of or event.applied_through < run.applied_through
+    )
+
+
+def _rested_at_ms(feed: Feed) -> int:
+    """Return from when on the system may be asked once more, beyond what is planned."""
+    run = feed.run
+    ended_ms = 0 if run is None else run.ended_at_ms
+    return ended_ms + max(ended_ms - feed.polled_at_ms, _REST_MIN_MS)
