@@ -1,5 +1,6 @@
 """What feeds journal, and pools that are fed, as it is stored."""
 
+from allocator.domain.adjustments import OrderRepicked, UnitsAdjusted
 from allocator.domain.feeds import (
     FeedDeleted,
     FeedEnded,
@@ -10,8 +11,11 @@ from allocator.domain.feeds import (
     RunBegun,
     RunEnded,
 )
+from allocator.domain.holds import UnitsHeld
 from allocator.domain.kinds import Event
+from allocator.domain.messages import OrderCancelled
 from allocator.domain.reconciling import Committed, FeedAttached, FeedDetached, LotReconciled
+from allocator.domain.transfers import ProcessLetGo, Transfer, UnitsTaken
 
 # Never edit a line: it is in somebody's journal. A changed meaning is a new version.
 STORED_FEEDS: list[tuple[str, str, Event]] = [
@@ -153,3 +157,59 @@ _SAID = (
 
 SAID_OF_FEEDS = [(event, said) for (_, _, event), said in zip(STORED_FEEDS, _SAID, strict=True)]
 """The same, as people read it."""
+
+STORED_MISSING: list[tuple[str, str, Event]] = [
+    (
+        "order_cancelled",
+        '{"order":2,"quantity":3,"picks":[[1,3]],"missing":[[1,2]]}',
+        OrderCancelled(order=2, quantity=3, picks=((1, 3),), missing=((1, 2),)),
+    ),
+    (
+        "process_let_go",
+        '{"process":7,"step":4,"quantity":2,"picks":[[1,2]],"missing":[[1,2]]}',
+        ProcessLetGo(process=7, step=4, quantity=2, picks=((1, 2),), missing=((1, 2),)),
+    ),
+    (
+        "units_held",
+        '{"process":7,"step":4,"order":3,"quantity":1,"returned":[[1,2]],"missing":[[1,1]]}',
+        UnitsHeld(process=7, step=4, order=3, quantity=1, returned=((1, 2),), missing=((1, 1),)),
+    ),
+    (
+        "units_taken",
+        (
+            '{"process":7,"step":3,"lot":{"quantity":3,"origin":[5,1],"received_at_ms":9},'
+            '"last":true,"missing":[[8,2]]}'
+        ),
+        UnitsTaken(
+            process=7,
+            step=3,
+            lot=Transfer(quantity=3, origin=(5, 1), received_at_ms=9),
+            last=True,
+            missing=((8, 2),),
+        ),
+    ),
+    (
+        "units_adjusted",
+        '{"changes":[[1,"damaged","available",2]],"reason":"dried","missing":[[1,1]]}',
+        UnitsAdjusted(changes=((1, "damaged", "available", 2),), reason="dried", missing=((1, 1),)),
+    ),
+    (
+        "order_repicked",
+        '{"order":2,"returned":[[1,3]],"added":[[4,3]],"missing":[[1,3]]}',
+        OrderRepicked(order=2, returned=((1, 3),), added=((4, 3),), missing=((1, 3),)),
+    ),
+]
+"""Units that become available of a pool that is short."""
+
+_SAID_OF_MISSING = (
+    "cancelled 3: 3 of #1; 2 of #1 stand for missing ones",
+    "let go by a process that has ended; gave back 2 of #1; 2 of #1 stand for missing ones",
+    "holds 1 for a process; gave back 2 of #1; 1 of #1 stand for missing ones",
+    "took in 3 that had been sent out; 2 of #8 stand for missing ones",
+    "adjusted (dried): 2 of #1 damaged to available; 1 of #1 stand for missing ones",
+    "repicked: 3 of #4 for 3 of #1; 3 of #1 stand for missing ones",
+)
+
+SAID_OF_MISSING = [
+    (event, said) for (_, _, event), said in zip(STORED_MISSING, _SAID_OF_MISSING, strict=True)
+]

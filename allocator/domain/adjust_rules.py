@@ -19,6 +19,7 @@ from allocator.domain.adjustments import (
     UnknownLot,
     VersionPassed,
 )
+from allocator.domain.missing import missing_among
 from allocator.domain.pool import Lot, Pool
 from allocator.domain.reconciling import IsFed
 from allocator.domain.transfers import LOTS_MAX, Occupied, TooManyLots
@@ -45,13 +46,16 @@ def decide(
     changes, recalled = found
     if len(changes) + len(recalled) > LOTS_MAX:
         return TooManyLots(lots=len(changes), limit=LOTS_MAX)
+    changes = [_dated(pool, change, now_ms=now_ms) for change in changes]
+    freed = ((seq, units) for seq, _, target, units in changes if target == AVAILABLE)
     return (
         UnitsAdjusted(
-            changes=tuple(_dated(pool, change, now_ms=now_ms) for change in changes),
+            changes=tuple(changes),
             recalled=tuple(recalled),
             reason=command.reason,
             reference=command.reference,
             product=command.product,
+            missing=missing_among(pool, tuple(freed)),
         ),
     )
 
@@ -64,6 +68,7 @@ def evolve(pool: Pool, event: Adjustment, *, at_ms: int) -> None:
                 _apply(pool, change, product=event.product, at_ms=at_ms)
             for seq, state, units in recalled:
                 pool.recall(pool.lots[seq], state, units)
+            pool.miss(event.missing)
         case UnitsRecalled(lot=seq, state=state, quantity=units):
             lot = pool.take(seq, units)
             pool.set_aside(lot, state, units)
@@ -251,6 +256,7 @@ def _repick(pool: Pool, event: OrderRepicked) -> None:
         lot = pool.lots[seq]
         lot.ordered -= units
         pool.give_back(lot, units)
+    pool.miss(event.missing)
     is_led = pool.orders.is_led(order)
     pool.orders.remove(order)
     pool.orders.add(order, picks, units_of(picks), led=is_led)

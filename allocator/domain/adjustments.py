@@ -73,6 +73,7 @@ class UnitsAdjusted(Message, frozen=True, kw_only=True, omit_defaults=True):
     Attributes:
         changes: In this order.
         recalled: What lots owe to states from now on.
+        missing: Units that became available, but stand for missing ones, and are gone.
     """
 
     changes: tuple[Change, ...] = ()
@@ -80,6 +81,7 @@ class UnitsAdjusted(Message, frozen=True, kw_only=True, omit_defaults=True):
     reason: str
     reference: str | None = None
     product: str | None = None
+    missing: Picks = ()
 
 
 class UnitsRecalled(Message, frozen=True, kw_only=True, omit_defaults=True):
@@ -92,12 +94,17 @@ class UnitsRecalled(Message, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class OrderRepicked(Message, frozen=True, kw_only=True, omit_defaults=True):
-    """An order gave units back to lots, and got as many of others; both were available, or are."""
+    """An order gave units back to lots, and got as many of others; both were available, or are.
+
+    Attributes:
+        missing: Those of the returned that stand for missing ones, and are gone.
+    """
 
     order: int
     returned: Picks
     added: Picks
     product: str | None = None
+    missing: Picks = ()
 
 
 Adjustment: TypeAlias = UnitsAdjusted | UnitsRecalled | OrderRepicked

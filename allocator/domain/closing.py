@@ -1,6 +1,6 @@
 """The rules of a pool for how open orders end: dispatched, in parts perhaps, or cancelled."""
 
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 from allocator.domain import recall_rules
 from allocator.domain.messages import (
@@ -10,18 +10,18 @@ from allocator.domain.messages import (
     OrderNotOpen,
     OrderPartlyDispatched,
 )
+from allocator.domain.missing import missing_among
 from allocator.domain.orders import TooMuch
 from allocator.domain.pool import Pool
 from allocator.domain.values import Picks, units_of
 
-_T = TypeVar("_T", OrderDispatched, OrderCancelled)
 _Leaving: TypeAlias = tuple[OrderDispatched] | tuple[OrderPartlyDispatched] | OrderNotOpen
 
 
 def dispatch(pool: Pool, order: int, *, leaving: int) -> Decision:
     """Say what becomes of an order of which all but `leaving` units are to leave."""
     if not leaving:
-        return _leave(pool, _close(pool, order, OrderDispatched))
+        return _leave(pool, _whole(pool, order))
     picks = pool.orders.get(order)
     if picks is None:
         return OrderNotOpen(order=order)
@@ -40,7 +40,7 @@ def dispatch_part(pool: Pool, order: int, *, quantity: int) -> Decision:
     if quantity > left:
         return TooMuch(line=0, requested=quantity, left=left)
     if quantity == left:
-        return _leave(pool, _close(pool, order, OrderDispatched))
+        return _leave(pool, _whole(pool, order))
     return _leave(pool, (_part(pool, order, picks, leaving=left - quantity),))
 
 
@@ -48,7 +48,18 @@ def cancel(pool: Pool, order: int, *, placed: int) -> Decision:
     """Say what becomes of an order that is to be cancelled, if all `placed` units are there."""
     if placed and units_of(pool.orders.get(order) or ()) != placed:
         return OrderNotOpen(order=order)
-    return _close(pool, order, OrderCancelled)
+    picks = pool.orders.get(order)
+    if picks is None:
+        return OrderNotOpen(order=order)
+    return (
+        OrderCancelled(
+            order=order,
+            quantity=units_of(picks),
+            picks=picks,
+            product=pool.product,
+            missing=missing_among(pool, picks),
+        ),
+    )
 
 
 def evolve_closed(pool: Pool, event: OrderDispatched | OrderCancelled) -> None:
@@ -62,6 +73,8 @@ def evolve_closed(pool: Pool, event: OrderDispatched | OrderCancelled) -> None:
             pool.leave(lot, units)
         else:
             pool.give_back(lot, units)
+    if isinstance(event, OrderCancelled) and event.missing:
+        pool.miss(event.missing)
 
 
 def evolve_partly(pool: Pool, event: OrderPartlyDispatched) -> None:
@@ -89,11 +102,12 @@ def _leave(pool: Pool, leaving: _Leaving) -> Decision:
     return recall_rules.why_not_leave(pool, event.order, event.picks) or leaving
 
 
-def _close(pool: Pool, order: int, closing: type[_T]) -> tuple[_T] | OrderNotOpen:
+def _whole(pool: Pool, order: int) -> tuple[OrderDispatched] | OrderNotOpen:
     picks = pool.orders.get(order)
     if picks is None:
         return OrderNotOpen(order=order)
-    return (closing(order=order, quantity=units_of(picks), picks=picks, product=pool.product),)
+    quantity = units_of(picks)
+    return (OrderDispatched(order=order, quantity=quantity, picks=picks, product=pool.product),)
 
 
 def _part(pool: Pool, order: int, picks: Picks, *, leaving: int) -> OrderPartlyDispatched:

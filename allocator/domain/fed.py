@@ -61,15 +61,10 @@ class Fed:
         if self.feed:
             self.batch(code).left += units
 
-    def settle(self, code: Code, units: int) -> int:
-        """Have units that come back stand for missing ones; return how many are left to sell."""
-        batch = self.batches.get(code)
-        if batch is None or not batch.short:
-            return units
-        found = min(batch.short, units)
-        batch.short -= found
-        self.short -= found
-        return units - found
+    def settle(self, code: Code, units: int) -> None:
+        """Have so many units fewer be missing."""
+        self.batch(code).short -= units
+        self.short -= units
 
     def state(self, code: Code, *, short: int, as_of: int) -> None:
         """Note what a statement has changed."""

@@ -15,6 +15,7 @@ from allocator.domain.holds import (
     HoldRefused,
     UnitsHeld,
 )
+from allocator.domain.missing import missing_among
 from allocator.domain.pool import Pool
 from allocator.domain.transit import Processes, Trace
 from allocator.domain.values import Picks, units_of, with_less, with_more
@@ -57,6 +58,7 @@ def evolve(pool: Pool, event: HoldEvent, processes: Processes, *, at_ms: int) ->
                 pool.release(seq, units)
             for seq, units in event.added:
                 pool.hold(seq, units)
+            pool.miss(event.missing)
             held = with_less(with_more(trace.held, event.added), event.returned)
             processes.note(process, Trace(step=event.step, order=event.order, held=held))
         case HoldRefused():
@@ -96,14 +98,16 @@ def _hold(pool: Pool, command: Hold, trace: Trace) -> UnitsHeld | HoldRefused:
             available=available,
             product=pool.product,
         )
+    returned = _last(trace.held, held - quantity)
     return UnitsHeld(
         process=command.process,
         step=command.step,
         order=trace.order or pool.version + 1,
         quantity=quantity,
         added=pool.pick(quantity - held) if quantity > held else (),
-        returned=_last(trace.held, held - quantity),
+        returned=returned,
         product=pool.product,
+        missing=missing_among(pool, returned),
     )
 
 

@@ -58,6 +58,7 @@ class UnitsHeld(Message, frozen=True, kw_only=True, omit_defaults=True):
         order: The number that the order will have; the seq of the hold's first such row.
         quantity: Of the whole hold.
         added: What it grew by; `returned`, what went back to the lots.
+        missing: Those of the returned that stand for missing ones, and are gone.
     """
 
     process: int
@@ -67,6 +68,7 @@ class UnitsHeld(Message, frozen=True, kw_only=True, omit_defaults=True):
     added: Picks = ()
     returned: Picks = ()
     product: str | None = None
+    missing: Picks = ()
 
 
 class HoldRefused(Message, frozen=True, kw_only=True, omit_defaults=True):

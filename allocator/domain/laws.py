@@ -19,6 +19,7 @@ from allocator.domain.messages import (
     StockReceived,
     TicketOptionOpened,
 )
+from allocator.domain.missing import Freeing
 from allocator.domain.moves import (
     Move,
     MoveDone,
@@ -48,17 +49,22 @@ def unlawful(pool: Pool, event: Event) -> str:
     """
     if type(event) is OrderPlaced:
         return unlawful_picks(pool, event.picks, event.quantity)
-    if type(event) is OrderDispatched or type(event) is OrderCancelled:
+    if type(event) is OrderDispatched:
         return _unlawful_end(pool, event)
     if type(event) is StockReceived:
         return _unlawful_stock(event.quantity)
     if type(event) is LotExpired:
         return _unlawful_expiry(pool, event)
-    return _unlawful_otherwise(pool, event)
+    why = _unlawful_otherwise(pool, event)
+    if not why and isinstance(event, Freeing):
+        return laws_of_feeds.unlawful_missing(pool, event)
+    return why
 
 
 def _unlawful_otherwise(pool: Pool, event: Event) -> str:
     match event:
+        case OrderCancelled():
+            why = _unlawful_end(pool, event)
         case TicketOptionOpened():
             why = "a ticket option opens once, with its first row" if pool.version else ""
         case UnitsSent():

@@ -1,8 +1,9 @@
 """What must be true of feeds, and of pools that are fed, whoever wrote their rows."""
 
+from collections import Counter
 from typing import assert_never
 
-from allocator.domain.fed import Batch
+from allocator.domain.fed import Batch, Code
 from allocator.domain.feeds import (
     Feed,
     FeedDeleted,
@@ -15,6 +16,7 @@ from allocator.domain.feeds import (
     RunEnded,
 )
 from allocator.domain.kinds import Event
+from allocator.domain.missing import Freeing, freed_by
 from allocator.domain.pool import Lot, Pool
 from allocator.domain.reconcile_rules import gross, set_aside
 from allocator.domain.reconciling import (
@@ -24,6 +26,7 @@ from allocator.domain.reconciling import (
     FeedDetached,
     LotReconciled,
 )
+from allocator.domain.transfers import UnitsTaken
 
 
 def unlawful(pool: Pool, event: FedEvent) -> str:
@@ -57,6 +60,34 @@ def unbalanced(pool: Pool) -> str:
             return f"batch {code} has {batch.left} units gone and is short of {batch.short}"
     short = sum(batch.short for batch in pool.fed.batches.values())
     return "" if short == pool.fed.short else f"{pool.fed.short} are missing, of batches {short}"
+
+
+def unlawful_missing(pool: Pool, event: Freeing) -> str:
+    """Say why other units that become available cannot stand for missing ones, or nothing.
+
+    The rest of the event is lawful. Of a batch, as many do as are missing, or all.
+    """
+    if not event.missing and (pool.fed is None or not pool.fed.short):
+        return ""
+    freed, missing, codes = Counter[Code](), Counter[Code](), _codes_after(pool, event)
+    units_of = dict(freed_by(event, seq=pool.version + 1))
+    for seq, units in units_of.items():
+        freed[codes[seq]] += units
+    for seq, units in event.missing:
+        if not 0 < units <= units_of.get(seq, 0):
+            return f"{units} units of lot {seq} stand for missing ones, and {units_of} come back"
+        missing[codes[seq]] += units
+    for code, units in freed.items():
+        short = 0 if pool.fed is None else pool.fed.batches.get(code, Batch()).short
+        if missing[code] != min(short, units):
+            return f"{missing[code]} of {units} units stand for missing ones, which are {short}"
+    return ""
+
+
+def _codes_after(pool: Pool, event: Freeing) -> dict[int, Code]:
+    codes = {seq: lot.code for seq, lot in pool.lots.items()}
+    codes[pool.version + 1] = event.lot.code if isinstance(event, UnitsTaken) else None
+    return codes
 
 
 def committed_of(pool: Pool, excludes: tuple[str, ...]) -> list[Committed]:

@@ -157,12 +157,17 @@ class OrderPartlyDispatched(Message, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class OrderCancelled(Message, frozen=True, kw_only=True, omit_defaults=True):
-    """The units of an order went back to their lots."""
+    """The units of an order went back to their lots.
+
+    Attributes:
+        missing: Those of them that stand for missing ones, and are gone (`missing`).
+    """
 
     order: int
     quantity: int
     picks: Picks
     product: str | None = None
+    missing: Picks = ()
 
 
 class LotExpired(Message, frozen=True, kw_only=True, omit_defaults=True):

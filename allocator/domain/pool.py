@@ -254,16 +254,19 @@ class Pool:
         self.ordered += units
 
     def give_back(self, lot: Lot, units: int) -> None:
-        """Add `units` to the available ones of a lot, but for those that stand for missing ones."""
-        if self.fed is not None and self.fed.short:
-            units = self.fed.settle(lot.code, units)
-            if not units:
-                self.forget_if_gone(lot)
-                return
+        """Add `units` to the available ones of a lot."""
         if not lot.available:
             self._enqueue(lot)
         lot.available += units
         self.available += units
+
+    def miss(self, missing: Picks) -> None:
+        """Have available units that came back stand for missing ones: they are gone."""
+        for seq, units in missing:
+            lot = self.take(seq, units)
+            if self.fed is not None:
+                self.fed.settle(lot.code, units)
+            self.forget_if_gone(lot)
 
     def set_aside(self, lot: Lot, state: str, units: int) -> None:
         """Add units of a lot, not booked elsewhere, to a state; remove them if negative."""

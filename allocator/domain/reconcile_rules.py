@@ -15,6 +15,7 @@ from typing import assert_never
 
 from allocator.domain.adjustments import OrderRepicked
 from allocator.domain.fed import Batch, Code, Fed
+from allocator.domain.missing import Missing
 from allocator.domain.pool import Lot, Pool
 from allocator.domain.recall_rules import REPICKS_MAX, others
 from allocator.domain.reconciling import (
@@ -110,15 +111,22 @@ def pay(pool: Pool, *, now_ms: int) -> tuple[OrderRepicked, ...]:
         for lot in pool.for_sale()
         if lot.seq not in pool.recalls and lot.rank >= (now_ms + 1, 0)
     ]
-    lots = _lots_by_code(pool)
+    lots, missing = _lots_by_code(pool), Missing(pool)
     for code, batch in fed.batches.items():
-        missing = _owed_of(batch, lots.get(code, []), fed.excludes)
+        left = _owed_of(batch, lots.get(code, []), fed.excludes)
         for lot in lots.get(code, []):
             limit = REPICKS_MAX - len(events)
-            for order, added in others(pool, lot, owed=missing, spare=spare, limit=limit):
-                units = units_of(added)
-                missing -= units
-                events.append(OrderRepicked(order=order, returned=((lot.seq, units),), added=added))
+            for order, added in others(pool, lot, owed=left, spare=spare, limit=limit):
+                returned = ((lot.seq, units_of(added)),)
+                left -= units_of(added)
+                events.append(
+                    OrderRepicked(
+                        order=order,
+                        returned=returned,
+                        added=added,
+                        missing=missing.among(returned),
+                    )
+                )
     return tuple(events)
 
 
@@ -247,9 +255,9 @@ def _reconcile(pool: Pool, event: LotReconciled, *, at_ms: int) -> None:
     assert pool.fed is not None, "it was attached"
     pool.fed.state(event.code, short=event.short, as_of=event.as_of)
     for seq, units in event.changes:
-        lot = pool.lots[seq]
-        lot.quantity += units
         if units > 0:
+            lot = pool.lots[seq]
+            lot.quantity += units
             pool.give_back(lot, units)
         else:
             pool.forget_if_gone(pool.take(seq, -units))

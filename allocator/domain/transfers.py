@@ -132,6 +132,7 @@ class UnitsTaken(Message, frozen=True, kw_only=True, omit_defaults=True):
 
     Attributes:
         last: Whether the step is done with it: one that brings several lots has an event for each.
+        missing: Those of the units that stand for missing ones, and are gone; of lot `seq`.
     """
 
     process: int
@@ -139,10 +140,15 @@ class UnitsTaken(Message, frozen=True, kw_only=True, omit_defaults=True):
     lot: Transfer
     last: bool
     product: str | None = None
+    missing: Picks = ()
 
 
 class ProcessLetGo(Message, frozen=True, kw_only=True, omit_defaults=True):
-    """The process has come to its end; the units that it held went back to their lots."""
+    """The process has come to its end; the units that it held went back to their lots.
+
+    Attributes:
+        missing: Those of them that stand for missing ones, and are gone.
+    """
 
     process: int
     step: int
@@ -150,6 +156,7 @@ class ProcessLetGo(Message, frozen=True, kw_only=True, omit_defaults=True):
     picks: Picks = ()
     product: str | None = None
     of_cart: bool = False
+    missing: Picks = ()
 
 
 Transit: TypeAlias = ProductExpected | UnitsSent | SendRefused | UnitsTaken | ProcessLetGo

@@ -19,6 +19,7 @@ from allocator.domain.holds import (
     UnitsHeld,
 )
 from allocator.domain.messages import Decision, InsufficientStock
+from allocator.domain.missing import Missing, missing_among
 from allocator.domain.pool import Lot, Pool
 from allocator.domain.reconciling import IsFed
 from allocator.domain.transfers import (
@@ -138,6 +139,7 @@ def evolve(pool: Pool, event: Transit | HoldEvent, *, at_ms: int) -> None:
         case UnitsTaken(process=process, product=product):
             pool.claim(product)
             pool.put(_lot_of(event.lot, seq=pool.version))
+            pool.miss(event.missing)
             trace = processes.trace_of(process)
             processes.note(process, _after_taking(event, trace))
         case ProductExpected(process=process, step=step, product=product):
@@ -146,6 +148,7 @@ def evolve(pool: Pool, event: Transit | HoldEvent, *, at_ms: int) -> None:
         case ProcessLetGo(process=process, picks=picks):
             for seq, units in picks:
                 pool.release(seq, units)
+            pool.miss(event.missing)
             processes.release(process, at_ms=at_ms)
         case UnitsHeld() | HoldRefused() | HoldConfirmed():
             hold_rules.evolve(pool, event, processes, at_ms=at_ms)
@@ -161,6 +164,7 @@ def _let_go(pool: Pool, command: LetGo, trace: Trace) -> ProcessLetGo:
         picks=trace.held,
         product=pool.product if trace.held else None,
         of_cart=command.of_cart,
+        missing=missing_among(pool, trace.held),
     )
 
 
@@ -195,16 +199,17 @@ def _take(pool: Pool, command: TakeIn, trace: Trace) -> Decision:
     if not pool.has_room_for(command.product):
         return Occupied(product=pool.product or "")
     done = trace.taken if trace.taking == command.step else 0
+    missing = Missing(pool)
     return tuple(
         UnitsTaken(
             process=command.process,
             step=command.step,
             lot=lot,
-            last=number == len(command.lots),
+            last=done + number == len(command.lots),
             product=command.product,
+            missing=missing.among_new(seq=pool.version + number, code=lot.code, units=lot.quantity),
         )
-        for number, lot in enumerate(command.lots, start=1)
-        if number > done
+        for number, lot in enumerate(command.lots[done:], start=1)
     )
 
 

@@ -86,5 +86,10 @@ UPCASTERS: Final[Upcasters] = {
     ("lot_expired", 1): unchanged,
     # A process that lets go may give back what it held.
     ("process_let_go", 1): unchanged,
+    # Of a fed pool, the next versions say which of the units that came stand for missing ones.
+    ("order_cancelled", 2): unchanged,
+    ("process_let_go", 2): unchanged,
+    ("units_held", 1): unchanged,
+    ("units_taken", 1): unchanged,
 }
 """Every step that ever was; none is ever removed or changed."""

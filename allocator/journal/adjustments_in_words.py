@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from allocator.domain.adjustments import Change, OrderRepicked, UnitsAdjusted, UnitsRecalled
 from allocator.journal.happenings import Meaning
-from allocator.journal.holds_in_words import picked
+from allocator.journal.holds_in_words import gone, picked
 
 
 def adjustment_in_words(meaning: Meaning, *, plain: Callable[[str], str]) -> str | None:
@@ -16,11 +16,11 @@ def adjustment_in_words(meaning: Meaning, *, plain: Callable[[str], str]) -> str
     """
     match meaning:
         case UnitsAdjusted():
-            said = _adjusted(meaning, plain=plain)
+            said = _adjusted(meaning, plain=plain) + gone(meaning.missing)
         case UnitsRecalled(lot=lot, state=state, quantity=quantity):
             said = f"{quantity} of #{lot} are {plain(state)} now, as they were recalled"
         case OrderRepicked(returned=returned, added=added):
-            said = f"repicked: {picked(added)} for {picked(returned)}"
+            said = f"repicked: {picked(added)} for {picked(returned)}{gone(meaning.missing)}"
         case _:
             return None
     return said

@@ -29,6 +29,7 @@ def hold_in_words(meaning: Meaning, *, plain: Callable[[str], str]) -> str | Non
             said = f"holds {quantity} for a process"
             said += f"; took {picked(added)}" if added else ""
             said += f"; gave back {picked(returned)}" if returned else ""
+            said += gone(meaning.missing)
         case HoldRefused(requested=requested, available=available):
             said = f"does not hold {requested}: {available} available"
         case HoldConfirmed(quantity=quantity, picks=picks, held=held):
@@ -44,6 +45,11 @@ def hold_in_words(meaning: Meaning, *, plain: Callable[[str], str]) -> str | Non
 def picked(picks: Picks) -> str:
     """Name lots by the row that received them: `5 of #2, 2 of #1`."""
     return ", ".join(f"{units} of #{lot}" for lot, units in picks)
+
+
+def gone(missing: Picks) -> str:
+    """Say which units became no available ones, if any: they stand for missing ones."""
+    return f"; {picked(missing)} stand for missing ones" if missing else ""
 
 
 def _order_in_words(meaning: Meaning, *, plain: Callable[[str], str]) -> str | None:

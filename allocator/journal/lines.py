@@ -37,7 +37,7 @@ from allocator.journal.happenings import (
     State,
     thing_of,
 )
-from allocator.journal.holds_in_words import hold_in_words, picked
+from allocator.journal.holds_in_words import gone, hold_in_words, picked
 from allocator.journal.times import text_of, time_of
 from allocator.journal.travels import travel_in_words
 
@@ -180,6 +180,7 @@ def _said(meaning: Meaning, record: Record) -> str:
             said = f"dispatched {meaning.quantity}: {picked(meaning.picks)}"
         case OrderCancelled():
             said = f"cancelled {meaning.quantity}: {picked(meaning.picks)}"
+            said += gone(meaning.missing)
         case TicketOptionOpened(name=name, allocation=allocation):
             said = f"opened {_quoted(name)}: {allocation}"
         case LotExpired():

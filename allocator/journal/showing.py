@@ -26,6 +26,7 @@ from allocator.domain.messages import (
     StockReceived,
     TicketOptionOpened,
 )
+from allocator.domain.missing import Freeing
 from allocator.domain.moves import Move, MoveRequested
 from allocator.domain.orders import OrderAccepted, OrderDeclined, OrderRequested
 from allocator.domain.pool import Lot, Pool
@@ -283,6 +284,13 @@ class _LotFold:
         self._aside: States = () if lot is None else lot.aside
 
     def apply(self, record: Record, meaning: Meaning) -> bool:
+        if not self._apply(record, meaning):
+            return False
+        if isinstance(meaning, Freeing):
+            self._available -= self._units(meaning.missing)
+        return True
+
+    def _apply(self, record: Record, meaning: Meaning) -> bool:
         match meaning:
             case StockReceived(quantity=units) if record.seq == self._seq:
                 self._available = units

@@ -22,7 +22,7 @@ from allocator.domain.transfers import (
     UnitsTaken,
 )
 from allocator.journal.happenings import Meaning
-from allocator.journal.holds_in_words import picked
+from allocator.journal.holds_in_words import gone, picked
 
 
 def travel_in_words(meaning: Meaning, *, plain: Callable[[str], str]) -> str | None:
@@ -38,12 +38,13 @@ def travel_in_words(meaning: Meaning, *, plain: Callable[[str], str]) -> str | N
         case SendRefused(requested=requested, available=available):
             said = f"does not send out {requested}: {available} available"
         case UnitsTaken(lot=lot):
-            said = f"took in {lot.quantity} that had been sent out"
+            said = f"took in {lot.quantity} that had been sent out{gone(meaning.missing)}"
         case ProductExpected(product=product):
             said = f"expects {plain(product)}"
         case ProcessLetGo(picks=picks, of_cart=of_cart):
             said = f"let go by a {'cart' if of_cart else 'process that has ended'}"
             said += f"; gave back {picked(picks)}" if picks else ""
+            said += gone(meaning.missing)
         case _:
             return _move_in_words(meaning, plain=plain)
     return said

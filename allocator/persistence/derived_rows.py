@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from allocator.domain.adjustments import OrderRepicked, UnitsAdjusted
+from allocator.domain.arrivals import arrival_of
 from allocator.domain.codec import decode_event
 from allocator.domain.kinds import Event
 from allocator.domain.messages import (
@@ -17,14 +18,13 @@ from allocator.domain.messages import (
     OrderDispatched,
     OrderPartlyDispatched,
     OrderPlaced,
-    StockReceived,
     TicketOptionOpened,
 )
 from allocator.domain.moves import Move
 from allocator.domain.pool import Pool
+from allocator.domain.reconciling import LotReconciled
 from allocator.domain.records import Record
 from allocator.domain.rows import MoveRow
-from allocator.domain.transfers import UnitsTaken
 from allocator.domain.values import Picks, States, units_of
 
 Columns: TypeAlias = tuple[list[object], ...]
@@ -48,7 +48,7 @@ class DerivedRows:
         ends: list[tuple[object, ...]] = []
         stocks: list[tuple[object, ...]] = []
         options: list[tuple[object, ...]] = []
-        adjusted = _Adjusted(stocks)
+        stock = _Stock(stocks)
         for record in records:
             seq, at_ms = record.seq, record.at_ms
             event = decode_event(kind=record.kind, version=record.version, body=record.body)
@@ -61,36 +61,25 @@ class DerivedRows:
                     ends.append((order, "dispatched", at_ms))
                 case OrderCancelled(order=order):
                     ends.append((order, "cancelled", at_ms))
-                case StockReceived(quantity=quantity, expires_at_ms=expires, lot=lot):
-                    more = (event.reference, event.product, None, None)
-                    stocks.append((seq, quantity, at_ms, expires, lot, *more))
-                case UnitsTaken():
-                    stocks.append(_taken(seq, event))
                 case TicketOptionOpened(allocation=allocation):
                     options.append((event.name, event.desc, allocation, at_ms))
                     if allocation:
                         stocks.append((seq, allocation, at_ms, *_NOTHING_MORE))
-                case _:  # it changes numbers, and adds nothing, unless it adjusts
-                    adjusted.take(seq, at_ms, event)
+                case _:  # it changes numbers, or something comes
+                    stock.take(seq, at_ms, event)
         self.columns: Mapping[str, Columns] = {
             "repair_ticket_options": _columns(options, count=4),
             "repair_orders": _columns(orders, count=6),
             "repair_order_parts": _columns(list(parts.items()), count=2),
             "repair_order_ends": _columns(ends, count=3),
             "repair_stocks": _columns(stocks, count=9),
-            "repair_found": _columns(list(adjusted.found.items()), count=2),
-            "repair_repicks": _columns(adjusted.repicks, count=4),
+            "repair_found": _columns(list(stock.found.items()), count=2),
+            "repair_repicks": _columns(stock.repicks, count=4),
         }
 
 
-def _taken(seq: int, event: UnitsTaken) -> tuple[object, ...]:
-    came = event.lot
-    described = (came.received_at_ms, came.expires_at_ms, came.code, came.reference)
-    return (seq, came.quantity, *described, event.product, *came.origin)
-
-
-class _Adjusted:
-    """What adjustments add.
+class _Stock:
+    """What comes, is found, or is exchanged.
 
     Attributes:
         found: Units that were added to stocks, by seq.
@@ -103,16 +92,20 @@ class _Adjusted:
         self._stocks = stocks
 
     def take(self, seq: int, at_ms: int, event: Event) -> None:
-        """Add what an event says, if it is an adjustment."""
+        """Add what an event says."""
+        if (came := arrival_of(event, seq=seq, at_ms=at_ms)) is not None:
+            described = (came.received_at_ms, came.expires_at_ms, came.code, came.reference)
+            origin = came.origin or (None, None)
+            self._stocks.append((seq, came.quantity, *described, came.product, *origin))
+        if isinstance(event, LotReconciled):
+            for lot, units in event.changes:
+                self.found[lot] += max(units, 0)
         if isinstance(event, OrderRepicked):
             self.repicks.append((seq, event.order, _json(event.returned), _json(event.added)))
         if not isinstance(event, UnitsAdjusted):
             return
         for lot, source, _, units in event.changes:
-            if lot == seq:
-                named = (None, None, None, event.product, None, None)
-                self._stocks.append((seq, units, at_ms, *named))
-            elif source is None:
+            if source is None and lot != seq:
                 self.found[lot] += units
 
 

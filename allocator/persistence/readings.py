@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from allocator.domain.adjustments import UnitsAdjusted
+from allocator.domain.arrivals import arrival_of
 from allocator.domain.catalogue import PoolRef
 from allocator.domain.checkouts import CheckoutPaid
 from allocator.domain.codec import KINDS, UnknownEventError, decode_event
@@ -12,14 +12,12 @@ from allocator.domain.messages import (
     OrderCancelled,
     OrderDispatched,
     OrderPlaced,
-    StockReceived,
 )
 from allocator.domain.moves import MoveRequested
 from allocator.domain.occurrences import PROCESS_SEQ
 from allocator.domain.orders import OrderAccepted, OrderDeclined, OrderRequested
 from allocator.domain.records import Record
 from allocator.domain.rows import MoveRow, OrderEnd, OrderRow, OrderStatus, StockRow
-from allocator.domain.transfers import UnitsTaken
 from allocator.domain.values import Picks
 from allocator.persistence.connections import Pool, borrowed
 from allocator.persistence.journal import PostgresJournal
@@ -84,32 +82,21 @@ class PostgresReadings(PostgresLists):
         record, event = await self._event(pool.actor_id, seq)
         if record is None:
             return await self._pruned_stock(pool, seq)
-        match event:
-            case StockReceived(quantity=quantity, lot=code, expires_at_ms=expires_at_ms):
-                received_at_ms, reference, origin = record.at_ms, event.reference, None
-            case UnitsTaken(lot=lot):
-                quantity, code, expires_at_ms = lot.quantity, lot.code, lot.expires_at_ms
-                received_at_ms, reference, origin = lot.received_at_ms, lot.reference, lot.origin
-            case UnitsAdjusted(changes=changes):
-                quantity = sum(units for lot_seq, _, _, units in changes if lot_seq == seq)
-                code = expires_at_ms = reference = origin = None
-                received_at_ms = record.at_ms
-                if not quantity:
-                    return None
-            case _:
-                return None
+        came = None if event is None else arrival_of(event, seq=seq, at_ms=record.at_ms)
+        if came is None:
+            return None
         return StockRow(
             actor_id=pool.actor_id,
             seq=seq,
             warehouse=pool.warehouse,
-            product=event.product or pool.product,
-            quantity=await self._ever(pool.actor_id, seq, quantity),
+            product=came.product or pool.product,
+            quantity=await self._ever(pool.actor_id, seq, came.quantity),
             available=0,
-            received_at_ms=received_at_ms,
-            expires_at_ms=expires_at_ms,
-            lot=code,
-            reference=reference,
-            origin=origin,
+            received_at_ms=came.received_at_ms,
+            expires_at_ms=came.expires_at_ms,
+            lot=came.code,
+            reference=came.reference,
+            origin=came.origin,
         )
 
     async def _ever(self, actor_id: int, seq: int, arrived: int) -> int:

@@ -3,11 +3,23 @@
 from collections import Counter
 
 from allocator.domain import kinds, laws
+from allocator.domain.adjustments import OrderRepicked, UnitsAdjusted, UnitsRecalled
 from allocator.domain.fed import Batch, Code
-from allocator.domain.messages import OrderDispatched, OrderPartlyDispatched, Wake
+from allocator.domain.holds import HoldConfirmed, UnitsHeld
+from allocator.domain.messages import (
+    LotExpired,
+    OrderDispatched,
+    OrderPartlyDispatched,
+    OrderPlaced,
+    StockReceived,
+    Wake,
+)
+from allocator.domain.missing import Freeing, freed_by
 from allocator.domain.pool import Lot, Pool
 from allocator.domain.reconcile_rules import gross, owed, set_aside
+from allocator.domain.reconciling import LotReconciled
 from allocator.domain.transfers import UnitsSent
+from allocator.domain.values import units_of
 from tests.property.desk import Desk
 
 
@@ -55,6 +67,47 @@ def pools_keep_their_laws(desk: Desk) -> None:
         for code, batch in {} if pool.fed is None else pool.fed.batches.items():
             available = sum(lot.available for lot in pool.lots.values() if lot.code == code)
             assert not batch.short or not available
+
+
+def rows_say_what_became_available(desk: Desk) -> None:
+    """Whoever adds rows up, knowing nothing else, has what the pool has."""
+    for place in desk.world.places:
+        rows = enumerate(desk.world.lives[place].rows, 1)
+        available = sum(_became_available(seq, event) for seq, (_, event) in rows)
+
+        assert available == desk.world.pool(place).available
+
+
+def _became_available(seq: int, event: kinds.Event) -> int:
+    match event:
+        case StockReceived(quantity=units):
+            return units
+        case (
+            OrderPlaced(quantity=units)
+            | UnitsSent(quantity=units)
+            | LotExpired(quantity=units)
+            | UnitsRecalled(quantity=units)
+        ):
+            return -units
+        case HoldConfirmed(quantity=units, held=held):
+            return 0 if held else -units
+        case LotReconciled(opened=opened, changes=changes):
+            return opened + units_of(changes)
+        case _ if isinstance(event, Freeing):
+            freed = units_of(freed_by(event, seq=seq)) - units_of(event.missing)
+            return freed - _taken(event)
+        case _:
+            return 0
+
+
+def _taken(event: Freeing) -> int:
+    match event:
+        case UnitsHeld(added=added) | OrderRepicked(added=added):
+            return units_of(added)
+        case UnitsAdjusted(changes=changes):
+            return sum(units for _, source, _, units in changes if source == "available")
+        case _:
+            return 0
 
 
 def rows_are_lawful(desk: Desk, place: int) -> None:

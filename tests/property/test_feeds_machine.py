@@ -30,6 +30,7 @@ from tests.property.feed_laws import (
     nothing_is_promised_that_never_was,
     pools_keep_their_laws,
     rows_are_lawful,
+    rows_say_what_became_available,
 )
 from tests.property.places import World
 from tests.property.pool_laws import replay_is_live
@@ -285,6 +286,7 @@ class FeedsMachine(RuleBasedStateMachine):
         pools_keep_their_laws(self.desk)
         nothing_is_promised_that_never_was(self.desk)
         each_decrease_is_told_once(self.desk)
+        rows_say_what_became_available(self.desk)
 
     def teardown(self) -> None:
         """When everything has been heard both sides agree; then nothing old changes anything."""

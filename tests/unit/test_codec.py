@@ -40,7 +40,7 @@ from allocator.domain.transfers import (
     UnitsTaken,
 )
 from tests.stored_carts import STORED_CARTS
-from tests.stored_feeds import STORED_FEEDS
+from tests.stored_feeds import STORED_FEEDS, STORED_MISSING
 from tests.stored_orders import STORED_ORDERS
 
 PLAIN = Transfer(quantity=3, origin=(5, 1), received_at_ms=9)
@@ -175,6 +175,7 @@ STORED: list[tuple[str, str, Event]] = [
     ("move_ended", "{}", MoveEnded()),
     *STORED_CARTS,
     *STORED_FEEDS,
+    *STORED_MISSING,
     *STORED_ORDERS,
 ]
 

@@ -71,7 +71,7 @@ from allocator.journal.happenings import Happening, LotState, Place, meaning_of
 from allocator.journal.lines import in_json, in_words, state_in_words
 from allocator.journal.times import parse_time, text_of
 from tests.builders import ACTOR, HOUR_MS, NOW_MS, records_of
-from tests.stored_feeds import SAID_OF_FEEDS
+from tests.stored_feeds import SAID_OF_FEEDS, SAID_OF_MISSING
 
 IDS = IdSeal(bytes(32))
 WHEN = "2023-11-14T22:13:20.000Z"
@@ -200,6 +200,7 @@ EVENTS: list[tuple[Event, str]] = [
     (MoveRefused(reason=TooManyLots(lots=300, limit=256)), "refused: spread over 300 lots"),
     (MoveEnded(), "ended"),
     *SAID_OF_FEEDS,
+    *SAID_OF_MISSING,
 ]
 
 

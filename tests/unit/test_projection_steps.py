@@ -10,10 +10,11 @@ from allocator.domain.codec import KINDS, STOCK_KINDS
 from allocator.domain.holds import HoldEvent
 from allocator.domain.moves import MoveEvent
 from allocator.domain.orders import OrderEvent
+from allocator.domain.reconciling import FedEvent
 from allocator.domain.transfers import Transit
 from allocator.persistence.projection import COUNTING_STEPS, STEPS, kinds_of
 
-PROCESSES = (Adjustment, MoveEvent, OrderEvent, CartEvent, Transit, HoldEvent)
+PROCESSES = (Adjustment, MoveEvent, OrderEvent, CartEvent, Transit, HoldEvent, FedEvent)
 PROJECTED = (*STOCK_KINDS, *(event for each in PROCESSES for event in get_args(each)))
 
 

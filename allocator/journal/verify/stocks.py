@@ -10,6 +10,7 @@ from allocator.domain.adjustments import UnitsAdjusted
 from allocator.domain.kinds import Event
 from allocator.domain.messages import StockReceived, TicketOptionOpened
 from allocator.domain.pool import Pool
+from allocator.domain.reconciling import LotReconciled
 from allocator.domain.transfers import UnitsTaken
 from allocator.domain.values import States, units_of
 from allocator.journal.verify.faults import Subject
@@ -122,6 +123,9 @@ def _count_found(reads: Sequence[Read], found: Counter[int]) -> None:
             for lot, source, _, units in event.changes:
                 if source is None and lot != seq:
                     found[lot] += units
+        elif type(event) is LotReconciled:
+            for lot, units in event.changes:
+                found[lot] += max(units, 0)
 
 
 def _arrived(event: Event, at_ms: int, seq: int) -> tuple[int, *tuple[object, ...]] | None:
@@ -137,6 +141,9 @@ def _arrived(event: Event, at_ms: int, seq: int) -> tuple[int, *tuple[object, ..
         return event.allocation, at_ms, *(None,) * 6
     if type(event) is UnitsAdjusted and (found := _found(event, seq)):
         return found, at_ms, None, None, None, event.product, None, None
+    if type(event) is LotReconciled and event.opened:
+        came_ms = at_ms if event.received_at_ms is None else event.received_at_ms
+        return event.opened, came_ms, event.expires_at_ms, event.code, *(None,) * 4
     return None
 
 

@@ -4,13 +4,15 @@
 -- What happens most stands first in each list of kinds.
 -- Which product came last is asked only of rows that name one: most pools are of one for ever. The
 -- greatest (seq, product) says it, written as a text.
+-- Of what became available, units that stand for missing ones are gone (`missing`).
 -- Units that are ordered for a process at once, without having been held, are as those of an order.
 -- $1 era  $2 after xid  $3 up to xid  $4 only this actor, or NULL for all that are not quarantined
 WITH adjusted AS (
     SELECT actor_id, seq, kind, body
     FROM journal
     WHERE era = $1 AND xid > $2 AND xid <= $3
-      AND kind IN ('units_adjusted', 'units_recalled', 'order_repicked')
+      AND kind IN ('units_adjusted', 'units_recalled', 'order_repicked', 'lot_reconciled',
+                   'feed_attached', 'feed_detached')
       AND ($4::bigint IS NULL OR actor_id = $4)
       AND actor_id NOT IN (SELECT actor_id FROM quarantined_projections)
 ), states AS (
@@ -18,12 +20,24 @@ WITH adjusted AS (
     FROM (
         SELECT actor_id, change ->> 1, -(change ->> 3)::bigint
         FROM adjusted, json_array_elements(body -> 'changes') AS change
+        WHERE kind = 'units_adjusted'
         UNION ALL
         SELECT actor_id, change ->> 2, (change ->> 3)::bigint
         FROM adjusted, json_array_elements(body -> 'changes') AS change
+        WHERE kind = 'units_adjusted'
+        UNION ALL
+        SELECT actor_id, 'available', (change ->> 1)::bigint
+        FROM adjusted, json_array_elements(body -> 'changes') AS change
+        WHERE kind = 'lot_reconciled'
+        UNION ALL
+        SELECT actor_id, 'available', (body ->> 'opened')::bigint
+        FROM adjusted WHERE kind = 'lot_reconciled' AND body ->> 'opened' IS NOT NULL
         UNION ALL
         SELECT actor_id, 'available', -(body ->> 'quantity')::bigint
         FROM adjusted WHERE kind = 'units_recalled'
+        UNION ALL
+        SELECT actor_id, 'available', -(pick ->> 1)::bigint
+        FROM adjusted, json_array_elements(body -> 'missing') AS pick
         UNION ALL
         SELECT actor_id, body ->> 'state', (body ->> 'quantity')::bigint
         FROM adjusted WHERE kind = 'units_recalled'
@@ -43,6 +57,9 @@ WITH adjusted AS (
                 THEN 'order_placed' ELSE kind END AS kind,
            coalesce(body ->> 'quantity', body ->> 'allocation',
                     body -> 'lot' ->> 'quantity')::bigint AS quantity,
+           CASE WHEN kind <> 'order_placed' AND strpos(body::text, '"missing":') > 0
+                THEN (SELECT sum((pick ->> 1)::bigint)
+                      FROM json_array_elements(body -> 'missing') AS pick) END AS missing,
            CASE WHEN strpos(body::text, '"product":') > 0
                 THEN lpad(seq::text, 19, '0') || (body ->> 'product') END AS named
     FROM journal
@@ -58,7 +75,9 @@ WITH adjusted AS (
                SELECT coalesce(sum((pick ->> 1)::bigint), 0)
                FROM json_array_elements(body -> 'added') AS pick) - (
                SELECT coalesce(sum((pick ->> 1)::bigint), 0)
-               FROM json_array_elements(body -> 'returned') AS pick),
+               FROM json_array_elements(body -> 'returned') AS pick), (
+               SELECT sum((pick ->> 1)::bigint)
+               FROM json_array_elements(body -> 'missing') AS pick),
            CASE WHEN body ->> 'product' IS NOT NULL
                 THEN lpad(seq::text, 19, '0') || (body ->> 'product') END
     FROM journal
@@ -67,7 +86,7 @@ WITH adjusted AS (
       AND ($4::bigint IS NULL OR actor_id = $4)
       AND actor_id NOT IN (SELECT actor_id FROM quarantined_projections)
     UNION ALL
-    SELECT actor_id, seq, kind, 0,
+    SELECT actor_id, seq, kind, 0, NULL,
            CASE WHEN body ->> 'product' IS NOT NULL
                 THEN lpad(seq::text, 19, '0') || (body ->> 'product') END
     FROM adjusted
@@ -84,7 +103,8 @@ WITH adjusted AS (
                          WHEN 'order_cancelled' THEN quantity
                          WHEN 'units_held' THEN -quantity
                          WHEN 'process_let_go' THEN coalesce(quantity, 0)
-                         WHEN 'lot_expired' THEN -quantity ELSE 0 END) AS available,
+                         WHEN 'lot_expired' THEN -quantity ELSE 0 END
+               - coalesce(missing, 0)) AS available,
            sum(CASE kind WHEN 'order_placed' THEN quantity
                          WHEN 'order_dispatched' THEN -quantity
                          WHEN 'order_cancelled' THEN -quantity

@@ -1,5 +1,6 @@
 -- Take from the stocks what was ordered, held, dispatched, expired or sent elsewhere, give back what
--- was cancelled or let go, and do what was adjusted. What was held was taken when it was.
+-- was cancelled or let go, and do what was adjusted, or what a feed said. What was held was taken when
+-- it was. Of what came back, units that stand for missing ones are gone (`missing`).
 -- $1 era  $2 after xid  $3 up to xid  $4 only this actor, or NULL for all that are not quarantined
 WITH batch AS (
     SELECT actor_id, seq, kind, body
@@ -7,7 +8,8 @@ WITH batch AS (
     WHERE era = $1 AND xid > $2 AND xid <= $3
       AND kind IN ('order_placed', 'order_dispatched', 'order_cancelled', 'lot_expired',
                    'units_sent', 'order_partly_dispatched', 'units_held', 'process_let_go',
-                   'hold_confirmed', 'units_adjusted', 'units_recalled', 'order_repicked')
+                   'hold_confirmed', 'units_adjusted', 'units_recalled', 'order_repicked',
+                   'lot_reconciled', 'units_taken')
       AND ($4::bigint IS NULL OR actor_id = $4)
       AND actor_id NOT IN (SELECT actor_id FROM quarantined_projections)
 ), changes AS (
@@ -15,6 +17,14 @@ WITH batch AS (
            (change ->> 3)::bigint AS units
     FROM batch, json_array_elements(body -> 'changes') AS change
     WHERE kind = 'units_adjusted' AND (change ->> 0)::bigint <> seq
+    UNION ALL
+    SELECT actor_id, lot, CASE WHEN units < 0 THEN 'available' END,
+           CASE WHEN units > 0 THEN 'available' END, abs(units)
+    FROM batch, json_array_elements(body -> 'changes') AS change
+    CROSS JOIN LATERAL (
+        SELECT (change ->> 0)::bigint, (change ->> 1)::bigint
+    ) AS said (lot, units)
+    WHERE kind = 'lot_reconciled'
 ), states AS (
     SELECT actor_id, lot,
            jsonb_object_agg(state, units)
@@ -75,6 +85,10 @@ WITH batch AS (
     SELECT actor_id, kind, (sent -> 'origin' ->> 1)::bigint, (sent ->> 'quantity')::bigint
     FROM batch, json_array_elements(body -> 'lots') AS sent
     WHERE kind = 'units_sent'
+    UNION ALL
+    SELECT actor_id, 'units_sent', (pick ->> 0)::bigint, (pick ->> 1)::bigint
+    FROM batch, json_array_elements(body -> 'missing') AS pick
+    WHERE kind <> 'order_placed' AND strpos(body::text, '"missing":') > 0
 ), sums AS (
     SELECT actor_id, lot,
            sum(CASE kind WHEN 'order_dispatched' THEN 0

@@ -1,5 +1,5 @@
--- Add the stocks that were received, that were taken in from elsewhere, that were found, and those of
--- tickets: of an option that has any.
+-- Add the stocks that were received, that were taken in from elsewhere, that were found, that a feed
+-- named, and those of tickets: of an option that has any.
 -- $1 era  $2 after xid  $3 up to xid  $4 only this actor, or NULL for all that are not quarantined
 INSERT INTO stocks (actor_id, seq, quantity, available, on_hand, received_at, expires_at, lot,
                     reference, product, origin_actor_id, origin_seq, aside)
@@ -35,5 +35,16 @@ CROSS JOIN LATERAL (
 ) AS found
 WHERE era = $1 AND xid > $2 AND xid <= $3
   AND kind = 'units_adjusted'
+  AND ($4::bigint IS NULL OR actor_id = $4)
+  AND actor_id NOT IN (SELECT actor_id FROM quarantined_projections)
+UNION ALL
+SELECT actor_id, seq, units, units, units,
+       coalesce('epoch'::timestamptz + (body ->> 'received_at_ms')::bigint * interval '1 ms', at),
+       'epoch'::timestamptz + (body ->> 'expires_at_ms')::bigint * interval '1 ms',
+       body ->> 'code', NULL, NULL, NULL, NULL, '{}'
+FROM journal
+CROSS JOIN LATERAL (SELECT (body ->> 'opened')::bigint AS units) AS opened
+WHERE era = $1 AND xid > $2 AND xid <= $3
+  AND kind = 'lot_reconciled' AND units > 0
   AND ($4::bigint IS NULL OR actor_id = $4)
   AND actor_id NOT IN (SELECT actor_id FROM quarantined_projections)
