@@ -20,6 +20,7 @@ import structlog
 
 from allocator.actors.limits import Limits
 from allocator.actors.lives import Lives
+from allocator.actors.openings import Openings
 from allocator.actors.router import Router
 from allocator.actors.statistics import FeedStatistics, Figures
 from allocator.config import Config, states_in
@@ -239,9 +240,11 @@ def _assemble(
         may_stand_open=is_loopback(seat.listener),
         rate_limit=config.rate_limit,
     )
-    router = Router(PostgresPools(pool))
+    names = PostgresPools(pool)
+    router = Router(names)
     feeds = PostgresFeeds(lists)
-    feeding = _feeding(seat, crew, lists, router, statistics.feeds)
+    openings = Openings(names, begin=crew.asker.begin)
+    feeding = _feeding(seat, crew, lists, openings, statistics.feeds)
     crew.worker.office.poller = feeding
     context = Context(
         asker=crew.asker,
@@ -277,7 +280,7 @@ def _assemble(
 
 
 def _feeding(
-    seat: Seat, crew: Crew, lists: Pool, router: Router, statistics: FeedStatistics
+    seat: Seat, crew: Crew, lists: Pool, openings: Openings, statistics: FeedStatistics
 ) -> Feeding:
     async def open_rows() -> TailRows:
         return TailRows(await begin_tail(seat.database_url, name="allocator wms"))
@@ -287,7 +290,7 @@ def _feeding(
         store=PostgresFeeds(lists),
         told=PostgresTold(lists),
         reach=crew.asker,
-        pools=router,
+        pools=openings,
         open_rows=open_rows,
         open_wms=partial(open_wms, terms=terms, clock=now_ms),
         patience=SenderPatience(),

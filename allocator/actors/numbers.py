@@ -18,8 +18,9 @@ log = structlog.get_logger()
 _BLOCK: Final = 1_000
 _LOW: Final = 200
 """With so few left, the next block is asked for."""
-_UNUSED_MAX: Final = 10_000
-"""Those who took an id and were refused before they used it leave it behind."""
+_UNUSED_MAX: Final = 200_000
+"""Those who took an id and were refused before they used it leave it behind; and many pools may be
+made before the first of them is asked anything."""
 
 
 class Numbers:

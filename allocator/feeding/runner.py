@@ -5,14 +5,13 @@ asked when everything was heard: what appears in one batch may be what has vanis
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Final, Protocol
 
 import structlog
 
 from allocator.actors.errands import Asker
 from allocator.actors.messages import Answer, Noted, Outcome
-from allocator.domain.catalogue import PoolRef
 from allocator.domain.fed import Code
 from allocator.domain.feeds import (
     RUN_MAX_MS,
@@ -58,8 +57,8 @@ class Reach(Asker, Protocol):
 class Pools(Protocol):
     """Finds and makes pools."""
 
-    async def open(self, warehouse: str, product: str) -> PoolRef | None:
-        """Return the pool of a pair, making it on first use; None if either is unknown."""
+    async def open_all(self, warehouse: str, products: Sequence[str]) -> Mapping[str, int]:
+        """Return the actors of products, made on first use; none of products that nobody named."""
         ...
 
 
@@ -234,15 +233,11 @@ class Runner:
             raise _GivenUpError(str(error)) from error
 
     async def _heard(self, page: InventoryPage) -> list[Heard]:
-        skus = sorted({item.sku for item in page.items})
-        known = dict(await self._store.products(self._warehouse, skus))
+        skus = sorted({item.sku for item in page.items} - self._strangers)
+        known = await self._pools.open_all(self._warehouse, skus)
         for sku in skus:
-            if sku not in known and sku not in self._strangers:
-                pool = await self._pools.open(self._warehouse, sku)
-                if pool is None:
-                    self._meet(sku)
-                else:
-                    known[sku] = pool.actor_id
+            if sku not in known:
+                self._meet(sku)
         return [
             Heard(
                 actor_id=known[item.sku],

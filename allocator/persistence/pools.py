@@ -1,5 +1,7 @@
 """Pools: which actor keeps the stock of which product where, and how it comes into being."""
 
+from collections.abc import Mapping, Sequence
+
 import asyncpg
 
 from allocator.domain.catalogue import PoolRef, location_key, pool_key
@@ -30,6 +32,22 @@ class PostgresPools:
             or await self._make_pool(warehouse, product)
             or await self.find_pool(warehouse, product)  # somebody else was faster
         )
+
+    async def find_pools(self, warehouse: str, products: Sequence[str]) -> Mapping[str, int]:
+        """Return the actors of products at a warehouse, those that have one."""
+        async with borrowed(self._pool) as connection:
+            rows = await connection.fetch(statement("find_pools"), warehouse, products)
+        return {row["product"]: row["actor_id"] for row in rows}
+
+    async def make_pools(self, warehouse: str, actors: Mapping[str, int]) -> Mapping[str, int]:
+        """Make the pools of products that are known and have none, as these actors; return them."""
+        products = list(actors)
+        keys = [pool_key(warehouse, each) for each in products]
+        async with borrowed(self._pool) as connection:
+            rows = await connection.fetch(
+                statement("make_pools"), warehouse, products, list(actors.values()), keys
+            )
+        return {row["product"]: row["actor_id"] for row in rows}
 
     async def pool_of(self, actor_id: int) -> PoolRef | None:
         """Return the pool that an actor keeps, or None when it keeps none.

@@ -176,6 +176,24 @@ async def test_pools_that_many_ask_for_at_once_are_made_once(pool: Pool) -> None
 
 
 @pytest.mark.usefixtures("catalogue")
+async def test_pools_that_are_made_together_are_the_actors_that_were_begun(pool: Pool) -> None:
+    names = PostgresPools(pool)
+    there = await names.open_pool("main", "tea")
+    assert there is not None
+
+    made = await names.make_pools("main", {"tea": 256, "mug": 512, "nothing": 768})
+
+    assert made == {"mug": 512}
+    assert await names.find_pools("main", ["tea", "mug", "nothing"]) == {
+        "tea": there.actor_id,
+        "mug": 512,
+    }
+    assert await pool.fetchval("SELECT key FROM actors WHERE id = 512") == "pool:main/mug"
+    assert await names.make_pools("bin-1", {"mug": 1024}) == {}
+    assert await names.find_pool("bin-1", "mug") is None
+
+
+@pytest.mark.usefixtures("catalogue")
 async def test_a_router_keeps_apart_what_a_pair_and_what_an_id_leads_to(pool: Pool) -> None:
     router = Router(PostgresPools(pool))
     for product in ("tea", "mug"):
