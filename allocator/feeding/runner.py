@@ -6,7 +6,7 @@ asked when everything was heard: what appears in one batch may be what has vanis
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 import structlog
 
@@ -44,6 +44,8 @@ _ASKS_AT_ONCE: Final = 32
 _TRIES: Final = 6
 _PAUSE_S: Final = 0.2
 _FAILURE_MAX: Final = 200
+
+_T = TypeVar("_T")
 
 
 class Reach(Asker, Protocol):
@@ -359,14 +361,22 @@ class Runner:
 
     async def _note_short(self, pools: Sequence[int]) -> None:
         """Note how many units are missing of these pools."""
-        short = {each: (await self._reach.look(each, ShortQuery())).short or 0 for each in pools}
+        short = await self._short_of(pools)
         if short:
             await self._store.note_short(self._feed, short)
+
+    async def _short_of(self, pools: Sequence[int]) -> dict[int, int]:
+        short: dict[int, int] = {}
+        for begin in range(0, len(pools), _ASKS_AT_ONCE):
+            some = pools[begin : begin + _ASKS_AT_ONCE]
+            seen = await _all([self._reach.look(each, ShortQuery()) for each in some])
+            short |= {each: view.short or 0 for each, view in zip(some, seen, strict=True)}
+        return short
 
     async def _look_for_short(self) -> int:
         """Return how many units are missing of all pools."""
         pools = await self._store.short(self._feed)
-        short = {each: (await self._reach.look(each, ShortQuery())).short or 0 for each in pools}
+        short = await self._short_of(pools)
         if short:
             await self._store.note_short(self._feed, short)
         return sum(short.values())
@@ -399,7 +409,7 @@ class Runner:
         raise _GivenUpError("a pool or the feed did not answer in time")
 
 
-async def _all(asks: Sequence[Coroutine[None, None, bool]]) -> list[bool]:
+async def _all(asks: Sequence[Coroutine[None, None, _T]]) -> list[_T]:
     """Return all results; if one fails, none goes on."""
     tasks = [asyncio.create_task(each) for each in asks]
     try:
