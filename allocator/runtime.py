@@ -264,7 +264,7 @@ def _assemble(
             pool, era=installation.era, clock=now_ms, anywhere=config.webhook_anywhere
         ),
         feeds=Front(feeding, feeds, now=partial(_settled, feed), anywhere=config.webhook_anywhere),
-        letterbox=Letterbox(PostgresTold(lists), feeds, router, knock=feeding.knock, clock=now_ms),
+        letterbox=Letterbox(PostgresTold(lists), openings, knock=feeding.knock, clock=now_ms),
         ids=IdSeal(installation.id_secret),
         version=version("allocator"),
         server_version=installation.server_version,

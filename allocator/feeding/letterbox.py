@@ -5,7 +5,7 @@ Whoever owns the feed works it off, perhaps in another worker; here nothing is d
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 import structlog
@@ -42,21 +42,12 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     brings_units: bool
 
 
-class KnownPools(Protocol):
-    """Finds pools, many at once."""
-
-    async def products(self, warehouse: str, skus: Sequence[str]) -> Mapping[str, int]:
-        """Return the pools of products, those that there are."""
-        ...
-
-
 class Letterbox:
     """Takes events and snapshots.
 
     Args:
         told: Keeps them.
-        known: Finds the pools of products.
-        pools: Makes those that are missing.
+        pools: Finds the pools of products, and makes them.
         knock: Told of which feed something was taken.
         clock: Milliseconds of Unix time.
     """
@@ -64,14 +55,12 @@ class Letterbox:
     def __init__(
         self,
         told: Told,
-        known: KnownPools,
         pools: Pools,
         *,
         knock: Callable[[int], None],
         clock: Callable[[], int],
     ) -> None:
         self._told = told
-        self._known = known
         self._pools = pools
         self._knock = knock
         self._clock = clock
@@ -132,19 +121,13 @@ class Letterbox:
             return Taken(duplicates=known, unknown=unknown), newest
         return Taken(older=known, unknown=unknown), newest
 
-    async def _open(self, warehouse: str, skus: Sequence[str]) -> dict[str, int]:
+    async def _open(self, warehouse: str, skus: Sequence[str]) -> Mapping[str, int]:
         """Return the pools of products; nothing of those that nobody has named."""
         wanted = sorted(set(skus))
-        found = dict(await self._known.products(warehouse, wanted))
-        strangers = 0
-        for sku in wanted:
-            if sku in found:
-                continue
-            pool = await self._pools.open(warehouse, sku)
-            if pool is not None:
-                found[sku] = pool.actor_id
-            elif (strangers := strangers + 1) <= _NAMED_MAX:
-                log.warning("wms.unknown_product", warehouse=warehouse, product=sku)
+        found = await self._pools.open_all(warehouse, wanted)
+        strangers = [sku for sku in wanted if sku not in found]
+        for sku in strangers[:_NAMED_MAX]:
+            log.warning("wms.unknown_product", warehouse=warehouse, product=sku)
         return found
 
 

@@ -103,10 +103,6 @@ class Store(Protocol):
         """Know that the WMS has applied everything up to a number."""
         ...
 
-    async def products(self, warehouse: str, skus: Sequence[str]) -> Mapping[str, int]:
-        """Return the pools of products, those that there are."""
-        ...
-
     async def stage(self, feed: int, *, run: int, heard: Sequence[Heard]) -> None:
         """Keep what a page says."""
         ...

@@ -134,12 +134,6 @@ class PostgresFeeds:
             for name in ("wms_fold", "wms_folded", "wms_forget_pushes"):
                 await connection.execute(statement(name), feed, through)
 
-    async def products(self, warehouse: str, skus: Sequence[str]) -> Mapping[str, int]:
-        """Return the pools of products, those that there are."""
-        async with borrowed(self._pool) as connection:
-            rows = await connection.fetch(statement("wms_products"), warehouse, skus)
-        return {row["product"]: row["actor_id"] for row in rows}
-
     async def stage(self, feed: int, *, run: int, heard: Sequence[Heard]) -> None:
         """Keep what a page says; no batch twice."""
         async with borrowed(self._pool) as connection, connection.transaction():
