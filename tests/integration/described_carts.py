@@ -116,10 +116,13 @@ async def provoke_too_many(contract: Contract) -> None:
         await have_checkout(contract)
         await decided(contract)
     await contract.ask("check_out", key="one more attempt")
-    for number in range(LINES_MAX):
-        sku = f"line-{number}"
-        product = msgspec.json.encode({"sku": sku, "name": sku})
-        await contract.ask("post_product", body=product)
-        stock = msgspec.json.encode({"product": sku, "warehouse": "main"})
-        await contract.ask("receive_stock", body=stock, key=sku)
-        await contract.ask("put_cart_line", at={"product": sku}, body=b'{"quantity": 1}')
+    await asyncio.gather(*(have_line(contract, f"line-{number}") for number in range(LINES_MAX)))
+
+
+async def have_line(contract: Contract, sku: str) -> None:
+    """Put a product of its own into the cart."""
+    product = msgspec.json.encode({"sku": sku, "name": sku})
+    await contract.ask("post_product", body=product)
+    stock = msgspec.json.encode({"product": sku, "warehouse": "main"})
+    await contract.ask("receive_stock", body=stock, key=sku)
+    await contract.ask("put_cart_line", at={"product": sku}, body=b'{"quantity": 1}')

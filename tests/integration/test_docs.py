@@ -344,9 +344,9 @@ async def provoke_refused_moves(contract: Contract) -> None:
     await contract.ask("receive_stock", body=msgspec.json.encode(other), key="occupied")
     move |= {"product": "pot-07", "quantity": LOTS_MAX + 1}
     await contract.ask("move_stock", body=msgspec.json.encode(move), key="occupied move")
-    for number in range(LOTS_MAX + 1):
-        pot = msgspec.json.encode({"product": "pot-07", "warehouse": "main"})
-        await contract.ask("receive_stock", body=pot, key=f"pot {number}")
+    pot = msgspec.json.encode({"product": "pot-07", "warehouse": "main"})
+    pots = [f"pot {number}" for number in range(LOTS_MAX + 1)]
+    await asyncio.gather(*(contract.ask("receive_stock", body=pot, key=key) for key in pots))
     await provoke_adjustments_that_are_too_large(contract)
     await contract.ask("put_location", at={"code": "shelf-08"})
     move |= {"to": "shelf-08"}
