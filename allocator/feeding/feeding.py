@@ -159,5 +159,5 @@ class Feeding:
                     log.warning("wms.interrupted", warehouse=warehouse, error=str(error))
             after = pools[-1]
         self._detached[actor_id] = feed.version
-        if is_last and not failed:
+        if is_last and not failed and await self._tools.store.is_let_go(actor_id):
             await self._tools.reach.ask(actor_id, EndFeed())

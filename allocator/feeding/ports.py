@@ -99,8 +99,8 @@ class Store(Protocol):
         """Have it durable that everything up to a number has come."""
         ...
 
-    async def fold(self, feed: int, through: int) -> None:
-        """Know that the WMS has applied everything up to a number."""
+    async def fold(self, feed: int, through: int) -> int:
+        """Know that the WMS has applied all up to a number; return up to which it ever had."""
         ...
 
     async def stage(self, feed: int, *, run: int, heard: Sequence[Heard]) -> None:
@@ -126,7 +126,11 @@ class Store(Protocol):
         ...
 
     async def end(self, feed: int) -> None:
-        """Have a feed be off."""
+        """Have a feed that has ended be off, unless it was put again."""
+        ...
+
+    async def is_let_go(self, feed: int) -> bool:
+        """Say whether it is in the pushes of every pool that it is detached."""
         ...
 
 

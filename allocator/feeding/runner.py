@@ -178,7 +178,7 @@ class Runner:
         failure, retry_after_ms = None, 0
         try:
             async with asyncio.timeout(RUN_MAX_MS / 1000):
-                await self._store.fold(self._feed, page.applied_through)
+                await self._fold(page.applied_through)
                 lots = await self._hear(run, page)
                 differences = await self._reconcile(run, page)
                 shortfall = await self._look_for_short()
@@ -200,6 +200,15 @@ class Runner:
         if failure is None:
             await self._told.forget(self._feed, as_of=page.as_of)
         return failure is None
+
+    async def _fold(self, through: int) -> None:
+        """Know what the WMS has applied, which is no less than it ever had."""
+        applied = await self._store.fold(self._feed, through)
+        if applied > through:
+            raise _GivenUpError(
+                f"the WMS has applied push {through}, and had applied {applied}: it was set back, "
+                "or is another one"
+            )
 
     async def _hear(self, run: int, first: InventoryPage) -> int:
         """Keep all pages of a run; return how many batches they name."""

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from allocator.actors.messages import KeyReused, Noted, Outcome
 from allocator.domain.catalogue import is_code
-from allocator.domain.feeds import DeleteFeed, PollNow, PutFeed
+from allocator.domain.feeds import DeleteFeed, Feed, PollNow, PutFeed
 from allocator.domain.kinds import Command
 from allocator.domain.queries import FeedQuery
 from allocator.domain.targets import TargetError, check_url
@@ -20,8 +20,10 @@ from allocator.http.feed_shapes import PutFeedBody, ShownFeed, feed_shape
 from allocator.http.paging import limit_of, listing, name_cursor, no_query, query
 from allocator.http.problems import ProblemError, invalid, not_found, problem_for
 from allocator.wms.http_wms import check_url as check_wms_url
+from allocator.wms.http_wms import is_same_address
 from allocator.wms.interface import WmsUrlError
 
+_FEEDS_MAX: Final = 10_000
 _put: Final = msgspec.json.Decoder(PutFeedBody)
 
 
@@ -63,7 +65,11 @@ class FeedHandlers:
             burst=body.burst,
             excludes=tuple(body.excludes),
         )
-        version = await self._have(await self._feeds.begin(warehouse), command, request)
+        await self._check_address(warehouse, body.url)
+        renewed = await self._is_renewed(warehouse, body.url)
+        actor_id = await self._feeds.begin(warehouse, renewed=renewed)
+        version = await self._have(actor_id, command, request)
+        await self._feeds.begin(warehouse)  # one that ended just before is on by now
         shape = await self._shape(await self._standing(request))
         status = HTTPStatus.CREATED if version == 1 else HTTPStatus.OK
         return json_answer(shape, status=status)
@@ -113,6 +119,30 @@ class FeedHandlers:
             case _:
                 raise ProblemError(problem_for(answer))
 
+    async def _check_address(self, warehouse: str, url: str) -> None:
+        """Refuse the address of a WMS that feeds another warehouse.
+
+        It would be told of two pushes under each number, and take one of them.
+        """
+        for standing in await self._feeds.all(after="", limit=_FEEDS_MAX):
+            if not standing.is_on or standing.warehouse == warehouse:
+                continue
+            feed = await self._feed(standing)
+            if feed.status != "ended" and _is_fed_from(feed, url):
+                code = standing.warehouse
+                raise ProblemError(
+                    invalid(f"warehouse {code} is fed from this url: give each one of its own")
+                )
+
+    async def _is_renewed(self, warehouse: str, url: str) -> bool:
+        """Say whether a warehouse that was fed before is to be fed by another WMS."""
+        standing = await self._feeds.find(warehouse)
+        return standing is not None and not _is_fed_from(await self._feed(standing), url)
+
+    async def _feed(self, standing: Standing) -> Feed:
+        seen = await self._context.asker.look(standing.actor_id, FeedQuery())
+        return seen.feed or Feed()
+
     async def _standing(self, request: web.Request) -> Standing:
         warehouse = request.match_info["warehouse"]
         standing = await self._feeds.find(warehouse) if is_code(warehouse) else None
@@ -125,6 +155,10 @@ class FeedHandlers:
         if seen.feed is None or seen.feed.settings is None:
             raise ProblemError(not_found("feed"))
         return feed_shape(standing, seen.feed)
+
+
+def _is_fed_from(feed: Feed, url: str) -> bool:
+    return feed.settings is not None and is_same_address(feed.settings.url, url)
 
 
 def _itself(shape: ShownFeed) -> ShownFeed:

@@ -40,17 +40,22 @@ class PostgresFeeds:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def begin(self, warehouse: str, *, position: Position) -> int:
-        """Have a warehouse's feed be known and on; return its actor."""
+    async def begin(self, warehouse: str, *, position: Position, renewed: bool) -> int:
+        """Have a warehouse's feed be known and on; return its actor.
+
+        One that has ended may be `renewed`: its WMS is another one than before.
+        """
         key = feed_key(warehouse)
         async with borrowed(self._pool) as connection, connection.transaction():
             await make_actor(connection, kind="feed", key=key)
             actor_id = int(await connection.fetchval(_ACTOR, key))
-            if not await connection.fetchval(_IS_ON, actor_id):
+            if renewed or not await connection.fetchval(_IS_ON, actor_id):
                 await connection.execute(statement("wms_forget_events"), actor_id, _EVER)
                 await connection.execute(statement("wms_forget_parts"), actor_id, _EVER)
             begin = statement("wms_begin_feed")
             await connection.execute(begin, actor_id, warehouse, str(position))
+            if renewed:
+                await connection.execute(statement("wms_renew"), actor_id, str(position))
         return actor_id
 
     async def feeds(self) -> Sequence[Standing]:
@@ -125,14 +130,16 @@ class PostgresFeeds:
         async with borrowed(self._pool) as connection:
             await connection.execute(statement("wms_acknowledge"), feed, through)
 
-    async def fold(self, feed: int, through: int) -> None:
-        """Know that the WMS has applied everything up to a number."""
+    async def fold(self, feed: int, through: int) -> int:
+        """Know that the WMS has applied all up to a number; return up to which it ever had."""
         lock = "SELECT applied FROM wms_feeds WHERE actor_id = $1 FOR UPDATE"
         async with borrowed(self._pool) as connection, connection.transaction():
-            if await connection.fetchval(lock, feed) >= through:
-                return
+            applied = int(await connection.fetchval(lock, feed))
+            if applied >= through:
+                return applied
             for name in ("wms_fold", "wms_folded", "wms_forget_pushes"):
                 await connection.execute(statement(name), feed, through)
+        return through
 
     async def stage(self, feed: int, *, run: int, heard: Sequence[Heard]) -> None:
         """Keep what a page says; no batch twice."""
@@ -180,11 +187,17 @@ class PostgresFeeds:
             return [row["actor_id"] for row in await connection.fetch(sql, feed)]
 
     async def end(self, feed: int) -> None:
-        """Have a feed be off, and forget what it was told."""
+        """Have a feed that has ended be off, unless it was put again; forget what it was told."""
         async with borrowed(self._pool) as connection, connection.transaction():
-            await connection.execute(statement("wms_end"), feed)
+            if await connection.execute(statement("wms_end"), feed) == "UPDATE 0":
+                return
             await connection.execute(statement("wms_forget_events"), feed, _EVER)
             await connection.execute(statement("wms_forget_parts"), feed, _EVER)
+
+    async def is_let_go(self, feed: int) -> bool:
+        """Say whether it is in the pushes of every pool that it is detached."""
+        async with borrowed(self._pool) as connection:
+            return bool(await connection.fetchval(statement("wms_is_let_go"), feed))
 
 
 class TailRows:

@@ -189,6 +189,13 @@ def check_url(url: str) -> None:
         raise WmsUrlError("url must have no query and no fragment: what is asked goes below it")
 
 
+def is_same_address(one: str, other: str) -> bool:
+    """Say whether two checked URLs are those of the same warehouse system."""
+    left, right = URL(one), URL(other)
+    where = (left.scheme, left.host, left.port, left.path.rstrip("/"))
+    return where == (right.scheme, right.host, right.port, right.path.rstrip("/"))
+
+
 async def _once(
     request: aiohttp.ClientRequest, send: aiohttp.ClientHandlerType
 ) -> aiohttp.ClientResponse:
