@@ -55,6 +55,7 @@ from allocator.persistence.past import PostgresPast
 from allocator.persistence.pools import PostgresPools
 from allocator.persistence.projection import Projection
 from allocator.persistence.readings import PostgresReadings
+from allocator.persistence.reconciliations import PostgresReconciliations
 from allocator.persistence.tail import begin_tail
 from allocator.persistence.tickets import PostgresTickets
 from allocator.persistence.webhooks import PostgresWebhooks
@@ -265,6 +266,7 @@ def _assemble(
         ),
         feeds=Front(feeding, feeds, now=partial(_settled, feed), anywhere=config.webhook_anywhere),
         letterbox=Letterbox(PostgresTold(lists), openings, knock=feeding.knock, clock=now_ms),
+        history=PostgresReconciliations(lists),
         ids=IdSeal(installation.id_secret),
         version=version("allocator"),
         server_version=installation.server_version,

@@ -42,7 +42,7 @@ from allocator.domain.feeds import (
     PutFeed,
 )
 from allocator.domain.messages import OpenTicketOption, Wake
-from allocator.domain.moves import Move, MoveEvent, RequestMove, SamePlace
+from allocator.domain.moves import Move, MoveEvent, RepeatMove, RequestMove, SamePlace
 from allocator.domain.orders import (
     CancelLines,
     DispatchLines,
@@ -72,6 +72,7 @@ State: TypeAlias = Pool | Move | Order | Cart | Feed
 Command: TypeAlias = (
     messages.Command
     | RequestMove
+    | RepeatMove
     | RequestOrder
     | DispatchLines
     | CancelLines
@@ -106,13 +107,14 @@ Decision: TypeAlias = tuple[Event, ...] | Refusal
 _BEGINNINGS: Final[dict[type[object], Kind]] = {
     OpenTicketOption: "pool",
     RequestMove: "move",
+    RepeatMove: "move",
     RequestOrder: "order",
     OpenCart: "cart",
     PutFeed: "feed",
 }
 
 # Sets, because asking a struct whether it is none of several others is slow; and so is `cast`.
-_MOVE_MESSAGES: Final = frozenset({RequestMove, Answered, Wake})
+_MOVE_MESSAGES: Final = frozenset({RequestMove, RepeatMove, Answered, Wake})
 _ORDER_MESSAGES: Final = frozenset(get_args(order_rules.Command))
 _CART_MESSAGES: Final = frozenset(get_args(cart_rules.Command))
 _FEED_MESSAGES: Final = frozenset(get_args(feed_rules.Command))

@@ -17,7 +17,7 @@ from typing import TypeAlias
 from allocator.domain.adjustments import Adjust, Adjustment, AdjustRefusal, SetState
 from allocator.domain.holds import AlreadyHeld, HoldAsked, HoldEvent
 from allocator.domain.orders import TooMuch
-from allocator.domain.reconciling import FedEvent, FeedAsked, IsFed, NotFed
+from allocator.domain.reconciling import FedEvent, FeedAsked, IsFed, NotFed, RepeatReceipt
 from allocator.domain.transfers import (
     AlreadySent,
     Asked,
@@ -108,6 +108,7 @@ Command: TypeAlias = (
     | Asked
     | HoldAsked
     | FeedAsked
+    | RepeatReceipt
 )
 
 

@@ -18,10 +18,12 @@ from allocator.domain.moves import (
     MoveRefused,
     MoveRequested,
     MoveSent,
+    RepeatMove,
     RequestMove,
     SamePlace,
 )
 from allocator.domain.processes import AT_ONCE, Answer, Answered, Ask
+from allocator.domain.reconciling import IsFed
 from allocator.domain.transfers import (
     AlreadySent,
     Expect,
@@ -44,7 +46,7 @@ LET_GO: Final = 4
 
 
 def decide(
-    move: Move, command: RequestMove | Answered | Wake
+    move: Move, command: RequestMove | RepeatMove | Answered | Wake
 ) -> tuple[MoveEvent, ...] | Refusal | SamePlace:
     """Say what `command` would do to `move`, changing nothing.
 
@@ -54,6 +56,8 @@ def decide(
     match command:
         case RequestMove():
             return _request(move, command)
+        case RepeatMove():
+            return IsFed()
         case Answered(number=number, answer=answer):
             if number != _outstanding(move):
                 return ()

@@ -40,6 +40,13 @@ class RequestMove(Message, frozen=True, tag=True, kw_only=True):
     expects: bool
 
 
+class RepeatMove(Message, frozen=True, tag=True):
+    """Units were to be moved to where a warehouse's own system (WMS) says what comes in.
+
+    It stands for the command of a request of which only a repeat may be answered.
+    """
+
+
 # Events
 
 

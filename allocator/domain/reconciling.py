@@ -74,6 +74,14 @@ class Detach(Message, frozen=True, tag=True, kw_only=True):
     sent_at_ms: int = 0
 
 
+class RepeatReceipt(Message, frozen=True, tag=True):
+    """Stock was to be received where the WMS says what comes in.
+
+    It stands for the command of a request of which only a repeat may be answered: with what was
+    answered before the warehouse was fed.
+    """
+
+
 FeedAsked: TypeAlias = Reconcile | Detach
 
 

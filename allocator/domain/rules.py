@@ -52,6 +52,7 @@ from allocator.domain.reconciling import (
     IsFed,
     LotReconciled,
     Reconcile,
+    RepeatReceipt,
 )
 from allocator.domain.transfers import (
     Expect,
@@ -97,13 +98,15 @@ def decide(pool: Pool, command: Command, *, now_ms: int) -> Decision:
 
 
 def _decide_rarely(
-    pool: Pool, command: Adjust | SetState | Reconcile | Detach, *, now_ms: int
+    pool: Pool, command: Adjust | SetState | Reconcile | Detach | RepeatReceipt, *, now_ms: int
 ) -> Decision:
     match command:
         case Adjust() | SetState():
             return adjust_rules.decide(pool, command, now_ms=now_ms)
         case Reconcile() | Detach():
             return reconcile_rules.decide(pool, command, now_ms=now_ms)
+        case RepeatReceipt():
+            return IsFed()
         case _:
             assert_never(command)
 

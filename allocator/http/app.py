@@ -43,6 +43,7 @@ from allocator.http.problems import (
     problem_of,
     problem_of_http,
 )
+from allocator.http.reconciliations import ReconciliationHandlers
 from allocator.http.reference.everything import OPERATIONS
 from allocator.http.statistics import HttpStatistics
 from allocator.http.stocks import StockHandlers
@@ -91,6 +92,7 @@ def make_app(
         *WebhookHandlers(context).routes(),
         *FeedHandlers(context).routes(),
         *ToldHandlers(context).routes(),
+        *ReconciliationHandlers(context).routes(),
         *HealthHandlers(context).routes(),
         *DocsHandlers(version=context.version).routes(),
     ]

@@ -22,6 +22,7 @@ from allocator.domain.kinds import Command
 from allocator.domain.messages import OpenTicketOption
 from allocator.domain.moves import RequestMove
 from allocator.domain.orders import RequestOrder
+from allocator.feeding.history import History
 from allocator.feeding.letterbox import Letterbox
 from allocator.http.doors import Doors
 from allocator.http.listening import Feed, Webhooks
@@ -95,6 +96,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     webhooks: Webhooks
     feeds: Feeds
     letterbox: Letterbox
+    history: History
     ids: IdSeal
     version: str
     server_version: str
@@ -133,32 +135,48 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
             raise ProblemError(not_found(what))
         return pool, address[1]
 
-    async def ask(
-        self, actor_id: int, command: Command, *, principal: str, key: str | None, scope: str
+    async def ask(  # noqa: PLR0913 (what a request is)
+        self,
+        actor_id: int,
+        command: Command,
+        *,
+        principal: str,
+        key: str | None,
+        scope: str,
+        instead: Command | None = None,
     ) -> Outcome:
         """Have an actor do something, at most once if there is a key.
 
         The same key of a principal must come with the same actor, command and `scope` (the kind
-        of request).
+        of request). `instead` is decided in the place of the command, unless this is a repeat.
 
         Raises:
             ProblemError: It refused.
             AllocatorError: It could not be asked, or the outcome is unknown.
         """
         return success(
-            await self.send(actor_id, command, principal=principal, key=key, scope=scope)
+            await self.send(
+                actor_id, command, principal=principal, key=key, scope=scope, instead=instead
+            )
         )
 
-    def send(
-        self, actor_id: int, command: Command, *, principal: str, key: str | None, scope: str
+    def send(  # noqa: PLR0913 (what a request is)
+        self,
+        actor_id: int,
+        command: Command,
+        *,
+        principal: str,
+        key: str | None,
+        scope: str,
+        instead: Command | None = None,
     ) -> asyncio.Future[Answer]:
         """Likewise, and return what will hold the answer."""
         if key is None:
-            return self.asker.ask(actor_id, command, principal=principal)
+            return self.asker.ask(actor_id, instead or command, principal=principal)
         return self.asker.ask_once(
             KeyedRequest(
                 actor_id=actor_id,
-                command=command,
+                command=instead or command,
                 principal=principal,
                 key=key,
                 request_digest=request_digest(actor_id, command, scope=scope),
@@ -166,28 +184,42 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     async def begin(
-        self, command: Beginning, *, principal: str, key: str | None, scope: str
+        self,
+        command: Beginning,
+        *,
+        principal: str,
+        key: str | None,
+        scope: str,
+        instead: Command | None = None,
     ) -> Outcome:
         """Have an actor come into being, at most once if there is a key; see `ask`.
 
         A repeat gets the first outcome, and its `actor_id` is that of the first.
         """
-        reply = await self.send_beginning(command, principal=principal, key=key, scope=scope)
+        reply = await self.send_beginning(
+            command, principal=principal, key=key, scope=scope, instead=instead
+        )
         return success(await reply)
 
     async def send_beginning(
-        self, command: Beginning, *, principal: str, key: str | None, scope: str
+        self,
+        command: Beginning,
+        *,
+        principal: str,
+        key: str | None,
+        scope: str,
+        instead: Command | None = None,
     ) -> asyncio.Future[Answer]:
         """Likewise, and return what will hold the answer as soon as the command is on its way."""
         if key is None:
             actor_id = await self.asker.begin(None)
-            return self.asker.ask(actor_id, command, principal=principal)
+            return self.asker.ask(actor_id, instead or command, principal=principal)
         # Repeats go the same way, for the worker that got the first one remembers it.
         actor_id = await self.asker.begin(f"{scope}:{principal}/{key}")
         return self.asker.ask_once(
             KeyedRequest(
                 actor_id=actor_id,
-                command=command,
+                command=instead or command,
                 principal=principal,
                 key=key,
                 request_digest=request_digest(_NEWBORN, command, scope=scope),

@@ -7,7 +7,7 @@ from msgspec import Meta
 
 from allocator.domain.feeds import Feed, Run
 from allocator.feeding.ports import Standing
-from allocator.http.shapes import Body, Code, Time, Units, time_of
+from allocator.http.shapes import Body, Code, Sealed, Sku, Time, Units, time_of
 from allocator.http.webhook_shapes import Url
 
 POLL_MAX_S = 86_400
@@ -85,6 +85,28 @@ class ShownFeed(msgspec.Struct, frozen=True, kw_only=True):
     completed: Annotated[ShownRun, Meta(description="the last run that was complete")] | None
     pushes: ShownPushes
     shortfall: Annotated[Units, Meta(description="promised units that are missing")]
+
+
+class ShownReconciliation(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch of which the WMS had another count than we, and what came of it."""
+
+    id: Sealed
+    at: Time
+    product: Sku
+    batch: Annotated[str, Meta(description="null: the units that are in none")] | None
+    as_of: Annotated[int, Meta(description="of the run or the event in which the WMS said so")]
+    orderable: Annotated[int, Meta(description="what can be ordered there, as the WMS says")]
+    applied: Annotated[int, Meta(description="what it has taken off for us by then")]
+    counted: Annotated[
+        int,
+        Meta(
+            description="what we had counted: `orderable` and `applied` together, had they agreed"
+        ),
+    ]
+    change: Annotated[int, Meta(description="units that became available, or vanished if negative")]
+    available: Annotated[Units, Meta(description="of the batch, after that")]
+    shortfall: Annotated[Units, Meta(description="of the batch: promised and not there")]
+    explanation: Annotated[str, Meta(description="all this in a sentence")]
 
 
 def feed_shape(standing: Standing, feed: Feed) -> ShownFeed:

@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from allocator.domain.moves import Move as MoveState
-from allocator.domain.moves import MoveStatus, Reason, RequestMove
+from allocator.domain.moves import MoveStatus, Reason, RepeatMove, RequestMove
 from allocator.domain.occurrences import PROCESS_SEQ
 from allocator.domain.queries import MoveQuery
 from allocator.domain.reconciling import IsFed
@@ -44,7 +44,8 @@ class MoveHandlers:
         body = await decode_body(request, _decoder)
         source = await self._context.pool(body.source, body.product, named="from")
         destination = await self._context.pool(body.destination, body.product, named="to")
-        if self._context.feeds.is_fed(destination.warehouse):
+        is_fed, key = self._context.feeds.is_fed(destination.warehouse), key_of(request)
+        if is_fed and key is None:
             raise ProblemError(problem_for(IsFed()))
         outcome = await self._context.begin(
             RequestMove(
@@ -57,8 +58,9 @@ class MoveHandlers:
                 expects=destination.told is not None,
             ),
             principal=principal_of(request),
-            key=key_of(request),
+            key=key,
             scope="move",
+            instead=RepeatMove() if is_fed else None,
         )
         shape = self._shape(_row_of(outcome.actor_id, await self._decided(outcome.actor_id)))
         return json_answer(shape, status=201, headers={"Location": f"/moves/{shape.id}"})

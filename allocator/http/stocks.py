@@ -11,7 +11,7 @@ from allocator.domain.messages import ReceiveStock, StockReceived
 from allocator.domain.past import Pruned, TooFarBack
 from allocator.domain.pool import Balance, Lot
 from allocator.domain.queries import BalanceQuery, LotQuery
-from allocator.domain.reconciling import IsFed
+from allocator.domain.reconciling import IsFed, RepeatReceipt
 from allocator.domain.rows import StockRow
 from allocator.domain.values import units_of
 from allocator.http.answers import JsonAnswer, json_answer
@@ -47,7 +47,8 @@ class StockHandlers:
     async def post(self, request: web.Request) -> JsonAnswer:
         """Receive units as one lot."""
         body = await decode_body(request, _decoder)
-        if self._context.feeds.is_fed(body.warehouse):
+        is_fed, key = self._context.feeds.is_fed(body.warehouse), key_of(request)
+        if is_fed and key is None:
             raise ProblemError(problem_for(IsFed()))
         pool = await self._context.pool(body.warehouse, body.product)
         command = ReceiveStock(
@@ -61,8 +62,9 @@ class StockHandlers:
             pool.actor_id,
             command,
             principal=principal_of(request),
-            key=key_of(request),
+            key=key,
             scope="stock",
+            instead=RepeatReceipt() if is_fed else None,
         )
         event = outcome.event
         assert isinstance(event, StockReceived)

@@ -4,11 +4,20 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Final
 
-from allocator.http.feed_shapes import PutFeedBody, ShownFeed, ShownPushes, ShownRun
+from allocator.http.feed_shapes import (
+    PutFeedBody,
+    ShownFeed,
+    ShownPushes,
+    ShownReconciliation,
+    ShownRun,
+)
+from allocator.http.reference.examples import STOCK_ID
 from allocator.http.reference.operation import (
     ASKING,
     DECODING,
+    OF_PRODUCT,
     PAGE,
+    READING,
     Answer,
     Body,
     Operation,
@@ -44,6 +53,21 @@ _SHOWN: Final = ShownFeed(
     completed=_RUN,
     pushes=ShownPushes(numbered=33, acknowledged=33, applied=31, waiting_since=None),
     shortfall=0,
+)
+_FOUND: Final = ShownReconciliation(
+    id=STOCK_ID,
+    at=_AT,
+    product="tea-01",
+    batch="L7",
+    as_of=8104,
+    orderable=1,
+    applied=3,
+    counted=15,
+    change=-10,
+    available=0,
+    shortfall=1,
+    explanation="the WMS says 1 orderable and has applied 3 of ours, 4 together; we counted 15: "
+    "10 fewer are available, and 1 promised unit is missing",
 )
 _BODILESS: Final = (
     "malformed-body",
@@ -109,6 +133,27 @@ FEED_OPERATIONS: Final = (
         meaning="What was heard last, how far the WMS has been told, and what is missing.",
         answers=(Answer(status=_OK, meaning="The feed", shape=ShownFeed, example=_SHOWN),),
         problems=("not-found", "invalid-request", *ASKING),
+    ),
+    Operation(
+        method="GET",
+        path="/wms/feeds/{warehouse}/reconciliations",
+        name="list_reconciliations",
+        tag="Warehouse systems",
+        role="any",
+        summary="List what was found different",
+        meaning="The newest first, from the journal, as far back as that is kept: never stale. "
+        "Each has both sides' numbers, what came of it, and a sentence that says so. Where both "
+        "agree there is nothing to list.",
+        query=(OF_PRODUCT, *PAGE),
+        answers=(
+            Answer(
+                status=_OK,
+                meaning="A page of reconciliations",
+                shape=Listing[ShownReconciliation],
+                example=Listing(items=[_FOUND], next_cursor=None),
+            ),
+        ),
+        problems=("not-found", "invalid-request", *READING),
     ),
     Operation(
         method="POST",
