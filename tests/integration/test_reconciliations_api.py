@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
 import msgspec
@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from msgspec.structs import astuple
 
+from allocator.feeding.history import Reconciliation
 from allocator.http.feed_shapes import ShownReconciliation
 from allocator.http.shapes import Listing
 from allocator.persistence.connections import open_pool
@@ -128,7 +129,8 @@ async def test_many_are_listed_as_fast_as_few(database_url: str) -> None:
     try:
         history = PostgresReconciliations(pool)
         for actor_id in (None, 500 << 8):
-            took_ms = []
+            took_ms: list[float] = []
+            rows: Sequence[Reconciliation] = ()
             for _ in range(5):
                 begun = time.perf_counter()
                 rows = await history.reconciliations(7, before=None, limit=50, pool=actor_id)
