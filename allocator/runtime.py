@@ -22,7 +22,7 @@ from allocator.actors.limits import Limits
 from allocator.actors.lives import Lives
 from allocator.actors.openings import Openings
 from allocator.actors.router import Router
-from allocator.actors.statistics import FeedStatistics, Figures
+from allocator.actors.statistics import Figures
 from allocator.config import Config, states_in
 from allocator.crew import Crew, Outside, crew_of
 from allocator.domain.ids import IdSeal
@@ -245,7 +245,11 @@ def _assemble(
     router = Router(names)
     feeds = PostgresFeeds(lists)
     openings = Openings(names, begin=crew.asker.begin)
-    feeding = _feeding(seat, crew, lists, openings, statistics.feeds)
+    feeding = Feeding(
+        _feeding_tools(seat, installation, crew, lists=lists, pools=openings, feed=feed),
+        is_ours=crew.worker.is_ours,
+        statistics=statistics.feeds,
+    )
     crew.worker.office.poller = feeding
     context = Context(
         asker=crew.asker,
@@ -281,25 +285,32 @@ def _assemble(
     )
 
 
-def _feeding(
-    seat: Seat, crew: Crew, lists: Pool, openings: Openings, statistics: FeedStatistics
-) -> Feeding:
+def _feeding_tools(  # noqa: PLR0913 (what they are made of)
+    seat: Seat,
+    installation: Installation,
+    crew: Crew,
+    *,
+    lists: Pool,
+    pools: Openings,
+    feed: Feed,
+) -> Tools:
     async def open_rows() -> TailRows:
         return TailRows(await begin_tail(seat.database_url, name="allocator wms"))
 
     terms = WmsTerms(agent=f"allocator/{version('allocator')}")
-    tools = Tools(
+    return Tools(
         store=PostgresFeeds(lists),
         told=PostgresTold(lists),
         reach=crew.asker,
-        pools=openings,
+        pools=pools,
         open_rows=open_rows,
         open_wms=partial(open_wms, terms=terms, clock=now_ms),
         patience=SenderPatience(),
+        era=installation.era,
+        now=partial(_settled, feed),
         clock=now_ms,
         clock_us=lambda: time.monotonic_ns() // 1_000,
     )
-    return Feeding(tools, is_ours=crew.worker.is_ours, statistics=statistics)
 
 
 async def _settled(feed: Feed) -> Position:

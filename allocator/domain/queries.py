@@ -84,7 +84,7 @@ class FeedQuery(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class ShortQuery(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """How many promised units a pool misses."""
+    """How many promised units a pool misses, and the row that attached or detached it."""
 
 
 Query: TypeAlias = (
@@ -124,6 +124,8 @@ class View(msgspec.Struct, frozen=True):
             lots; 0 if none ever did.
         product: With a balance or a lot: the product by which a location is occupied that holds
             one at a time; None if it is free, or another kind of pool.
+        turn: With `short`: the row that attached the pool to a feed last, or detached it; 0 if none
+            ever did.
     """
 
     balance: Balance | None = None
@@ -139,6 +141,7 @@ class View(msgspec.Struct, frozen=True):
     checkout: Checkout | None = None
     feed: Feed | None = None
     short: int | None = None
+    turn: int = 0
 
 
 def look(state: State, query: Query) -> View | None:
@@ -159,7 +162,7 @@ def look(state: State, query: Query) -> View | None:
         case OpenOrderQuery(seq=seq) if isinstance(state, Pool):
             return _open_order_view(state, seq)
         case ShortQuery() if isinstance(state, Pool):
-            return View(short=owed(state))
+            return View(short=owed(state), turn=0 if state.fed is None else state.fed.turn)
         case _:
             return _look_at_process(state, query)
 

@@ -11,8 +11,8 @@ from typing import Final
 import structlog
 
 from allocator.actors.statistics import FeedStatistics
-from allocator.domain.feeds import EndFeed, Feed, FeedPut, Poll
-from allocator.domain.queries import FeedQuery
+from allocator.domain.feeds import DeleteFeed, EndFeed, Feed, FeedPut, Poll
+from allocator.domain.queries import FeedQuery, ShortQuery
 from allocator.domain.reconciling import STATEMENT_STALE_MS, Detach
 from allocator.errors import AllocatorError, JournalError
 from allocator.feeding.ports import Standing
@@ -47,6 +47,7 @@ class Feeding:
         self.standings: dict[str, Standing] = {}
         self._tools = tools
         self._is_ours = is_ours
+        self._has_adopted = False
         self._stations: dict[int, tuple[Station, asyncio.Task[None]]] = {}
         self._turns: dict[int, Turns] = {}
         self._polls: dict[int, Poll] = {}
@@ -81,7 +82,14 @@ class Feeding:
         finally:
             await self._dismiss(set(self._stations))
 
+    async def _adopt(self) -> None:
+        """Know of feeds whose journals came from another database, once in a life."""
+        if not self._has_adopted:
+            await self._tools.store.adopt(await self._tools.now())
+            self._has_adopted = True
+
     async def _look(self) -> None:
+        await self._adopt()
         on = [each for each in await self._tools.store.feeds() if each.is_on]
         self.standings = {each.warehouse: each for each in on}
         ours = {each.actor_id: each for each in on if self._is_ours(each.actor_id)}
@@ -100,7 +108,9 @@ class Feeding:
 
     async def _heed(self, standing: Standing, feed: Feed) -> None:
         self._count(standing, feed)
-        if feed.status in {"on", "deleted"} and feed.settings is not None:
+        if standing.numbers == "lost":
+            await self._give_up(standing, feed)
+        elif feed.status in {"on", "deleted"} and feed.settings is not None:
             await self._employ(standing, feed.settings)
         if standing.is_told:
             self.knock(standing.actor_id)
@@ -109,6 +119,13 @@ class Feeding:
         elif feed.status == "ended":
             await self._dismiss({standing.actor_id})
             await self._tools.store.end(standing.actor_id)
+
+    async def _give_up(self, standing: Standing, feed: Feed) -> None:
+        """End a feed whose WMS was told other things than this database knows of."""
+        await self._dismiss({standing.actor_id})
+        if feed.status == "on":
+            log.error("wms.numbers_lost", warehouse=standing.warehouse)
+            await self._tools.reach.ask(standing.actor_id, DeleteFeed())
 
     def _count(self, standing: Standing, feed: Feed) -> None:
         counts, warehouse = self._statistics, standing.warehouse
@@ -159,5 +176,30 @@ class Feeding:
                     log.warning("wms.interrupted", warehouse=warehouse, error=str(error))
             after = pools[-1]
         self._detached[actor_id] = feed.version
-        if is_last and not failed and await self._tools.store.is_let_go(actor_id):
+        if is_last and not failed and await self._is_let_go(standing):
+            # Should it be put again at once, its first poll is not for the WMS that it had.
+            await self._dismiss({actor_id})
+            await self._tools.store.close(actor_id)
             await self._tools.reach.ask(actor_id, EndFeed())
+
+    async def _is_let_go(self, standing: Standing) -> bool:
+        """Say whether it is known of all pools that they are detached."""
+        store, actor_id = self._tools.store, standing.actor_id
+        if standing.numbers == "lost":
+            await self._note_turns(standing)
+        elif not await store.is_let_go(actor_id):
+            if standing.position.era < self._tools.era:  # its WMS does not say what it knows
+                await store.lose(actor_id)
+            return False
+        return True
+
+    async def _note_turns(self, standing: Standing) -> None:
+        """Know which rows detached the pools, if nothing else is known of them."""
+        after, store = 0, self._tools.store
+        while pools := await store.pools(standing.warehouse, after=after, limit=_POOLS_AT_ONCE):
+            turns = {
+                each: (await self._tools.reach.look(each, ShortQuery())).turn for each in pools
+            }
+            known = {each: turn for each, turn in turns.items() if turn}
+            await store.put_turns(standing.actor_id, known)
+            after = pools[-1]

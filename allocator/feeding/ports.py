@@ -1,7 +1,7 @@
 """What feeds need from outside; `persistence` satisfies it, and a simulator may, too."""
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -10,6 +10,10 @@ from allocator.domain.pushes import Account
 from allocator.domain.reconciling import Statement
 from allocator.domain.records import Record
 from allocator.wms.interface import Push
+
+Numbers: TypeAlias = Literal["new", "ours", "lost"]
+"""Whose numbers pushes have: the WMS has still to say which ones it knows; it knows ours; or it
+knows others, which were given elsewhere, or before this database was set back."""
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +37,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged: int
     applied: int
     is_on: bool
+    numbers: Numbers = "ours"
     waiting_since_ms: int | None = None
     shortfall: int = 0
     is_told: bool = False
@@ -73,6 +78,29 @@ class Store(Protocol):
 
     async def feeds(self) -> Sequence[Standing]:
         """Return all that there ever were."""
+        ...
+
+    async def adopt(self, position: Position) -> None:
+        """Have feeds be known whose journals came from another database; their numbers are lost.
+
+        Args:
+            position: From which on they are followed, should they be put again.
+        """
+        ...
+
+    async def agree(self, feed: int, through: int) -> None:
+        """Go on with the numbers of a feed that begins, or above those that its WMS knows.
+
+        They are ours if it has all that was acknowledged, and nothing that was never numbered.
+        """
+        ...
+
+    async def lose(self, feed: int) -> None:
+        """Forget what a WMS was told, as it knows of other pushes than we do."""
+        ...
+
+    async def put_turns(self, feed: int, turns: Mapping[int, int]) -> None:
+        """Know the rows that detached pools of which nothing else is known."""
         ...
 
     async def accounts(
@@ -123,6 +151,10 @@ class Store(Protocol):
 
     async def short(self, feed: int) -> Sequence[int]:
         """Return the pools of which units were missing when it was last looked."""
+        ...
+
+    async def close(self, feed: int) -> None:
+        """Have the WMS be asked which numbers it knows, should the feed be put again."""
         ...
 
     async def end(self, feed: int) -> None:

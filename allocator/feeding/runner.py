@@ -206,8 +206,8 @@ class Runner:
         applied = await self._store.fold(self._feed, through)
         if applied > through:
             raise _GivenUpError(
-                f"the WMS has applied push {through}, and had applied {applied}: it was set back, "
-                "or is another one"
+                f"the WMS has applied push {through}, and has to have {applied} applied: that is "
+                "yet to come, or it was set back"
             )
 
     async def _hear(self, run: int, first: InventoryPage) -> int:

@@ -11,8 +11,10 @@ import msgspec
 import structlog
 
 from allocator.domain.feeds import EndPoll, EndRun, Feed, FeedPut, Poll
+from allocator.domain.positions import Position
 from allocator.domain.queries import FeedQuery
 from allocator.errors import AllocatorError
+from allocator.feeding.agreement import agreed
 from allocator.feeding.inbox import Inbox
 from allocator.feeding.ports import Rows, Standing, Store
 from allocator.feeding.pusher import Pusher
@@ -38,6 +40,8 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         open_rows: Opens the journal.
         open_wms: Opens the warehouse system at a URL.
+        era: Of the journal.
+        now: Returns the position up to which everything in the journal is settled.
         clock: Milliseconds of Unix time.
         clock_us: Microseconds of a clock that does not go back.
     """
@@ -49,6 +53,8 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     open_rows: Callable[[], Awaitable[Rows]]
     open_wms: OpenWms
     patience: Patience
+    era: int
+    now: Callable[[], Awaitable[Position]]
     clock: Callable[[], int]
     clock_us: Callable[[], int]
 
@@ -112,6 +118,9 @@ class Station:
         try:
             async with tools.open_wms(self.settings.url) as direct:
                 wms = LimitedWms(direct, self.gate)
+                if not await agreed(standing, wms, tools.store, era=tools.era, excuse=self._excuse):
+                    return
+                standing = await self._standing()
                 sender = Sender(
                     wms,
                     _Outbox(tools.store, self.actor_id),
@@ -134,6 +143,14 @@ class Station:
                 )
         finally:
             rows.close()
+
+    async def _excuse(self, failure: str, wait_s: float) -> None:
+        """Have a poll that waits end in vain."""
+        log.warning("wms.poll_failed", warehouse=self.settings.warehouse, error=failure)
+        if not self._polls.empty():
+            poll, wait_ms = self._polls.get_nowait(), int(wait_s * 1000)
+            end = EndPoll(poll=poll.number, failure=failure[:200], retry_after_ms=wait_ms)
+            await self._tools.reach.ask(self.actor_id, end)
 
     async def _standing(self) -> Standing:
         feeds = await self._tools.store.feeds()

@@ -13,7 +13,7 @@ from allocator.domain.reconciling import Statement
 from allocator.domain.records import Record
 from allocator.feeding.ports import Heard, Made, Standing, Stated
 from allocator.persistence.changes import make_actor
-from allocator.persistence.connections import Pool, borrowed
+from allocator.persistence.connections import Executor, Pool, borrowed
 from allocator.persistence.statements import statement
 from allocator.persistence.tail import Tail, Wanted
 from allocator.wms.interface import Push, PushLine
@@ -47,16 +47,40 @@ class PostgresFeeds:
         """
         key = feed_key(warehouse)
         async with borrowed(self._pool) as connection, connection.transaction():
-            await make_actor(connection, kind="feed", key=key)
+            made = await make_actor(connection, kind="feed", key=key)
             actor_id = int(await connection.fetchval(_ACTOR, key))
             if renewed or not await connection.fetchval(_IS_ON, actor_id):
                 await connection.execute(statement("wms_forget_events"), actor_id, _EVER)
                 await connection.execute(statement("wms_forget_parts"), actor_id, _EVER)
             begin = statement("wms_begin_feed")
-            await connection.execute(begin, actor_id, warehouse, str(position))
+            await connection.execute(begin, actor_id, warehouse, str(position), made is None)
             if renewed:
                 await connection.execute(statement("wms_renew"), actor_id, str(position))
         return actor_id
+
+    async def adopt(self, position: Position) -> None:
+        """Have feeds be known whose journals came from another database."""
+        async with borrowed(self._pool) as connection:
+            await connection.execute(statement("wms_adopt"), str(position))
+
+    async def agree(self, feed: int, through: int) -> None:
+        """Go on with the numbers of a feed that begins, or above those that its WMS knows."""
+        async with borrowed(self._pool) as connection, connection.transaction():
+            for name in ("wms_agree", "wms_start_over"):
+                await connection.execute(statement(name), feed, through)
+
+    async def lose(self, feed: int) -> None:
+        """Forget what a WMS was told, as it knows of other pushes than we do."""
+        async with borrowed(self._pool) as connection:
+            await connection.execute(statement("wms_lose"), feed)
+
+    async def put_turns(self, feed: int, turns: Mapping[int, int]) -> None:
+        """Know the rows that detached pools of which nothing else is known."""
+        accounts = [
+            Account(actor_id=actor_id, turn=turn, through=turn) for actor_id, turn in turns.items()
+        ]
+        async with borrowed(self._pool) as connection:
+            await self._put_accounts(connection, feed, accounts)
 
     async def feeds(self) -> Sequence[Standing]:
         """Return all that there ever were, by warehouse; the first ten thousand."""
@@ -95,12 +119,7 @@ class PostgresFeeds:
             if last is None:
                 return False
             if made.accounts:
-                await connection.execute(
-                    statement("wms_put_accounts"),
-                    feed,
-                    [each.actor_id for each in made.accounts],
-                    [msgspec.json.encode(_stored(each)).decode() for each in made.accounts],
-                )
+                await self._put_accounts(connection, feed, made.accounts)
             if made.pushes:
                 await connection.execute(
                     statement("wms_put_pushes"),
@@ -112,6 +131,16 @@ class PostgresFeeds:
                     [push[2] for push in made.pushes],
                 )
         return True
+
+    async def _put_accounts(
+        self, connection: Executor, feed: int, accounts: Sequence[Account]
+    ) -> None:
+        await connection.execute(
+            statement("wms_put_accounts"),
+            feed,
+            [each.actor_id for each in accounts],
+            [msgspec.json.encode(_stored(each)).decode() for each in accounts],
+        )
 
     async def pending(self, feed: int, *, after: int, limit: int) -> Sequence[Push]:
         """Return the first pushes above a number, in order."""
@@ -185,6 +214,11 @@ class PostgresFeeds:
         sql = "SELECT actor_id FROM wms_pools WHERE feed = $1 AND short > 0 ORDER BY actor_id"
         async with borrowed(self._pool) as connection:
             return [row["actor_id"] for row in await connection.fetch(sql, feed)]
+
+    async def close(self, feed: int) -> None:
+        """Have the WMS be asked which numbers it knows, should the feed be put again."""
+        async with borrowed(self._pool) as connection:
+            await connection.execute(statement("wms_close"), feed)
 
     async def end(self, feed: int) -> None:
         """Have a feed that has ended be off, unless it was put again; forget what it was told."""
@@ -274,6 +308,7 @@ def _standing_of(row: asyncpg.Record) -> Standing:
         acknowledged=row["acknowledged"],
         applied=row["applied"],
         is_on=row["is_on"],
+        numbers=row["numbers"],
         waiting_since_ms=row["waiting_since"],
         shortfall=row["shortfall"],
         is_told=row["is_told"],

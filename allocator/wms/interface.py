@@ -102,7 +102,7 @@ class Wms(Protocol):
         ...
 
     async def push(self, pushes: Sequence[Push]) -> int:
-        """Tell of pushes, at least one, in order.
+        """Tell of pushes, in order; of none, to hear how far it has everything.
 
         A push that was told before does nothing: it is known by its number.
 

@@ -75,7 +75,7 @@ class PushBody(Body, frozen=True, kw_only=True):
 class PushesBody(Body, frozen=True, kw_only=True):
     """The body of `POST …/allocations`."""
 
-    pushes: Annotated[tuple[PushBody, ...], Meta(min_length=1)]
+    pushes: tuple[PushBody, ...]
 
 
 class AcknowledgedBody(Body, frozen=True, kw_only=True):

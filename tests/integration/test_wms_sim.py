@@ -340,7 +340,6 @@ async def test_the_same_seed_behaves_the_same() -> None:
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("allocations", b'{"pushes": []}'),
         ("allocations", b'{"pushes": [{"number": 1, "sku": "tea", "lines": []}]}'),
         ("allocations", b'{"pushes": [{"number": 1, "sku": "tea"}]}'),
         ("sim/receipts", b'{"items": [{"sku": "tea", "quantity": 0}]}'),
@@ -357,6 +356,14 @@ async def test_what_makes_no_sense_is_refused(path: str, body: bytes) -> None:
     ):
         assert response.status == 400
         assert simulator.truth.received_through == 0
+
+
+async def test_told_of_no_push_it_says_how_far_it_has_everything() -> None:
+    async with simulated(QUIET) as (_, url), asking(url) as wms:
+        assert await wms.push(()) == 0
+        await wms.push([push(7, "tea", line("a", 1))])
+
+        assert await wms.push(()) == 7
 
 
 async def test_numbers_that_do_not_ascend_are_refused() -> None:
