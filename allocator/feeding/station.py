@@ -192,6 +192,7 @@ class Station:
         await self._clear()
         while True:
             poll = await self._polls.get()
+            self._polled = 0  # if this is cut off, nobody else sees it through
             async with self._runs:
                 await runner.poll(poll)
 

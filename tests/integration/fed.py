@@ -115,6 +115,16 @@ class Fed:
                 await self.end(order, dice.choice(("dispatch", "cancel")), sku, quantity)
         return orders
 
+    # What happens in the warehouse, and webhooks tell of
+
+    def receive(self, sku: str, batch: str, units: int) -> None:
+        """Have units arrive."""
+        self.wms.receive(self.wms.truth.batch((sku, batch)), units)
+
+    def lose(self, sku: str, batch: str, units: int) -> None:
+        """Have units become useless, if there are so many."""
+        self.wms.damage((sku, batch), units)
+
     # What is so
 
     def arrived(self, sku: str) -> int:
@@ -151,13 +161,21 @@ class Fed:
         async def is_agreed() -> bool:
             return await is_settled() and all([await self._agrees(sku) for sku in self.skus])
 
-        await until(is_agreed, within_s=_AGREE_S)
+        try:
+            await until(is_agreed, within_s=_AGREE_S)
+        except AssertionError as error:
+            raise AssertionError(await self._differences()) from error
         assert self.wms.truth.mistakes == []
         assert self.wms.truth.gaps == 0
         for sku in self.skus:
             _, allocated, shipped = self.theirs(sku)
             assert shipped == self.shipped[sku]
             assert allocated + shipped == self.promised[sku]
+
+    async def _differences(self) -> str:
+        sides = {sku: (await self.server.balance(sku), self.theirs(sku)) for sku in self.skus}
+        told = self.wms.truth.received_through, self.wms.truth.applied_through
+        return f"never agreed: {sides}; told and applied there {told}; {await self.shown()}"
 
     async def _agrees(self, sku: str) -> bool:
         ours = await self.server.balance(sku)
@@ -169,7 +187,9 @@ class Fed:
 async def feeding(
     server: Server, nature: Nature, *, skus: Sequence[str], units: int, **polls: object
 ) -> AsyncIterator[Fed]:
-    """A ready server's warehouse, fed, with so many units of each product."""
+    """A ready server's warehouse, fed by polls and webhooks, with so many units of each product."""
+    webhook_url = f"{server.url}/wms/feeds/main/events"
+    nature = msgspec.structs.replace(nature, webhook_url=webhook_url)
     async with simulated(nature) as (wms, url):
         fed = Fed(server, wms, url, skus)
         fed.polls |= polls

@@ -16,6 +16,10 @@ from tests.integration.wms import simulated
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
+POSITION = "SELECT position FROM wms_feeds WHERE warehouse = $1"
+SET_BACK = "UPDATE wms_feeds SET position = $2 WHERE warehouse = $1"
+
+
 @pytest_asyncio.fixture(loop_scope="module")
 async def fed(shop: Shop) -> AsyncIterator[Fed]:
     async with fed_by(shop, NATURE) as fed:
@@ -168,6 +172,34 @@ async def test_a_feed_has_ended_when_what_was_open_is_on_its_way_back(
         await trap.open(stored=True)
     await ended(fed)
     await fed.told(2)
+
+
+async def test_a_poll_is_begun_anew_at_once_after_somebody_else_has_made_pushes(
+    fed: Fed, module_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its worker begins again then, and the answer that it waited for comes to nobody."""
+    await fed.begun(10)
+    async with database(module_database_url) as connection:
+        before = await connection.fetchval(POSITION, fed.shop.warehouse)
+        await fed.shop.placed(quantity=1)
+        await fed.told(1)
+        with monkeypatch.context() as slow:
+            slow.setattr(fed.wms, "drawn_latency_s", lambda: 60.0)
+            asked = fed.wms.entrance.counts.total()
+
+            async def is_asked() -> bool:
+                return fed.wms.entrance.counts.total() > asked
+
+            await until(is_asked)
+            await connection.execute(SET_BACK, fed.shop.warehouse, before)
+            await fed.shop.placed(quantity=1)
+
+            async def is_begun_again() -> bool:
+                return (await fed.shown()).pushes.numbered == 2
+
+            await until(is_begun_again)
+
+    await fed.heard()
 
 
 async def test_a_feed_that_is_put_again_as_it_ends_is_on(
