@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from typing import TypeAlias
 
 import msgspec
+import pytest
 import pytest_asyncio
 
 from tests.integration.api_shapes import Answer, Listing, Order, Shape, Stock, Time
@@ -68,10 +69,13 @@ async def set_state(shop: Shop, state: str, quantity: int, *, match: str | None 
     return await shop.send("PUT", path, {"quantity": quantity}, headers=headers)
 
 
-@pytest_asyncio.fixture
-async def shop(database_url: str) -> AsyncIterator[Shop]:
-    """A shop with a state of its own."""
-    async with opened(database_url, states="in_repair") as shop:
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def module_shop(module_database_url: str) -> AsyncIterator[Shop]:
+    """The first shop of a server with a state of its own."""
+    async with opened(module_database_url, states="in_repair") as shop:
         yield shop
 
 
@@ -87,7 +91,7 @@ async def same_in_lists(shop: Shop) -> None:
     assert orders == [await shop.shown(order.id) for order in orders]
 
 
-async def test_units_come_to_states_and_back(shop: Shop, database_url: str) -> None:
+async def test_units_come_to_states_and_back(shop: Shop, module_database_url: str) -> None:
     """Each step shows in the balance at once, and in the end everything adds up."""
     stock = await shop.received(quantity=10)
     damaged = await adjusted(shop, target="damaged", quantity=3, reference="report 9")
@@ -117,7 +121,7 @@ async def test_units_come_to_states_and_back(shop: Shop, database_url: str) -> N
 
     assert [each.version for each in listed] == [2, 3, 4, 5, 6, 7]
     assert listed[0] == damaged
-    assert await faults(database_url) == []
+    assert await faults(module_database_url) == []
 
 
 async def test_a_repeat_with_the_key_adjusts_once(shop: Shop) -> None:
@@ -184,7 +188,7 @@ async def test_a_state_is_set_on_the_balance_that_was_read(shop: Shop) -> None:
 
 
 async def test_the_order_of_a_quarantined_stock_gets_units_of_another(
-    shop: Shop, database_url: str
+    shop: Shop, module_database_url: str
 ) -> None:
     """And is shown with these, wherever one looks."""
     bad, good = await shop.received(quantity=4), await shop.received(quantity=4)
@@ -212,11 +216,11 @@ async def test_the_order_of_a_quarantined_stock_gets_units_of_another(
 
     await same_in_lists(shop)
 
-    assert await faults(database_url) == []
+    assert await faults(module_database_url) == []
 
 
 async def test_an_order_that_nothing_else_is_there_for_is_flagged_until_something_is(
-    shop: Shop, database_url: str
+    shop: Shop, module_database_url: str
 ) -> None:
     bad = await shop.received(quantity=4)
     order = await shop.placed(quantity=3)
@@ -240,11 +244,11 @@ async def test_an_order_that_nothing_else_is_there_for_is_flagged_until_somethin
     await shop.dispatch(order)
     await same_in_lists(shop)
 
-    assert await faults(database_url) == []
+    assert await faults(module_database_url) == []
 
 
 async def test_orders_of_several_lines_are_flagged_and_repicked_too(
-    shop: Shop, database_url: str
+    shop: Shop, module_database_url: str
 ) -> None:
     bad = await shop.received(quantity=4)
     lines = {"lines": [shop.wanted(quantity=3)]}
@@ -266,7 +270,7 @@ async def test_orders_of_several_lines_are_flagged_and_repicked_too(
     await shop.dispatch(order)
     await same_in_lists(shop)
 
-    assert await faults(database_url) == []
+    assert await faults(module_database_url) == []
 
 
 async def test_nobody_adjusts_what_another_product_is(shop: Shop) -> None:
