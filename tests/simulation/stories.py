@@ -121,7 +121,7 @@ class Story:
         """Let a row say something else, its digest and all later ones included."""
         rows = self.rows[actor_id]
         kind, body = KINDS[type(event)], encode_event(event).decode()
-        rows[seq - 1] = replace(rows[seq - 1], kind=kind, body=body)
+        rows[seq - 1] = replace(rows[seq - 1], kind=kind, version=VERSIONS[kind], body=body)
         self.rows[actor_id] = chained(rows)
 
     def event(self, actor_id: int, seq: int) -> Event:
