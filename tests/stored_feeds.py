@@ -14,7 +14,13 @@ from allocator.domain.feeds import (
 from allocator.domain.holds import UnitsHeld
 from allocator.domain.kinds import Event
 from allocator.domain.messages import OrderCancelled
-from allocator.domain.reconciling import Committed, FeedAttached, FeedDetached, LotReconciled
+from allocator.domain.reconciling import (
+    Committed,
+    FeedAttached,
+    FeedDetached,
+    LotReconciled,
+    ShortfallChanged,
+)
 from allocator.domain.transfers import ProcessLetGo, Transfer, UnitsTaken
 
 # Never edit a line: it is in somebody's journal. A changed meaning is a new version.
@@ -74,6 +80,7 @@ STORED_FEEDS: list[tuple[str, str, Event]] = [
         FeedDetached(feed=522, lots=(Committed(lot=1, code=None, ordered=3),)),
     ),
     ("feed_detached", '{"feed":522}', FeedDetached(feed=522)),
+    ("shortfall_changed", '{"before":0,"short":3}', ShortfallChanged(before=0, short=3)),
     (
         "feed_put",
         (
@@ -142,6 +149,7 @@ _SAID = (
     "the units without a code: 0 orderable + 1 applied, where we had 5; short of 1",
     "fed no longer",
     "fed no longer",
+    "3 ordered units are missing, after 0",
     "to be fed from http://wms",
     "to be fed no longer",
     "no pool is fed any more",

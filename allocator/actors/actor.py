@@ -156,7 +156,7 @@ class Actor:
         state = self.state
         if state is not None and not self._mailbox:  # nothing waits before it
             now_ms = self.used_ms = max(self._clock(), state.last_at_ms)
-            if type(state) is Pool and (state.recalls or state.next_expiry_ms is not None):
+            if type(state) is Pool and state.may_be_due:
                 self._heed(state, now_ms=now_ms)
             self._decide(state, envelope, now_ms=now_ms)
             return
@@ -217,7 +217,7 @@ class Actor:
         now_ms = self.used_ms = max(self._clock(), state.last_at_ms)
         while self._mailbox:
             # Before each message: a cancelled order may give units back to a lot past its date.
-            if type(state) is Pool and (state.recalls or state.next_expiry_ms is not None):
+            if type(state) is Pool and state.may_be_due:
                 self._heed(state, now_ms=now_ms)
             self._decide(state, self._mailbox.popleft(), now_ms=now_ms)
         self._mailbox = None
@@ -225,7 +225,7 @@ class Actor:
     def heed(self, pool: Pool, *, now_ms: int) -> None:
         """Be as the time says, before anything is decided on our state, which is `pool`."""
         self.used_ms = now_ms
-        if pool.recalls or pool.next_expiry_ms is not None:
+        if pool.may_be_due:
             self._heed(pool, now_ms=max(now_ms, pool.last_at_ms))
 
     def take_part(self, pool: Pool, event: Event, *, now_ms: int) -> None:

@@ -66,7 +66,7 @@ from allocator.domain.orders import (
     OrderDeclined,
     OrderRequested,
 )
-from allocator.domain.reconciling import FeedAttached, FeedDetached, LotReconciled
+from allocator.domain.reconciling import FeedAttached, FeedDetached, LotReconciled, ShortfallChanged
 from allocator.domain.transfers import (
     ProcessLetGo,
     ProductExpected,
@@ -101,6 +101,7 @@ POOL_KINDS: Final[dict[type[Event], str]] = {
     FeedAttached: "feed_attached",
     LotReconciled: "lot_reconciled",
     FeedDetached: "feed_detached",
+    ShortfallChanged: "shortfall_changed",
     UnitsAdjusted: "units_adjusted",
     UnitsRecalled: "units_recalled",
     OrderRepicked: "order_repicked",
@@ -190,6 +191,7 @@ VERSIONS: Final[dict[str, int]] = {
     "feed_attached": 1,
     "lot_reconciled": 1,
     "feed_detached": 1,
+    "shortfall_changed": 1,
     "feed_put": 1,
     "feed_deleted": 1,
     "feed_ended": 1,

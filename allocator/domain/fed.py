@@ -37,11 +37,13 @@ class Fed:
         as_of: Of the last statement that changed anything.
         batches: By code; only those of which there is anything to say.
         short: Summed over `batches`.
+        told: Ordered units that were missing when that was last said in a row of its own.
     """
 
-    __slots__ = ("as_of", "batches", "excludes", "feed", "short", "turn")
+    __slots__ = ("as_of", "batches", "excludes", "feed", "short", "told", "turn")
 
-    def __init__(self, *, feed: int, turn: int, excludes: tuple[str, ...]) -> None:
+    def __init__(self, *, feed: int, turn: int, excludes: tuple[str, ...], told: int = 0) -> None:
+        self.told = told
         self.feed = feed
         self.turn = turn
         self.excludes = excludes
@@ -77,7 +79,7 @@ class Fed:
         """Return everything, for a snapshot; equal ones are dumped alike."""
         codes = sorted(self.batches, key=lambda code: (code is not None, code or ""))
         batches = [(code, self.batches[code]) for code in codes]
-        return FedImage(self.feed, self.turn, self.excludes, self.as_of, batches)
+        return FedImage(self.feed, self.turn, self.excludes, self.as_of, batches, self.told)
 
 
 class FedImage(msgspec.Struct, array_like=True):
@@ -88,10 +90,11 @@ class FedImage(msgspec.Struct, array_like=True):
     excludes: tuple[str, ...]
     as_of: int
     batches: list[tuple[Code, Batch]]
+    told: int = 0
 
     def load(self) -> Fed:
         """Return what was dumped."""
-        fed = Fed(feed=self.feed, turn=self.turn, excludes=self.excludes)
+        fed = Fed(feed=self.feed, turn=self.turn, excludes=self.excludes, told=self.told)
         fed.as_of = self.as_of
         fed.batches = dict(self.batches)
         fed.short = sum(batch.short for batch in fed.batches.values())

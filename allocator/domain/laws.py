@@ -30,7 +30,7 @@ from allocator.domain.moves import (
     MoveSent,
 )
 from allocator.domain.pool import Lot, Pool
-from allocator.domain.reconciling import FeedAttached, FeedDetached, LotReconciled
+from allocator.domain.reconciling import FeedAttached, FeedDetached, LotReconciled, ShortfallChanged
 from allocator.domain.transfers import (
     ProcessLetGo,
     ProductExpected,
@@ -77,7 +77,7 @@ def _unlawful_otherwise(pool: Pool, event: Event) -> str:
             why = laws_of_adjustments.unlawful(pool, event)
         case UnitsHeld() | HoldConfirmed() | ProcessLetGo():
             why = laws_of_holds.unlawful(pool, event)
-        case FeedAttached() | LotReconciled() | FeedDetached():
+        case FeedAttached() | LotReconciled() | FeedDetached() | ShortfallChanged():
             why = laws_of_feeds.unlawful(pool, event)
         case ProductExpected() | SendRefused() | HoldRefused():
             why = ""

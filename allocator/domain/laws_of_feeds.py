@@ -3,6 +3,7 @@
 from collections import Counter
 from typing import assert_never
 
+from allocator.domain import shortfalls
 from allocator.domain.fed import Batch, Code
 from allocator.domain.feeds import (
     Feed,
@@ -25,6 +26,7 @@ from allocator.domain.reconciling import (
     FeedAttached,
     FeedDetached,
     LotReconciled,
+    ShortfallChanged,
 )
 from allocator.domain.transfers import UnitsTaken
 
@@ -37,6 +39,8 @@ def unlawful(pool: Pool, event: FedEvent) -> str:
                 return "it is attached to a feed, and was attached before"
             is_sound = list(lots) == committed_of(pool, excludes)
             return "" if is_sound else "it is attached with other lots than are there"
+        case ShortfallChanged():
+            return shortfalls.unlawful(pool, event)
         case FeedDetached(lots=lots):
             if pool.fed is None or not pool.is_fed:
                 return "it is detached from a feed, and was not attached"

@@ -147,6 +147,13 @@ class Pool:
         self._first = 0
 
     @property
+    def may_be_due(self) -> bool:
+        """Whether anything can be due some time without a message: hardly ever."""
+        if self.next_expiry_ms is not None or self.recalls:
+            return True
+        return self.fed is not None and (self.fed.short or self.fed.told) > 0
+
+    @property
     def occupied(self) -> bool:
         """Whether anything is on hand, or expected."""
         return bool(self.lots) or (self.processes is not None and self.processes.expecting > 0)

@@ -65,13 +65,15 @@ def decide(pool: Pool, command: FeedAsked, *, now_ms: int) -> tuple[FedEvent, ..
             assert_never(command)
 
 
-def evolve(pool: Pool, event: FedEvent, *, at_ms: int) -> None:
+def evolve(pool: Pool, event: FeedAttached | FeedDetached | LotReconciled, *, at_ms: int) -> None:
     """Apply what happened; the pool's version is that of `event` already."""
     match event:
         case FeedAttached(feed=feed, excludes=excludes):
-            pool.fed = Fed(feed=feed, turn=pool.version, excludes=excludes)
+            told = 0 if pool.fed is None else pool.fed.told
+            pool.fed = Fed(feed=feed, turn=pool.version, excludes=excludes, told=told)
         case FeedDetached():
-            pool.fed = Fed(feed=0, turn=pool.version, excludes=())
+            told = 0 if pool.fed is None else pool.fed.told
+            pool.fed = Fed(feed=0, turn=pool.version, excludes=(), told=told)
         case LotReconciled():
             _reconcile(pool, event, at_ms=at_ms)
         case _:

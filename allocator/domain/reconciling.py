@@ -152,7 +152,19 @@ class FeedDetached(Message, frozen=True, kw_only=True, omit_defaults=True):
     lots: tuple[Committed, ...] = ()
 
 
-FedEvent: TypeAlias = FeedAttached | LotReconciled | FeedDetached
+class ShortfallChanged(Message, frozen=True, kw_only=True):
+    """Other ordered units are missing than before, and no lot is there that could stand in.
+
+    Attributes:
+        before: Units that were missing when it was last said; 0 if none were.
+        short: Units that are missing; 0 if none are any more.
+    """
+
+    before: int
+    short: int
+
+
+FedEvent: TypeAlias = FeedAttached | LotReconciled | FeedDetached | ShortfallChanged
 
 
 # Refusals

@@ -12,6 +12,7 @@ from allocator.domain import (
     hold_rules,
     recall_rules,
     reconcile_rules,
+    shortfalls,
     transit_rules,
 )
 from allocator.domain.adjustments import (
@@ -53,6 +54,7 @@ from allocator.domain.reconciling import (
     LotReconciled,
     Reconcile,
     RepeatReceipt,
+    ShortfallChanged,
 )
 from allocator.domain.transfers import (
     Expect,
@@ -140,6 +142,8 @@ def wake_at(pool: Pool) -> int | None:
         return pool.last_at_ms
     if pool.fed is not None and pool.fed.short and reconcile_rules.is_due(pool):
         return pool.last_at_ms
+    if pool.fed is not None and shortfalls.is_due(pool):
+        return pool.last_at_ms
     return pool.next_expiry_ms
 
 
@@ -162,22 +166,28 @@ def _evolve_otherwise(pool: Pool, event: Event, *, at_ms: int) -> None:
             adjust_rules.evolve(pool, event, at_ms=at_ms)
         case LotReconciled() | FeedAttached() | FeedDetached():
             reconcile_rules.evolve(pool, event, at_ms=at_ms)
+        case ShortfallChanged():
+            shortfalls.evolve(pool, event)
         case _:  # no order of one line: that is the usual case, and comes first
             transit_rules.evolve(pool, event, at_ms=at_ms)  # type: ignore[arg-type]
 
 
 def _do_what_is_due(pool: Pool, *, now_ms: int) -> tuple[Event, ...]:
-    """Expire what is past its date, but for what a lot owes; then have recalled lots pay."""
+    """Expire what is past its date, but for what a lot owes; then have recalled lots pay.
+
+    If nothing of that is due, say what is missing.
+    """
     expired = tuple(
         LotExpired(lot=lot.seq, quantity=units, product=pool.product)
         for lot in pool.due(now_ms)
         if (units := max(0, lot.available - units_of(lot.recalled)))
     )
+    due: tuple[Event, ...] = expired
     if pool.recalls:
-        return (*expired, *recall_rules.pay(pool, now_ms=now_ms))
-    if pool.fed is not None and pool.fed.short:
-        return (*expired, *reconcile_rules.pay(pool, now_ms=now_ms))
-    return expired
+        due = (*expired, *recall_rules.pay(pool, now_ms=now_ms))
+    elif pool.fed is not None and pool.fed.short:
+        due = (*expired, *reconcile_rules.pay(pool, now_ms=now_ms))
+    return due or shortfalls.news(pool)
 
 
 def _place(pool: Pool, command: PlaceOrder) -> Decision:

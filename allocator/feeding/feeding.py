@@ -133,7 +133,14 @@ class Feeding:
         counts.waiting[warehouse] = standing.numbered - standing.acknowledged
         counts.waiting_since_ms[warehouse] = standing.waiting_since_ms or 0
         counts.completed_ms[warehouse] = completed_ms
+        before = counts.shortfalls.get(warehouse, 0)
         counts.shortfalls[warehouse] = standing.shortfall
+        if standing.shortfall not in {0, before}:
+            log.warning(
+                "wms.shortfall", warehouse=warehouse, units=standing.shortfall, before=before
+            )
+        elif before and not standing.shortfall:
+            log.info("wms.shortfall_over", warehouse=warehouse, before=before)
 
     async def _employ(self, standing: Standing, settings: FeedPut) -> None:
         actor_id = standing.actor_id

@@ -34,6 +34,7 @@ Told = Literal[
     "feed_attached",
     "lot_reconciled",
     "feed_detached",
+    "shortfall_changed",
     "units_adjusted",
     "units_recalled",
     "order_repicked",

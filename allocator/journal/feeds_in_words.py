@@ -12,7 +12,7 @@ from allocator.domain.feeds import (
     RunBegun,
     RunEnded,
 )
-from allocator.domain.reconciling import FeedAttached, FeedDetached, LotReconciled
+from allocator.domain.reconciling import FeedAttached, FeedDetached, LotReconciled, ShortfallChanged
 from allocator.journal.happenings import Meaning
 
 
@@ -28,6 +28,8 @@ def feed_in_words(meaning: Meaning, *, plain: Callable[[str], str]) -> str | Non
             said = f"fed from now on, with {sum(each.ordered for each in lots)} ordered"
         case FeedDetached():
             said = "fed no longer"
+        case ShortfallChanged(before=before, short=short):
+            said = f"{short} ordered units are missing, after {before}"
         case LotReconciled():
             said = _difference(meaning, plain=plain)
         case FeedPut(url=url):

@@ -110,6 +110,7 @@ FIELDS = {
         "expires_at_ms? received_at_ms?"
     ),
     ("feed_detached", 1): "feed lots?",
+    ("shortfall_changed", 1): "before short",
     ("feed_put", 1): "warehouse url poll_ms rate_per_s burst excludes",
     ("feed_deleted", 1): "",
     ("feed_ended", 1): "",
@@ -133,6 +134,7 @@ UNRELEASED: set[tuple[str, int]] = {
     ("feed_attached", 1),
     ("lot_reconciled", 1),
     ("feed_detached", 1),
+    ("shortfall_changed", 1),
     ("feed_put", 1),
     ("feed_deleted", 1),
     ("feed_ended", 1),

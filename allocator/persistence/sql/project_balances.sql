@@ -12,7 +12,7 @@ WITH adjusted AS (
     FROM journal
     WHERE era = $1 AND xid > $2 AND xid <= $3
       AND kind IN ('units_adjusted', 'units_recalled', 'order_repicked', 'lot_reconciled',
-                   'feed_attached', 'feed_detached')
+                   'feed_attached', 'feed_detached', 'shortfall_changed')
       AND ($4::bigint IS NULL OR actor_id = $4)
       AND actor_id NOT IN (SELECT actor_id FROM quarantined_projections)
 ), states AS (
