@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -14,6 +15,9 @@ from allocator.persistence.embedded import EmbeddedPostgres
 from bench.errors import BenchError
 
 _Result = TypeVar("_Result")
+
+_MEMORY: Final = Path("/dev/shm")
+_ROOM_BYTES: Final = 4 << 30
 
 
 class DatabaseError(BenchError):
@@ -59,12 +63,17 @@ def fetch_text(url: str, query: str) -> str:
 
 
 @contextlib.contextmanager
-def open_databases(url: str | None) -> Iterator[Databases]:
-    """Use the PostgreSQL at `url`; without one, an embedded one that lives as long."""
+def open_databases(url: str | None, *, in_memory: bool) -> Iterator[Databases]:
+    """Use the PostgreSQL at `url`; without one, an embedded one that lives as long.
+
+    Args:
+        url: Where it is.
+        in_memory: Have the files of our own one there, if they fit.
+    """
     if url is not None:
         yield Databases(url)
         return
-    with scratch_directory() as directory:
+    with scratch_directory(in_memory=in_memory) as directory:
         postgres = EmbeddedPostgres(directory / "postgres")
         postgres.start()
         try:
@@ -74,12 +83,25 @@ def open_databases(url: str | None) -> Iterator[Databases]:
 
 
 @contextlib.contextmanager
-def scratch_directory() -> Iterator[Path]:
-    """Yield a directory that goes away, and that PostgreSQL's user may enter if we are root."""
-    with tempfile.TemporaryDirectory(prefix="allocator-bench-") as name:
-        directory = Path(name)
+def scratch_directory(*, in_memory: bool = False) -> Iterator[Path]:
+    """Yield a directory that goes away, and that PostgreSQL's user may enter if we are root.
+
+    Args:
+        in_memory: Have it in memory if it fits there, where a commit waits for no disk.
+    """
+    parent = _MEMORY if in_memory and _has_room(_MEMORY) else None
+    with tempfile.TemporaryDirectory(prefix="allocator-scratch-", dir=parent) as name:
+        directory = Path(name).resolve()
         directory.chmod(0o755)
         yield directory
+
+
+def _has_room(directory: Path) -> bool:
+    """Whether a few PostgreSQLs fit, and programs may be run there."""
+    if not os.access(directory, os.W_OK):
+        return False
+    found = os.statvfs(directory)
+    return found.f_bavail * found.f_frsize > _ROOM_BYTES and not found.f_flag & os.ST_NOEXEC
 
 
 def _on_connection(url: str, ask: Callable[[asyncpg.Connection], Awaitable[_Result]]) -> _Result:

@@ -9,7 +9,7 @@ Load shape: 64 connections on the same machine as server and PostgreSQL. In each
 Expected: see bench/targets.py; the second table says what was reached.
 Non-goals: more workers than two, other machines' network, a PostgreSQL on another disk.
 
-Run `python -m bench.run`, or `--smoke` for a minute's worth that proves only that it works.
+Run `python -m bench.run`, or `--smoke` for a small size, in memory, that proves only that it works.
 """
 
 import argparse
@@ -134,7 +134,7 @@ def _take_turns(known: list[Contender], bench: Bench, *, say: Callable[[str], No
 def _arguments() -> argparse.Namespace:
     names = [*(one.name for one in contenders()), *FIGURES]
     parser = argparse.ArgumentParser(description="measure the allocator beside the alternatives")
-    parser.add_argument("--smoke", action="store_true", help="a minute's worth, for CI")
+    parser.add_argument("--smoke", action="store_true", help="a small size in memory, for CI")
     parser.add_argument(
         "--only",
         nargs="+",
@@ -166,7 +166,10 @@ def main() -> None:
     say = functools.partial(_say, since=time.monotonic())
     load_before = os.getloadavg()[0]
     try:
-        with open_databases(chosen.database_url) as databases, scratch_directory() as directory:
+        with (
+            open_databases(chosen.database_url, in_memory=chosen.smoke) as databases,
+            scratch_directory(in_memory=chosen.smoke) as directory,
+        ):
             bench = Bench(
                 databases=databases,
                 directory=directory,
