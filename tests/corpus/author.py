@@ -80,6 +80,9 @@ class Author(Protocol):
     async def last_pool(self, sku: str) -> int:
         """Return the actor of a pool that has the greatest id there can be."""
 
+    async def feed(self, warehouse: str) -> int:
+        """Return the actor that a warehouse's feed is."""
+
     async def ask(
         self, actor_id: int, command: Command, *, principal: str = "", key: str | None = None
     ) -> int:

@@ -26,6 +26,7 @@ from allocator.domain.api_keys import Role
 from allocator.domain.carts import Cart
 from allocator.domain.catalogue import Location, Price, Product, Warehouse
 from allocator.domain.checkouts import Charge
+from allocator.domain.feeds import Feed
 from allocator.domain.ids import ACTOR_BITS, SHARD_BITS
 from allocator.domain.interests import Interest
 from allocator.domain.kinds import Command, blank, intents, kind_of
@@ -33,6 +34,7 @@ from allocator.domain.messages import Wake
 from allocator.domain.moves import Move
 from allocator.domain.orders import Order, OrderRequested
 from allocator.domain.pool import Pool
+from allocator.domain.positions import START
 from allocator.domain.processes import Ask
 from allocator.domain.records import Record
 from allocator.domain.replay import replay
@@ -45,12 +47,14 @@ from allocator.persistence.embedded import EmbeddedPostgres
 from allocator.persistence.pools import PostgresPools
 from allocator.persistence.reader import JournalReader
 from allocator.persistence.webhooks import PostgresWebhooks
+from allocator.persistence.wms import PostgresFeeds
 from tests.corpus.author import EVERYTHING
 from tests.corpus.reading import (
     CORPUS,
     FinalEntry,
     FinalState,
     final_cart,
+    final_feed,
     final_move,
     final_order,
     final_pool,
@@ -139,6 +143,10 @@ class CodeOfToday:
         found = await PostgresPools(self._connections).open_pool(warehouse, sku)
         assert found is not None
         return found.actor_id
+
+    async def feed(self, warehouse: str) -> int:
+        feeds = PostgresFeeds(self._connections)
+        return await feeds.begin(warehouse, position=START, renewed=False)
 
     async def last_pool(self, sku: str) -> int:
         greatest = (1 << ACTOR_BITS - SHARD_BITS) - 1
@@ -288,7 +296,7 @@ async def written(url: str) -> tuple[list[Record], dict[int, FinalState]]:
 
 def final_of(kind: str, key: str, records: Sequence[Record]) -> FinalState:
     """Return what an actor's rows add up to."""
-    if kind in {"pool", "move", "order", "cart"}:
+    if kind in {"pool", "move", "order", "cart", "feed"}:
         state = blank(kind_of(kind))
         replay(state, records)
         match state:
@@ -300,6 +308,8 @@ def final_of(kind: str, key: str, records: Sequence[Record]) -> FinalState:
                 return final_order(key, state)
             case Cart():
                 return final_cart(key, state)
+            case Feed():
+                return final_feed(key, state)
             case _:
                 raise AssertionError(f"no story tells of a {kind}")
     row = records[-1]

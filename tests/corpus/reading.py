@@ -12,6 +12,8 @@ import msgspec
 
 from allocator.domain.carts import Cart
 from allocator.domain.checkouts import Checkout
+from allocator.domain.fed import Fed
+from allocator.domain.feeds import Feed, Run
 from allocator.domain.kinds import State, intents, wake_at
 from allocator.domain.moves import Move
 from allocator.domain.orders import Order
@@ -62,6 +64,8 @@ class FinalLot(msgspec.Struct, frozen=True, kw_only=True):
     reference: str | None
     origin: tuple[int, int] | None = None
     held: int = 0
+    aside: tuple[tuple[str, int], ...] = ()
+    recalled: tuple[tuple[str, int], ...] = ()
 
 
 class FinalOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +95,30 @@ class FinalTrace(msgspec.Struct, frozen=True, kw_only=True):
     held: tuple[tuple[int, int], ...] = ()
 
 
+class FinalBatch(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a fed pool's batch beyond its lots."""
+
+    code: str | None
+    left: int
+    short: int
+    as_of: int
+
+
+class FinalFed(msgspec.Struct, frozen=True, kw_only=True):
+    """A pool's part in a feed, and the shortfall that it told of.
+
+    Attributes:
+        batches: By code, ascending; the one without a code comes first.
+    """
+
+    feed: int
+    turn: int
+    excludes: tuple[str, ...]
+    as_of: int
+    told: int
+    batches: list[FinalBatch]
+
+
 class FinalPool(msgspec.Struct, frozen=True, kw_only=True, tag="pool", tag_field="actor"):
     """What a pool's rows add up to; lots and orders ascend by seq, processes by their number.
 
@@ -112,6 +140,9 @@ class FinalPool(msgspec.Struct, frozen=True, kw_only=True, tag="pool", tag_field
     product: str | None = None
     processes: list[FinalTrace] = []
     released: list[tuple[int, int]] = []
+    aside: tuple[tuple[str, int], ...] = ()
+    recalls: list[int] = []
+    fed: FinalFed | None = None
 
 
 class FinalMove(msgspec.Struct, frozen=True, kw_only=True, tag="move", tag_field="actor"):
@@ -220,7 +251,44 @@ class FinalEntry(msgspec.Struct, frozen=True, kw_only=True, tag="entry", tag_fie
     contents: dict[str, str | bool | dict[str, str | int] | list[str] | None]
 
 
-FinalState: TypeAlias = FinalPool | FinalMove | FinalLed | FinalCart | FinalEntry
+class FinalRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What a WMS said as of a moment, and what came of it."""
+
+    number: int
+    poll: int
+    as_of: int
+    applied_through: int
+    parts: int
+    deadline_ms: int
+    heard: tuple[int, ...]
+    lots: int
+    differences: int
+    shortfall: int
+    complete: bool
+    ended_at_ms: int
+
+
+class FinalFeed(msgspec.Struct, frozen=True, kw_only=True, tag="feed", tag_field="actor"):
+    """What a feed has come to."""
+
+    key: str
+    version: int
+    last_at_ms: int
+    wake_at_ms: int | None
+    status: str
+    url: str
+    excludes: tuple[str, ...]
+    poll: int
+    deadline_ms: int
+    polled_at_ms: int
+    next_poll_ms: int
+    failures: int
+    failure: str | None
+    run: FinalRun | None
+    completed: FinalRun | None
+
+
+FinalState: TypeAlias = FinalPool | FinalMove | FinalLed | FinalCart | FinalFeed | FinalEntry
 
 
 def releases() -> list[str]:
@@ -286,6 +354,8 @@ def final_pool(key: str, pool: Pool) -> FinalPool:
                 reference=lot.reference,
                 origin=lot.origin,
                 held=lot.held,
+                aside=lot.aside,
+                recalled=lot.recalled,
             )
             for _, lot in sorted(pool.lots.items())
         ],
@@ -296,7 +366,52 @@ def final_pool(key: str, pool: Pool) -> FinalPool:
         product=pool.product,
         processes=_traces_of(pool),
         released=[] if pool.processes is None else sorted(pool.processes.released.items()),
+        aside=pool.aside,
+        recalls=sorted(pool.recalls),
+        fed=None if pool.fed is None else _final_fed(pool.fed),
     )
+
+
+def _final_fed(fed: Fed) -> FinalFed:
+    image = fed.dump()
+    return FinalFed(
+        feed=image.feed,
+        turn=image.turn,
+        excludes=image.excludes,
+        as_of=image.as_of,
+        told=image.told,
+        batches=[
+            FinalBatch(code=code, left=batch.left, short=batch.short, as_of=batch.as_of)
+            for code, batch in image.batches
+        ],
+    )
+
+
+def final_feed(key: str, feed: Feed) -> FinalFeed:
+    """Return the state of a feed in the words of the corpus."""
+    assert feed.status is not None
+    assert feed.settings is not None
+    return FinalFeed(
+        key=key,
+        version=feed.version,
+        last_at_ms=feed.last_at_ms,
+        wake_at_ms=wake_at(feed),
+        status=feed.status,
+        url=feed.settings.url,
+        excludes=feed.settings.excludes,
+        poll=feed.poll,
+        deadline_ms=feed.deadline_ms,
+        polled_at_ms=feed.polled_at_ms,
+        next_poll_ms=feed.next_poll_ms,
+        failures=feed.failures,
+        failure=feed.failure,
+        run=_final_run(feed.run),
+        completed=_final_run(feed.completed),
+    )
+
+
+def _final_run(run: Run | None) -> FinalRun | None:
+    return None if run is None else FinalRun(**msgspec.structs.asdict(run))
 
 
 def final_move(key: str, move: Move) -> FinalMove:

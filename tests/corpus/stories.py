@@ -15,6 +15,7 @@ from allocator.domain.messages import (
 )
 from tests.corpus.author import END_OF_TIME_MS, HOUR_MS, TEXTS, Author
 from tests.corpus.buying import at_once, carts, checkouts, in_the_middle, orders, parts
+from tests.corpus.feeding import adjustments, feeds, shortfalls
 from tests.corpus.moving import crumbs, locations, moves, tickets, under_way
 
 
@@ -193,6 +194,9 @@ STORIES: Final[tuple[Callable[[Author], Awaitable[None]], ...]] = (
     carts,
     checkouts,
     in_the_middle,
+    adjustments,
+    feeds,
+    shortfalls,
     large,  # ends in the year 9999
     last,  # no actor's number is left after this one
 )

@@ -132,7 +132,11 @@ async def test_the_read_models_of_any_release_s_rows_are_what_its_pools_were(
                     lot.seq,
                     lot.quantity,
                     lot.available,
-                    lot.available + lot.ordered + lot.held + lot.expired,
+                    lot.available
+                    + lot.ordered
+                    + lot.held
+                    + lot.expired
+                    + sum(units for _, units in lot.aside),
                     lot.lot,
                     lot.expires_at_ms,
                     lot.received_at_ms,

@@ -1,7 +1,7 @@
 -- Say what is known of a range of actors beside their rows: what they are, when they are to be
 -- woken, how far their read models have come, what is in their balances, what they are as ticket
 -- options, as moves and as orders of several lines, and their floors.
--- A row is passed over if the projection has come past it without applying it.
+-- A row is passed over if the projection has come past it without applying it; of feeds it has nothing.
 -- $1 first and $2 last actor id
 WITH position AS MATERIALIZED (
     SELECT era, xid FROM projections WHERE name = 'read models'
@@ -39,7 +39,7 @@ LEFT JOIN carts ON carts.actor_id = actors.id
 LEFT JOIN ticket_options ON ticket_options.actor_id = actors.id
 LEFT JOIN quarantined_projections ON quarantined_projections.actor_id = actors.id
 LEFT JOIN floors ON floors.actor_id = actors.id
-LEFT JOIN journal AS next ON actors.kind IN ('pool', 'move', 'order', 'cart', 'feed')
+LEFT JOIN journal AS next ON actors.kind IN ('pool', 'move', 'order', 'cart')
     AND next.actor_id = actors.id
     AND next.seq = greatest(balances.version, moves.version, process_orders.version,
                             carts.version, floors.seq, 0) + 1
