@@ -47,6 +47,7 @@ from allocator.persistence.api_keys import PostgresApiKeys
 from allocator.persistence.carts import PostgresCarts
 from allocator.persistence.catalogue import PostgresCatalogue
 from allocator.persistence.connections import Pool, connect, open_pool
+from allocator.persistence.dry_runs import PostgresDryRuns
 from allocator.persistence.feed import Feed
 from allocator.persistence.installation import Installation, open_installation
 from allocator.persistence.journal import PostgresJournal
@@ -271,6 +272,7 @@ def _assemble(
         feeds=Front(feeding, feeds, now=partial(_settled, feed), anywhere=config.webhook_anywhere),
         letterbox=Letterbox(PostgresTold(lists), openings, knock=feeding.knock, clock=now_ms),
         history=PostgresReconciliations(lists),
+        dry_runs=PostgresDryRuns(lists),
         ids=IdSeal(installation.id_secret),
         version=version("allocator"),
         server_version=installation.server_version,
@@ -301,6 +303,7 @@ def _feeding_tools(  # noqa: PLR0913 (what they are made of)
     return Tools(
         store=PostgresFeeds(lists),
         told=PostgresTold(lists),
+        dry_runs=PostgresDryRuns(lists),
         reach=crew.asker,
         pools=pools,
         open_rows=open_rows,

@@ -4,7 +4,7 @@ from typing import TypeAlias, assert_never
 
 import msgspec
 
-from allocator.domain import recall_rules
+from allocator.domain import recall_rules, reconcile_rules
 from allocator.domain.carts import Cart
 from allocator.domain.checkouts import Checkout
 from allocator.domain.feeds import Feed
@@ -13,6 +13,7 @@ from allocator.domain.moves import Move
 from allocator.domain.orders import Order
 from allocator.domain.pool import Balance, Lot, Pool
 from allocator.domain.reconcile_rules import owed
+from allocator.domain.reconciling import LotReconciled, Reconcile
 from allocator.domain.values import Picks
 
 
@@ -87,6 +88,12 @@ class ShortQuery(msgspec.Struct, frozen=True, gc=False, tag=True):
     """How many promised units a pool misses, and the row that attached or detached it."""
 
 
+class ReconcileQuery(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """What would change in a pool if its feed asked this of it."""
+
+    ask: Reconcile
+
+
 Query: TypeAlias = (
     BalanceQuery
     | LotQuery
@@ -97,6 +104,7 @@ Query: TypeAlias = (
     | CheckoutQuery
     | FeedQuery
     | ShortQuery
+    | ReconcileQuery
 )
 
 
@@ -124,6 +132,7 @@ class View(msgspec.Struct, frozen=True):
             lots; 0 if none ever did.
         product: With a balance or a lot: the product by which a location is occupied that holds
             one at a time; None if it is free, or another kind of pool.
+        found: What would be journaled, if anything.
         turn: With `short`: the row that attached the pool to a feed last, or detached it; 0 if none
             ever did.
     """
@@ -141,6 +150,7 @@ class View(msgspec.Struct, frozen=True):
     checkout: Checkout | None = None
     feed: Feed | None = None
     short: int | None = None
+    found: tuple[LotReconciled, ...] | None = None
     turn: int = 0
 
 
@@ -161,10 +171,18 @@ def look(state: State, query: Query) -> View | None:
             return View(lot=msgspec.structs.replace(lot), product=state.product)
         case OpenOrderQuery(seq=seq) if isinstance(state, Pool):
             return _open_order_view(state, seq)
-        case ShortQuery() if isinstance(state, Pool):
-            return View(short=owed(state), turn=0 if state.fed is None else state.fed.turn)
+        case ShortQuery() | ReconcileQuery() if isinstance(state, Pool):
+            return _look_at_feeding(state, query)
         case _:
             return _look_at_process(state, query)
+
+
+def _look_at_feeding(pool: Pool, query: ShortQuery | ReconcileQuery) -> View:
+    if isinstance(query, ShortQuery):
+        return View(short=owed(pool), turn=0 if pool.fed is None else pool.fed.turn)
+    decision = reconcile_rules.decide(pool, query.ask, now_ms=query.ask.sent_at_ms)
+    events = decision if isinstance(decision, tuple) else ()
+    return View(found=tuple(each for each in events if isinstance(each, LotReconciled)))
 
 
 def _open_order_view(pool: Pool, seq: int) -> View:

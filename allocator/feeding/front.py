@@ -60,6 +60,10 @@ class Front:
         position = await self._now()
         return await self._beginnings.begin(warehouse, position=position, renewed=renewed)
 
+    def knock(self, actor_id: int) -> None:
+        """Have a feed look for what it is asked, if it is of this worker."""
+        self._feeding.knock(actor_id)
+
     async def find(self, warehouse: str) -> Standing | None:
         """Return how far a feed is, or None if there never was one."""
         return await self._beginnings.find(warehouse)

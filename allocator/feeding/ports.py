@@ -27,7 +27,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         applied: It has taken everything up to this number into its figures.
         waiting_since_ms: When the oldest push was numbered that is not acknowledged.
         shortfall: Promised units that were missing when it was last looked.
-        is_told: Whether anything that the WMS told by itself is yet to be worked off.
+        is_told: Whether anything that was told or asked from outside is yet to be worked off.
     """
 
     actor_id: int

@@ -15,6 +15,7 @@ from allocator.domain.positions import Position
 from allocator.domain.queries import FeedQuery
 from allocator.errors import AllocatorError
 from allocator.feeding.agreement import agreed
+from allocator.feeding.dry_runs import DryRunner, DryRuns
 from allocator.feeding.inbox import Inbox
 from allocator.feeding.ports import Rows, Standing, Store
 from allocator.feeding.pusher import Pusher
@@ -48,6 +49,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
 
     store: Store
     told: Told
+    dry_runs: DryRuns
     reach: Reach
     pools: Pools
     open_rows: Callable[[], Awaitable[Rows]]
@@ -86,6 +88,7 @@ class Station:
         self._polled = 0
         self._inbox: Inbox | None = None
         self._snapshots: Snapshots | None = None
+        self._dry_runner: DryRunner | None = None
 
     def poll(self, poll: Poll) -> None:
         """Have a poll be seen through; it takes the place of one that waits."""
@@ -95,10 +98,10 @@ class Station:
         self._polls.put_nowait(poll)
 
     def knock(self) -> None:
-        """Have it be worked off what the warehouse system has told by itself."""
-        if self._inbox is not None and self._snapshots is not None:
-            self._inbox.knock()
-            self._snapshots.knock()
+        """Have it be worked off what was told or asked from outside."""
+        for each in (self._inbox, self._snapshots, self._dry_runner):
+            if each is not None:
+                each.knock()
 
     async def run(self) -> None:
         """Work for ever, whatever fails; cancel to stop."""
@@ -140,6 +143,7 @@ class Station:
                     self._hear(runner(wms)),
                     inbox.run(),
                     snapshots.run(),
+                    self._open_dry_runner(standing, wms).run(),
                 )
         finally:
             rows.close()
@@ -173,6 +177,19 @@ class Station:
     def _open_snapshots(self, runner: Callable[[Wms], Runner]) -> Snapshots:
         self._snapshots = Snapshots(self.actor_id, self._tools.told, runner=runner, runs=self._runs)
         return self._snapshots
+
+    def _open_dry_runner(self, standing: Standing, wms: Wms) -> DryRunner:
+        tools = self._tools
+        self._dry_runner = DryRunner(
+            standing,
+            wms,
+            kept=tools.dry_runs,
+            told=tools.told,
+            reach=tools.reach,
+            excludes=self.settings.excludes,
+            clock=tools.clock,
+        )
+        return self._dry_runner
 
     def _runner(self, standing: Standing, wms: Wms) -> Runner:
         tools = self._tools

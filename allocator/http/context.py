@@ -22,6 +22,7 @@ from allocator.domain.kinds import Command
 from allocator.domain.messages import OpenTicketOption
 from allocator.domain.moves import RequestMove
 from allocator.domain.orders import RequestOrder
+from allocator.feeding.dry_runs import DryRuns
 from allocator.feeding.history import History
 from allocator.feeding.letterbox import Letterbox
 from allocator.http.doors import Doors
@@ -97,6 +98,7 @@ class Context(msgspec.Struct, frozen=True, kw_only=True):
     feeds: Feeds
     letterbox: Letterbox
     history: History
+    dry_runs: DryRuns
     ids: IdSeal
     version: str
     server_version: str

@@ -87,14 +87,11 @@ class ShownFeed(msgspec.Struct, frozen=True, kw_only=True):
     shortfall: Annotated[Units, Meta(description="promised units that are missing")]
 
 
-class ShownReconciliation(msgspec.Struct, frozen=True, kw_only=True):
-    """A batch of which the WMS had another count than we, and what came of it."""
+class ShownDifference(msgspec.Struct, frozen=True, kw_only=True):
+    """A batch of which the WMS has another count than we, and what comes of that."""
 
-    id: Sealed
-    at: Time
     product: Sku
     batch: Annotated[str, Meta(description="null: the units that are in none")] | None
-    as_of: Annotated[int, Meta(description="of the run or the event in which the WMS said so")]
     orderable: Annotated[int, Meta(description="what can be ordered there, as the WMS says")]
     applied: Annotated[int, Meta(description="what it has taken off for us by then")]
     counted: Annotated[
@@ -107,6 +104,34 @@ class ShownReconciliation(msgspec.Struct, frozen=True, kw_only=True):
     available: Annotated[Units, Meta(description="of the batch, after that")]
     shortfall: Annotated[Units, Meta(description="of the batch: promised and not there")]
     explanation: Annotated[str, Meta(description="all this in a sentence")]
+
+
+class ShownReconciliation(ShownDifference, frozen=True, kw_only=True):
+    """A batch of which the WMS had another count than we, and what came of that."""
+
+    id: Sealed
+    at: Time
+    as_of: Annotated[int, Meta(description="of the run or the event in which the WMS said so")]
+
+
+class ShownDryRun(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run would change now; nothing has."""
+
+    failure: Annotated[str, Meta(description="why that is not known; then nothing else is")] | None
+    as_of: Annotated[int, Meta(description="the WMS's own count")]
+    applied_through: Annotated[Count, Meta(description="the last push that is in its figures")]
+    batches: Annotated[Count, Meta(description="that the WMS names")]
+    products: Annotated[Count, Meta(description="that were compared")]
+    differences: Annotated[Count, Meta(description="batches of which numbers would change")]
+    more: Annotated[Count, Meta(description="units that would become available")]
+    fewer: Annotated[Count, Meta(description="units that would be available no longer")]
+    shortfall: Annotated[
+        Count, Meta(description="units that would be missing of the batches that differ")
+    ]
+    unknown: Annotated[
+        tuple[str, ...], Meta(description="skus of which there is no product, the first thousand")
+    ]
+    items: Annotated[list[ShownDifference], Meta(description="the first thousand differences")]
 
 
 def feed_shape(standing: Standing, feed: Feed) -> ShownFeed:

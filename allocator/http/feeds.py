@@ -16,6 +16,7 @@ from allocator.feeding.ports import Standing
 from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body
 from allocator.http.doors import principal_of
+from allocator.http.dry_runs import dry_run
 from allocator.http.feed_shapes import PutFeedBody, ShownFeed, feed_shape
 from allocator.http.paging import limit_of, listing, name_cursor, no_query, query
 from allocator.http.problems import ProblemError, invalid, not_found, problem_for
@@ -91,16 +92,21 @@ class FeedHandlers:
 
     async def delete(self, request: web.Request) -> JsonAnswer:
         """Feed a warehouse no longer; its numbers stay as they are."""
+        no_query(request)
         return await self._do(request, DeleteFeed())
 
     async def poll(self, request: web.Request) -> JsonAnswer:
-        """Ask the WMS sooner than planned."""
-        return await self._do(request, PollNow())
+        """Ask the WMS sooner than planned; or only say what that would change."""
+        found = query(request, "dry_run")
+        if found.get("dry_run", "false") not in {"true", "false"}:
+            raise ProblemError(invalid("dry_run must be true or false"))
+        if found.get("dry_run") != "true":
+            return await self._do(request, PollNow())
+        await _no_body(request)
+        return await dry_run(self._context, await self._standing(request))
 
     async def _do(self, request: web.Request, command: Command) -> JsonAnswer:
-        no_query(request)
-        if request.body_exists and await request.read() not in {b"", b"{}"}:
-            raise ProblemError(invalid("this request takes no body"))
+        await _no_body(request)
         standing = await self._standing(request)
         await self._have(standing.actor_id, command, request)
         return json_answer(await self._shape(standing), status=HTTPStatus.ACCEPTED)
@@ -159,6 +165,11 @@ class FeedHandlers:
 
 def _is_fed_from(feed: Feed, url: str) -> bool:
     return feed.settings is not None and is_same_address(feed.settings.url, url)
+
+
+async def _no_body(request: web.Request) -> None:
+    if request.body_exists and await request.read() not in {b"", b"{}"}:
+        raise ProblemError(invalid("this request takes no body"))
 
 
 def _itself(shape: ShownFeed) -> ShownFeed:

@@ -235,6 +235,9 @@ class Feeds(Protocol):
     async def begin(self, warehouse: str, *, renewed: bool = False) -> int:
         """Have a warehouse's feed be known and on; return its actor."""
 
+    def knock(self, actor_id: int) -> None:
+        """Have a feed look for what it is asked, if it is of this worker."""
+
     async def find(self, warehouse: str) -> Standing | None:
         """Return how far a feed is, or None if there never was one."""
 

@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Literal
 
 from allocator.http.feed_shapes import (
     PutFeedBody,
+    ShownDifference,
+    ShownDryRun,
     ShownFeed,
     ShownPushes,
     ShownReconciliation,
@@ -21,6 +23,7 @@ from allocator.http.reference.operation import (
     Answer,
     Body,
     Operation,
+    Parameter,
 )
 from allocator.http.shapes import Listing
 
@@ -68,6 +71,31 @@ _FOUND: Final = ShownReconciliation(
     shortfall=1,
     explanation="the WMS says 1 orderable and has applied 3 of ours, 4 together; we counted 15: "
     "10 fewer are available, and 1 promised unit is missing",
+)
+_WOULD: Final = ShownDryRun(
+    failure=None,
+    as_of=8104,
+    applied_through=31,
+    batches=2400,
+    products=1800,
+    differences=1,
+    more=0,
+    fewer=10,
+    shortfall=1,
+    unknown=(),
+    items=[
+        ShownDifference(
+            product=_FOUND.product,
+            batch=_FOUND.batch,
+            orderable=_FOUND.orderable,
+            applied=_FOUND.applied,
+            counted=_FOUND.counted,
+            change=_FOUND.change,
+            available=_FOUND.available,
+            shortfall=_FOUND.shortfall,
+            explanation=_FOUND.explanation,
+        )
+    ],
 )
 _BODILESS: Final = (
     "malformed-body",
@@ -163,11 +191,27 @@ FEED_OPERATIONS: Final = (
         role="operator",
         summary="Ask a WMS sooner than planned",
         meaning="Once a second at most, and not while it fails: then it is asked again with "
-        "growing pauses, anyway. The request has no body.",
+        "growing pauses, anyway. The request has no body.\n\n"
+        "With `dry_run=true` it is asked at once, as its limit allows, and the answer says what "
+        "would change, while nothing does. If that takes longer than 50 seconds, 503: a repeat "
+        "waits for the same answer.",
+        query=(
+            Parameter(
+                name="dry_run",
+                shape=Literal["true", "false"],
+                meaning="only say what would change",
+            ),
+        ),
         answers=(
             Answer(status=HTTPStatus.ACCEPTED, meaning="It is, or will be, asked", shape=ShownFeed),
+            Answer(
+                status=_OK,
+                meaning="What would change, with `dry_run=true`",
+                shape=ShownDryRun,
+                example=_WOULD,
+            ),
         ),
-        problems=_BODILESS,
+        problems=("conflict", *_BODILESS),
     ),
     Operation(
         method="DELETE",

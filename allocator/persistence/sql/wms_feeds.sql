@@ -7,7 +7,10 @@ SELECT actor_id, warehouse, position, numbered, acknowledged, applied, is_on, nu
        (SELECT coalesce(sum(short), 0)::bigint FROM wms_pools
         WHERE feed = wms_feeds.actor_id AND short > 0) AS shortfall,
        EXISTS (SELECT 1 FROM wms_events WHERE feed = wms_feeds.actor_id AND is_waiting)
-           OR EXISTS (SELECT 1 FROM wms_parts WHERE feed = wms_feeds.actor_id) AS is_told
+           OR EXISTS (SELECT 1 FROM wms_parts WHERE feed = wms_feeds.actor_id)
+           OR EXISTS (
+               SELECT 1 FROM wms_dry_runs WHERE feed = wms_feeds.actor_id AND answer IS NULL
+           ) AS is_told
 FROM wms_feeds
 WHERE EXISTS (SELECT 1 FROM journal WHERE journal.actor_id = wms_feeds.actor_id AND seq = 1)
   AND ($1::text IS NULL OR warehouse = $1) AND warehouse > $2

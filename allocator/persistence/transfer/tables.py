@@ -55,6 +55,7 @@ LOCAL: Final = frozenset(
         "wms_lots",
         "wms_events",
         "wms_parts",
+        "wms_dry_runs",
     }
 )
 """Of one database, and of those who serve from it."""
