@@ -250,6 +250,7 @@ def _assemble(
         _feeding_tools(seat, installation, crew, lists=lists, pools=openings, feed=feed),
         is_ours=crew.worker.is_ours,
         statistics=statistics.feeds,
+        is_alone=seat.directory is None,
     )
     crew.worker.office.poller = feeding
     context = Context(

@@ -127,9 +127,7 @@ def run_remove(warehouse: str, desk: Desk) -> int:
     if feed.status == "ended":
         desk.say(f"{warehouse} is fed no longer")
     else:
-        desk.say(
-            f"{warehouse} is about to be fed no longer: half a minute from now, it can be fed anew"
-        )
+        desk.say(f"{warehouse} is about to be fed no longer: in some seconds it can be fed anew")
     return DONE
 
 

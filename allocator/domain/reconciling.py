@@ -14,7 +14,7 @@ from allocator.domain.values import Message
 STATEMENTS_MAX: Final = 256
 """Of one ask; with the longest codes it still fits a message between workers."""
 
-STATEMENT_STALE_MS: Final = 30_000
+STATEMENT_STALE_MS: Final = 5_000
 """An ask to reconcile that was sent longer ago is not executed. A feed that does not know whether
 an ask was heard waits for as long before it says something newer to that pool."""
 

@@ -15,6 +15,7 @@ from allocator.domain.feeds import DeleteFeed, EndFeed, Feed, FeedPut, Poll
 from allocator.domain.queries import FeedQuery, ShortQuery
 from allocator.domain.reconciling import STATEMENT_STALE_MS, Detach
 from allocator.errors import AllocatorError, JournalError
+from allocator.feeding.lead import Lead
 from allocator.feeding.ports import Standing
 from allocator.feeding.station import Station, Tools
 from allocator.feeding.turns import Turns
@@ -35,13 +36,19 @@ class Feeding:
         tools: What they work with.
         is_ours: Says whether an actor is of one of our shards.
         statistics: Where it is told how they are.
+        is_alone: Whether there never is another worker.
 
     Attributes:
         standings: Of all feeds of the server that are on, by warehouse, as it was last looked.
     """
 
     def __init__(
-        self, tools: Tools, *, is_ours: Callable[[int], bool], statistics: FeedStatistics
+        self,
+        tools: Tools,
+        *,
+        is_ours: Callable[[int], bool],
+        statistics: FeedStatistics,
+        is_alone: bool = False,
     ) -> None:
         self._statistics = statistics
         self.standings: dict[str, Standing] = {}
@@ -49,7 +56,9 @@ class Feeding:
         self._is_ours = is_ours
         self._has_adopted = False
         self._stations: dict[int, tuple[Station, asyncio.Task[None]]] = {}
+        self._is_alone = is_alone
         self._turns: dict[int, Turns] = {}
+        self._rests: dict[int, int] = {}
         self._polls: dict[int, Poll] = {}
         self._detached: dict[int, int] = {}
 
@@ -93,7 +102,7 @@ class Feeding:
         on = [each for each in await self._tools.store.feeds() if each.is_on]
         self.standings = {each.warehouse: each for each in on}
         ours = {each.actor_id: each for each in on if self._is_ours(each.actor_id)}
-        await self._dismiss(self._stations.keys() - ours.keys())
+        await self._let_go((self._stations.keys() | self._turns.keys()) - ours.keys())
         for warehouse in set(self._statistics.waiting) - {each.warehouse for each in ours.values()}:
             self._statistics.forget(warehouse)
         for standing in ours.values():
@@ -111,7 +120,7 @@ class Feeding:
         if standing.numbers == "lost":
             await self._give_up(standing, feed)
         elif feed.status in {"on", "deleted"} and feed.settings is not None:
-            await self._employ(standing, feed.settings)
+            await self._employ(standing, feed.settings, rests=feed.run is not None)
         if standing.is_told:
             self.knock(standing.actor_id)
         if feed.status == "deleted":
@@ -142,20 +151,36 @@ class Feeding:
         elif before and not standing.shortfall:
             log.info("wms.shortfall_over", warehouse=warehouse, before=before)
 
-    async def _employ(self, standing: Standing, settings: FeedPut) -> None:
-        actor_id = standing.actor_id
+    async def _employ(self, standing: Standing, settings: FeedPut, *, rests: bool) -> None:
+        actor_id, clock = standing.actor_id, self._tools.clock
         if actor_id in self._stations:
             station, task = self._stations[actor_id]
             if station.settings == settings and not task.done():
                 return
             await self._dismiss({actor_id})
-        turns = Turns(is_near=self._is_ours, clock=self._tools.clock)
-        turns = self._turns.setdefault(actor_id, turns)
-        station = Station(actor_id, settings, self._tools, turns=turns)
+        if actor_id not in self._turns:
+            self._turns[actor_id] = Turns(is_near=self._is_ours, clock=clock)
+            has_peers = rests and not self._is_alone
+            self._rests[actor_id] = clock() + STATEMENT_STALE_MS if has_peers else 0
+        station = Station(
+            actor_id,
+            settings,
+            self._tools,
+            turns=self._turns[actor_id],
+            lead=Lead(actor_id, self._tools.reach, is_ours=self._is_ours, clock=clock),
+            rests_until_ms=self._rests[actor_id],
+        )
         if (poll := self._polls.pop(actor_id, None)) is not None:
             station.poll(poll)
         task = asyncio.create_task(station.run(), name=f"feed of {standing.warehouse}")
         self._stations[actor_id] = station, task
+
+    async def _let_go(self, actor_ids: set[int]) -> None:
+        """Have feeds be another worker's; should they come back, it was theirs meanwhile."""
+        await self._dismiss(actor_ids)
+        for each in actor_ids:
+            self._turns.pop(each, None)
+            self._rests.pop(each, None)
 
     async def _dismiss(self, actor_ids: set[int]) -> None:
         tasks = [self._stations.pop(each)[1] for each in actor_ids if each in self._stations]

@@ -11,7 +11,7 @@ from allocator.feeding.ports import Standing
 class Beginnings(Protocol):
     """Where feeds come into being."""
 
-    async def begin(self, warehouse: str, *, position: Position, renewed: bool) -> int:
+    async def begin(self, warehouse: str, *, position: Position) -> int:
         """Have a warehouse's feed be known and on; return its actor."""
         ...
 
@@ -52,13 +52,9 @@ class Front:
         """Whether a warehouse is fed, as of half a second ago."""
         return warehouse in self._feeding.standings
 
-    async def begin(self, warehouse: str, *, renewed: bool = False) -> int:
-        """Have a warehouse's feed be known and on; return its actor.
-
-        One that has ended may be `renewed`: its WMS is another one than before.
-        """
-        position = await self._now()
-        return await self._beginnings.begin(warehouse, position=position, renewed=renewed)
+    async def begin(self, warehouse: str) -> int:
+        """Have a warehouse's feed be known and on; return its actor."""
+        return await self._beginnings.begin(warehouse, position=await self._now())
 
     def knock(self, actor_id: int) -> None:
         """Have a feed look for what it is asked, if it is of this worker."""

@@ -1,7 +1,7 @@
 """One feed at work in the worker that owns it: it makes pushes, sends them, and hears pages."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from random import Random
@@ -68,13 +68,24 @@ class Station:
         actor_id: Of the feed.
         settings: How it is fed.
         turns: Of those who say something to its pools; they survive this station.
+        lead: How its pools are reached.
+        rests_until_ms: Until then pools may yet hear what a former owner of the feed has said.
 
     Attributes:
         progress: Of what is sent; None before it begins.
         gate: Before the warehouse system; survives what fails here.
     """
 
-    def __init__(self, actor_id: int, settings: FeedPut, tools: Tools, *, turns: Turns) -> None:
+    def __init__(  # noqa: PLR0913 (what it works with)
+        self,
+        actor_id: int,
+        settings: FeedPut,
+        tools: Tools,
+        *,
+        turns: Turns,
+        lead: Reach,
+        rests_until_ms: int = 0,
+    ) -> None:
         self.actor_id = actor_id
         self.settings = settings
         self.progress: Progress | None = None
@@ -83,6 +94,8 @@ class Station:
             Limit(per_s=settings.rate_per_s, burst=settings.burst), clock=tools.clock_us
         )
         self._turns = turns
+        self._lead = lead
+        self._rests_until_ms = rests_until_ms
         self._runs = asyncio.Lock()
         self._polls: asyncio.Queue[Poll] = asyncio.Queue(maxsize=1)
         self._polled = 0
@@ -141,8 +154,8 @@ class Station:
                     pusher.run(),
                     sender.run(),
                     self._hear(runner(wms)),
-                    inbox.run(),
-                    snapshots.run(),
+                    self._after_rest(inbox.run()),
+                    self._after_rest(snapshots.run()),
                     self._open_dry_runner(standing, wms).run(),
                 )
         finally:
@@ -168,7 +181,7 @@ class Station:
             self.settings,
             store=tools.store,
             told=tools.told,
-            reach=tools.reach,
+            reach=self._lead,
             turns=self._turns,
             clock=tools.clock,
         )
@@ -199,14 +212,27 @@ class Station:
             wms,
             told=tools.told,
             excludes=self.settings.excludes,
-            reach=tools.reach,
+            reach=self._lead,
             pools=tools.pools,
             turns=self._turns,
             clock=tools.clock,
         )
 
+    async def _after_rest(self, work: Coroutine[None, None, None]) -> None:
+        """Do something when nothing that a former owner has said can be heard any more."""
+        try:
+            await self._rest()
+        except asyncio.CancelledError:
+            work.close()
+            raise
+        await work
+
+    async def _rest(self) -> None:
+        await asyncio.sleep(max(0, self._rests_until_ms - self._tools.clock()) / 1000)
+
     async def _hear(self, runner: Runner) -> None:
         await self._clear()
+        await self._rest()
         while True:
             poll = await self._polls.get()
             self._polled = 0  # if this is cut off, nobody else sees it through

@@ -67,8 +67,7 @@ class FeedHandlers:
             excludes=tuple(body.excludes),
         )
         await self._check_address(warehouse, body.url)
-        renewed = await self._is_renewed(warehouse, body.url)
-        actor_id = await self._feeds.begin(warehouse, renewed=renewed)
+        actor_id = await self._feeds.begin(warehouse)
         version = await self._have(actor_id, command, request)
         await self._feeds.begin(warehouse)  # one that ended just before is on by now
         shape = await self._shape(await self._standing(request))
@@ -139,11 +138,6 @@ class FeedHandlers:
                 raise ProblemError(
                     invalid(f"warehouse {code} is fed from this url: give each one of its own")
                 )
-
-    async def _is_renewed(self, warehouse: str, url: str) -> bool:
-        """Say whether a warehouse that was fed before is to be fed by another WMS."""
-        standing = await self._feeds.find(warehouse)
-        return standing is not None and not _is_fed_from(await self._feed(standing), url)
 
     async def _feed(self, standing: Standing) -> Feed:
         seen = await self._context.asker.look(standing.actor_id, FeedQuery())

@@ -232,7 +232,7 @@ class Feeds(Protocol):
     def is_fed(self, warehouse: str) -> bool:
         """Whether a warehouse is fed, as of half a second ago."""
 
-    async def begin(self, warehouse: str, *, renewed: bool = False) -> int:
+    async def begin(self, warehouse: str) -> int:
         """Have a warehouse's feed be known and on; return its actor."""
 
     def knock(self, actor_id: int) -> None:

@@ -40,22 +40,17 @@ class PostgresFeeds:
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
 
-    async def begin(self, warehouse: str, *, position: Position, renewed: bool) -> int:
-        """Have a warehouse's feed be known and on; return its actor.
-
-        One that has ended may be `renewed`: its WMS is another one than before.
-        """
+    async def begin(self, warehouse: str, *, position: Position) -> int:
+        """Have a warehouse's feed be known and on; return its actor."""
         key = feed_key(warehouse)
         async with borrowed(self._pool) as connection, connection.transaction():
             made = await make_actor(connection, kind="feed", key=key)
             actor_id = int(await connection.fetchval(_ACTOR, key))
-            if renewed or not await connection.fetchval(_IS_ON, actor_id):
+            if not await connection.fetchval(_IS_ON, actor_id):
                 await connection.execute(statement("wms_forget_events"), actor_id, _EVER)
                 await connection.execute(statement("wms_forget_parts"), actor_id, _EVER)
             begin = statement("wms_begin_feed")
             await connection.execute(begin, actor_id, warehouse, str(position), made is None)
-            if renewed:
-                await connection.execute(statement("wms_renew"), actor_id, str(position))
         return actor_id
 
     async def adopt(self, position: Position) -> None:

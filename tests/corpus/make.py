@@ -146,7 +146,7 @@ class CodeOfToday:
 
     async def feed(self, warehouse: str) -> int:
         feeds = PostgresFeeds(self._connections)
-        return await feeds.begin(warehouse, position=START, renewed=False)
+        return await feeds.begin(warehouse, position=START)
 
     async def last_pool(self, sku: str) -> int:
         greatest = (1 << ACTOR_BITS - SHARD_BITS) - 1

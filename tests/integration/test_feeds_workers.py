@@ -13,9 +13,10 @@ import pytest_asyncio
 from allocator.wms.simulator_nature import Nature
 from tests.integration.fed import Fed, feeding
 from tests.integration.serving import Server, until
+from tests.integration.traps import Spot, trapping
 from tests.integration.truth import query
 from tests.integration.wms import NEVER_S
-from tests.integration.workers import freeze, settled, several, strangers, thaw
+from tests.integration.workers import freeze, owner_of, settled, several, strangers, thaw
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -29,6 +30,9 @@ SELECT split_part(workers.name, ':', 2)::int AS pid
 FROM actors JOIN shards ON shards.id = actors.id & 255 JOIN workers USING (incarnation)
 WHERE NOT fenced AND actors.key = 'feed:main'
 """
+
+RUNS = "SELECT count(*) FROM journal WHERE kind = 'run_ended' AND (body ->> 'complete')::boolean"
+OF_POOL = "SELECT count(*) FROM journal JOIN pools USING (actor_id) WHERE product = $1"
 
 Change = Callable[[Server, str], Awaitable[None]]
 
@@ -57,6 +61,10 @@ async def owner(database_url: str) -> int:
 
     await until(is_owned)
     return found[0]
+
+
+async def rows_of(database_url: str, counting: str, *arguments: str) -> int:
+    return int((await query(database_url, counting, *arguments))[0]["count"])
 
 
 async def another_than(former: int, database_url: str) -> None:
@@ -116,6 +124,35 @@ async def test_n6_the_second_of_two_rapid_orders_is_blocked_by_the_live_count_no
     for sku in SKUS:
         assert (await fed.server.order(sku)).status == 409
     await fed.agreed()
+
+
+async def test_n4_what_a_worker_heard_before_it_hung_raises_nothing_when_it_goes_on(
+    fed: Fed, module_database_url: str
+) -> None:
+    """N4: the page is older than what its heir has heard since, and did not have to note."""
+    await fed.agreed()
+    former = await owner(module_database_url)
+    [far, *_] = [sku for sku in SKUS if await owner_of(module_database_url, sku) != former]
+    available = (await fed.server.balance(far)).available
+    async with trapping(module_database_url) as trap:
+        await trap.set(Spot("wms_lots", "UPDATE", "NEW.orderable <> OLD.orderable"))
+        fed.wms.truth.receive((far, "L1"), 3)
+        await trap.sprung()
+        freeze(former)
+        fed.wms.truth.damage((far, "L1"), 3)
+        await trap.open(stored=True)
+    await another_than(former, module_database_url)
+    runs = await rows_of(module_database_url, RUNS)
+
+    async def is_heard_again() -> bool:
+        return await rows_of(module_database_url, RUNS) > runs
+
+    await until(is_heard_again)
+    before = await rows_of(module_database_url, OF_POOL, far)
+    thaw(former)
+    await settled(module_database_url, fed.server)
+    assert await rows_of(module_database_url, OF_POOL, far) == before
+    assert (await fed.server.balance(far)).available == available
 
 
 @pytest.mark.parametrize("change", [hang, roll, kill])

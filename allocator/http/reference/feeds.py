@@ -220,8 +220,8 @@ FEED_OPERATIONS: Final = (
         tag="Warehouse systems",
         role="operator",
         summary="Feed a warehouse no longer",
-        meaning="Its numbers stay as they are, and stock can be received again. It has ended half "
-        "a minute later, when nothing that was asked can still happen. The request has no body.",
+        meaning="Its numbers stay as they are, and stock can be received again. It has ended some "
+        "seconds later, when nothing that was asked can still happen. The request has no body.",
         answers=(Answer(status=HTTPStatus.ACCEPTED, meaning="It will end", shape=ShownFeed),),
         problems=_BODILESS,
     ),

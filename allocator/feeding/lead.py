@@ -1,0 +1,73 @@
+"""What a feed says to pools is said by the worker that owns it, though one that hung may not know.
+
+A worker that hangs is replaced. When it goes on it would say what was so before: of units that are
+gone since, of which its heir had nothing to say. So what is said bears the time at which it was
+certain that the feed was ours, a pool soon calls that stale, and an heir rests until then.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from allocator.actors.messages import Answer
+from allocator.domain.kinds import Command
+from allocator.domain.queries import FeedQuery, Query, View
+from allocator.domain.reconciling import Reconcile
+from allocator.errors import UnavailableError
+from allocator.feeding.runner import Reach
+
+_CERTAIN_MS: Final = 1_000
+"""For so long nobody asks again whether the feed is ours."""
+
+
+class Lead:
+    """Reaches any actor for a feed; what it reconciles is stale soon after the feed is another's.
+
+    Args:
+        feed: Its actor.
+        reach: Any actor, whoever owns it.
+        is_ours: Says whether an actor is of one of our shards.
+        clock: Milliseconds of Unix time.
+    """
+
+    def __init__(
+        self,
+        feed: int,
+        reach: Reach,
+        *,
+        is_ours: Callable[[int], bool],
+        clock: Callable[[], int],
+    ) -> None:
+        self._feed = feed
+        self._reach = reach
+        self._is_ours = is_ours
+        self._clock = clock
+        self._certain_ms = 0
+
+    def ask(
+        self, actor_id: int, command: Command, *, principal: str = ""
+    ) -> asyncio.Future[Answer]:
+        """Have an actor decide; raises `AllocatorError` if it is not accepted."""
+        if not isinstance(command, Reconcile):
+            return self._reach.ask(actor_id, command, principal=principal)
+        if 0 <= self._clock() - self._certain_ms < _CERTAIN_MS:
+            return self._say(actor_id, command)
+        return asyncio.ensure_future(self._say_certainly(actor_id, command))
+
+    async def look(self, actor_id: int, query: Query) -> View:
+        """Answer a query about an actor's state."""
+        return await self._reach.look(actor_id, query)
+
+    async def _say_certainly(self, actor_id: int, command: Reconcile) -> Answer:
+        now_ms = self._clock()
+        await self._reach.look(self._feed, FeedQuery())
+        if not self._is_ours(self._feed):
+            raise UnavailableError(reason="the feed is another worker's by now")
+        self._certain_ms = now_ms
+        return await self._say(actor_id, command)
+
+    def _say(self, actor_id: int, command: Reconcile) -> asyncio.Future[Answer]:
+        said = msgspec.structs.replace(command, sent_at_ms=self._certain_ms)
+        return self._reach.ask(actor_id, said)
