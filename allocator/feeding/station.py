@@ -1,7 +1,7 @@
 """One feed at work in the worker that owns it: it makes pushes, sends them, and hears pages."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from random import Random
@@ -154,8 +154,8 @@ class Station:
                     pusher.run(),
                     sender.run(),
                     self._hear(runner(wms)),
-                    self._after_rest(inbox.run()),
-                    self._after_rest(snapshots.run()),
+                    self._after_rest(inbox.run),
+                    self._after_rest(snapshots.run),
                     self._open_dry_runner(standing, wms).run(),
                 )
         finally:
@@ -218,14 +218,10 @@ class Station:
             clock=tools.clock,
         )
 
-    async def _after_rest(self, work: Coroutine[None, None, None]) -> None:
+    async def _after_rest(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do something when nothing that a former owner has said can be heard any more."""
-        try:
-            await self._rest()
-        except asyncio.CancelledError:
-            work.close()
-            raise
-        await work
+        await self._rest()
+        await work()
 
     async def _rest(self) -> None:
         await asyncio.sleep(max(0, self._rests_until_ms - self._tools.clock()) / 1000)

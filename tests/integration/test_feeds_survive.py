@@ -108,6 +108,7 @@ def lost(fed: Fed, skus: Sequence[str]) -> int:
     return sum(each.damaged for each in fed.wms.truth.batches() if each.sku in skus)
 
 
+@pytest.mark.timeout(120 + 20 * SOAK_S)
 async def test_n3_n4_n15_nothing_is_oversold_lost_or_told_twice_and_no_limit_is_broken(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -129,3 +130,4 @@ async def test_n3_n4_n15_nothing_is_oversold_lost_or_told_twice_and_no_limit_is_
             missing = -min(0, fed.theirs(sku)[0])
             assert missing <= lost(fed, [sku])
         assert (await fed.shown()).shortfall == -min(0, fed.theirs("pot")[0])
+        assert server.complaints() == []
