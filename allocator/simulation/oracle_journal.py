@@ -152,6 +152,8 @@ def _decision(state: Pool, event: Event, command: Message, *, at_ms: int) -> Dec
     if due_ms is not None and due_ms <= at_ms:
         return kinds.decide(state, Wake(), now_ms=at_ms)
     if isinstance(command, RequestOrder) and isinstance(event, HoldConfirmed):
+        if len(command.lines) > 1:
+            return ()  # of one pool: nobody decides lines that were not summed
         requested = OrderRequested(lines=command.lines)
         return at_once.decide(requested, [state], process=event.process).parts
     return kinds.decide(state, command, now_ms=at_ms)

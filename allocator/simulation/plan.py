@@ -13,6 +13,7 @@ import msgspec
 
 from allocator.simulation.knowledge import PRODUCTS
 from allocator.simulation.plan_adjusting import Shelves
+from allocator.simulation.plan_directed import directed
 from allocator.simulation.plan_places import Spot, product_at, spots_of
 from allocator.simulation.plan_shops import Shop
 from allocator.simulation.plan_troubles import troubles_of, troubles_of_payments
@@ -96,9 +97,11 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
     troubles = troubles_of(dice, load_ms, moving=is_moving)
     if shop.paying_ms:
         troubles = troubles_of_payments(Random(f"payments {seed}"), shop.paying_ms)
+    idle_ms = dice.choice(_IDLE_MS)
+    if day := directed(Random(f"directed {seed}"), wishes, load_ms=load_ms):
+        troubles, idle_ms = day.troubles, day.idle_ms or idle_ms
     steps = [*opening, *wishes, *troubles]
     ordered = sorted(steps, key=lambda step: step.at_ms)
-    idle_ms = dice.choice(_IDLE_MS)
     return Plan(
         seed=seed,
         load_ms=load_ms,

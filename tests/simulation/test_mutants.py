@@ -16,6 +16,8 @@ AT_ONCE = (
     "charge before commit",
     "call unknown failed",
     "keep what was declined",
+    "check lines separately",
+    "store in pieces",
 )
 """What nobody could miss; `make simulate-mutants` tries all of them for longer."""
 
