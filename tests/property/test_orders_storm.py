@@ -81,8 +81,8 @@ class Crowd:
         if draw < 0.6:
             return await self._scene.worker.begin(None), self._order()
         if draw < 0.7 and self._orders:
-            end = chance.choice([CancelLines(), DispatchLines(parts=())])
-            return chance.choice(self._orders), end
+            ends: list[Command] = [CancelLines(), DispatchLines(parts=())]
+            return chance.choice(self._orders), chance.choice(ends)
         if draw < 0.8:
             return chance.choice(POOLS), self._recall()
         if draw < 0.85:
