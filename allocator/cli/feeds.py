@@ -159,6 +159,41 @@ def show(*, warehouse: str, server: str, key: str | None, patience_s: int, json:
     return run_show(warehouse, desk)
 
 
+@feeds.command(cls=Command, params=[*_SERVER, JSON], epilog=_EPILOG)
+@_WAREHOUSE
+@click.option(
+    "--product",
+    metavar="SKU",
+    envvar=f"{PREFIX}PRODUCT",
+    show_envvar=True,
+    help="Only of this product.",
+)
+@click.option(
+    "--limit",
+    type=Number(1, 1_000_000),
+    default=20,
+    metavar="N",
+    envvar=f"{PREFIX}LIMIT",
+    show_envvar=True,
+    help="How many at most.",
+)
+def reconciliations(  # noqa: PLR0913 (one argument a flag)
+    *,
+    warehouse: str,
+    product: str | None,
+    limit: int,
+    server: str,
+    key: str | None,
+    patience_s: int,
+    json: bool,
+) -> int:
+    """Show of which batches the WMS of WAREHOUSE had another count, the newest first."""
+    from allocator.client.feeds import run_reconciliations
+
+    desk = _desk(server=server, key=key, patience_s=patience_s, as_json=json)
+    return run_reconciliations(warehouse, desk, product=product, limit=limit)
+
+
 @feeds.command(cls=Command, params=[*_SERVER], epilog=_EPILOG)
 @_WAREHOUSE
 def poll(*, warehouse: str, server: str, key: str | None, patience_s: int) -> int:

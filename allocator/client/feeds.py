@@ -10,16 +10,21 @@ import msgspec
 
 from allocator.client.answers import content_of, refused
 from allocator.client.calling import base_of, require_key, session
-from allocator.client.feeds_in_words import begun_in_words, feed_in_words, feeds_in_words
+from allocator.client.feeds_in_words import (
+    begun_in_words,
+    feed_in_words,
+    feeds_in_words,
+    reconciliation_in_words,
+)
 from allocator.client.patience import Answer, PatientClient
 from allocator.client.trouble import Troubled
 from allocator.domain.catalogue import is_code
 from allocator.errors import UsageError
-from allocator.http.feed_shapes import PutFeedBody, ShownFeed
+from allocator.http.feed_shapes import PutFeedBody, ShownFeed, ShownReconciliation
 
 DONE: Final = 0
 _PAGE: Final = 200
-_PAGES_MAX: Final = 1_000
+_FEEDS_MAX: Final = 100_000
 
 Say: TypeAlias = Callable[[str], None]
 _Said = TypeVar("_Said")
@@ -87,7 +92,8 @@ def run_list(desk: Desk) -> int:
         UsageError: As of `run_add`.
         AllocatorError: The server refuses, or stays away.
     """
-    items = _with(desk, _listed)
+    path = f"/wms/feeds?limit={_PAGE}"
+    items = _with(desk, functools.partial(_listed, path=path, of="feeds", limit=_FEEDS_MAX))
     if desk.as_json:
         lines = [bytes(item).decode() for item in items]
     else:
@@ -131,15 +137,45 @@ def run_remove(warehouse: str, desk: Desk) -> int:
     return DONE
 
 
+def run_reconciliations(warehouse: str, desk: Desk, *, product: str | None, limit: int) -> int:
+    """Show of which batches the WMS had another count, the newest first; return the exit code.
+
+    Args:
+        warehouse: Which is fed.
+        desk: Where to ask, and where to tell.
+        product: Of which only; None for all.
+        limit: How many at most.
+
+    Raises:
+        UsageError: As of `run_add`, or the product cannot be one.
+        AllocatorError: The server refuses, or stays away.
+    """
+    _require_code(warehouse, of="a warehouse")
+    only = ""
+    if product is not None:
+        _require_code(product, of="a product")
+        only = f"product={product}&"
+    path = f"/wms/feeds/{warehouse}/reconciliations?{only}limit={min(limit, _PAGE)}"
+    for item in _with(desk, functools.partial(_listed, path=path, of=warehouse, limit=limit)):
+        if desk.as_json:
+            desk.say(bytes(item).decode())
+        else:
+            row = msgspec.json.decode(item, type=ShownReconciliation)
+            desk.say(reconciliation_in_words(row))
+    return DONE
+
+
 def _asked(
     desk: Desk, method: str, warehouse: str, *, rest: str = "", body: bytes | None = None
 ) -> Answer:
-    if not is_code(warehouse):
-        raise UsageError(
-            f"{warehouse!r} is not the code of a warehouse: 1 to 64 of A-Z a-z 0-9 . _ -"
-        )
+    _require_code(warehouse, of="a warehouse")
     path = f"/wms/feeds/{warehouse}{rest}"
     return _with(desk, functools.partial(_ask, method=method, path=path, body=body, of=warehouse))
+
+
+def _require_code(code: str, *, of: str) -> None:
+    if not is_code(code):
+        raise UsageError(f"{code!r} is not the code of {of}: 1 to 64 of A-Z a-z 0-9 . _ -")
 
 
 def _with(desk: Desk, ask: Callable[[PatientClient], Awaitable[_Said]]) -> _Said:
@@ -169,15 +205,15 @@ async def _ask(
     return answer
 
 
-async def _listed(client: PatientClient) -> list[msgspec.Raw]:
+async def _listed(client: PatientClient, *, path: str, of: str, limit: int) -> list[msgspec.Raw]:
     items: list[msgspec.Raw] = []
-    path = f"/wms/feeds?limit={_PAGE}"
     cursor = ""
-    for _ in range(_PAGES_MAX):
-        answer = await _ask(client, method="GET", path=path + cursor, of="feeds")
-        page = content_of(answer, _Page, entry="feeds")
+    while len(items) < limit:
+        page = content_of(
+            await _ask(client, method="GET", path=path + cursor, of=of), _Page, entry=of
+        )
         items += page.items
-        if page.next_cursor is None:
+        if page.next_cursor is None or not page.items:
             break
         cursor = f"&cursor={page.next_cursor}"
-    return items
+    return items[:limit]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from allocator.http.feed_shapes import ShownFeed, ShownPushes, ShownRun
+from allocator.http.feed_shapes import ShownFeed, ShownPushes, ShownReconciliation, ShownRun
 
 _HEADINGS: Final = ("WAREHOUSE", "STATUS", "FROM", "LAST HEARD", "WAITING", "SHORTFALL", "TROUBLE")
 _WIDTH: Final = 10
@@ -44,6 +44,12 @@ def feeds_in_words(feeds: Sequence[ShownFeed]) -> list[str]:
         "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def reconciliation_in_words(row: ShownReconciliation) -> str:
+    """Return of which batch the WMS had another count, and what came of it."""
+    batch = "no batch" if row.batch is None else f"batch {row.batch}"
+    return f"{_text(row.at)}  {row.product}, {batch}: {row.explanation}"
 
 
 def _row_of(feed: ShownFeed) -> tuple[str, ...]:

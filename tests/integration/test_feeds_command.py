@@ -11,9 +11,17 @@ import pytest
 import pytest_asyncio
 
 from allocator.client.answers import RefusedError
-from allocator.client.feeds import Desk, run_add, run_list, run_poll, run_remove, run_show
+from allocator.client.feeds import (
+    Desk,
+    run_add,
+    run_list,
+    run_poll,
+    run_reconciliations,
+    run_remove,
+    run_show,
+)
 from allocator.client.patience import NoAnswerError
-from allocator.http.feed_shapes import PutFeedBody, ShownFeed
+from allocator.http.feed_shapes import PutFeedBody, ShownFeed, ShownReconciliation
 from tests.integration.providers import free_port
 from tests.integration.serving import CHECKOUT
 from tests.integration.shop import Shop, until
@@ -98,6 +106,27 @@ async def test_programs_read_what_the_server_says(fed: Fed) -> None:
 
     assert msgspec.json.decode(shown, type=ShownFeed).url == fed.url
     assert fed.shop.warehouse in {each.warehouse for each in listed}
+
+
+async def test_what_was_counted_otherwise_is_listed_with_an_explanation(fed: Fed) -> None:
+    warehouse, product = fed.shop.warehouse, fed.shop.product
+    await fed.begun(3)
+    fed.wms.truth.receive((product, None), 2)
+    await fed.heard()
+    lines = await told(
+        fed, lambda desk: run_reconciliations(warehouse, desk, product=None, limit=10)
+    )
+    [newest] = await told(
+        fed,
+        lambda desk: run_reconciliations(warehouse, desk, product=product, limit=1),
+        as_json=True,
+    )
+
+    assert [line.partition("Z  ")[2] for line in lines] == [
+        f"{product}, no batch: the WMS says 2 orderable; we counted 0: 2 more are available",
+        f"{product}, batch L7: the WMS says 3 orderable; we counted 0: 3 more are available",
+    ]
+    assert msgspec.json.decode(newest, type=ShownReconciliation).change == 2
 
 
 async def test_trouble_is_told(fed: Fed) -> None:
