@@ -252,22 +252,28 @@ class DeliveryStatistics:
 
 
 class FeedStatistics:
-    """How the feeds of one worker are, by warehouse; none of it is a counter.
+    """How the feeds of one worker are, by warehouse; only `requests` counts.
 
     Attributes:
         waiting: Pushes that the warehouse system does not have.
         waiting_since_ms: When the oldest of them was numbered; 0 if there is none.
         completed_ms: When the last complete run ended; 0 if there was none.
         shortfalls: Promised units that are missing.
+        requests: What became of requests to the system: `OUTCOME WAREHOUSE`.
     """
 
-    __slots__ = ("completed_ms", "shortfalls", "waiting", "waiting_since_ms")
+    __slots__ = ("completed_ms", "requests", "shortfalls", "waiting", "waiting_since_ms")
 
     def __init__(self) -> None:
         self.waiting: dict[str, int] = {}
         self.waiting_since_ms: dict[str, int] = {}
         self.completed_ms: dict[str, int] = {}
         self.shortfalls: dict[str, int] = {}
+        self.requests: Counter[str] = Counter()
+
+    def count_request(self, warehouse: str, outcome: str) -> None:
+        """Note what became of a request to a warehouse's system."""
+        self.requests[f"{outcome} {warehouse}"] += 1
 
     def forget(self, warehouse: str) -> None:
         """Have another worker tell of a warehouse, or nobody."""
@@ -295,6 +301,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         life: Names the worker's process among all that the server ever has; "" for several.
         requests: Answers by HTTP status.
+        feed_requests: To warehouse systems: `OUTCOME WAREHOUSE`.
         requests_by_time: Answers by the time they took, see `SECONDS_BUCKETS`.
         events: Committed rows by kind.
         refusals: Answers by reason, see `REASONS`.
@@ -354,6 +361,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     feed_lags_ms: dict[str, int] = {}
     feed_ages_ms: dict[str, int] = {}
     feed_shortfalls: dict[str, int] = {}
+    feed_requests: dict[str, int] = {}
     payments_waiting: int = 0
     payments_under_way: int = 0
     payments_reporting: int = 0

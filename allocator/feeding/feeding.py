@@ -6,6 +6,7 @@ by one of them, the WMS knows them by their numbers, and pools know what is newe
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -168,6 +169,7 @@ class Feeding:
             self._tools,
             turns=self._turns[actor_id],
             lead=Lead(actor_id, self._tools.reach, is_ours=self._is_ours, clock=clock),
+            count=partial(self._statistics.count_request, standing.warehouse),
             rests_until_ms=self._rests[actor_id],
         )
         if (poll := self._polls.pop(actor_id, None)) is not None:

@@ -15,6 +15,7 @@ from allocator.domain.positions import Position
 from allocator.domain.queries import FeedQuery
 from allocator.errors import AllocatorError
 from allocator.feeding.agreement import agreed
+from allocator.feeding.counting import CountedWms
 from allocator.feeding.dry_runs import DryRunner, DryRuns
 from allocator.feeding.inbox import Inbox
 from allocator.feeding.ports import Rows, Standing, Store
@@ -84,6 +85,7 @@ class Station:
         *,
         turns: Turns,
         lead: Reach,
+        count: Callable[[str], None],
         rests_until_ms: int = 0,
     ) -> None:
         self.actor_id = actor_id
@@ -95,6 +97,7 @@ class Station:
         )
         self._turns = turns
         self._lead = lead
+        self._count = count
         self._rests_until_ms = rests_until_ms
         self._runs = asyncio.Lock()
         self._polls: asyncio.Queue[Poll] = asyncio.Queue(maxsize=1)
@@ -133,7 +136,7 @@ class Station:
         rows = await tools.open_rows()
         try:
             async with tools.open_wms(self.settings.url) as direct:
-                wms = LimitedWms(direct, self.gate)
+                wms = LimitedWms(CountedWms(direct, count=self._count), self.gate)
                 if not await agreed(standing, wms, tools.store, era=tools.era, excuse=self._excuse):
                     return
                 standing = await self._standing()

@@ -291,6 +291,15 @@ def _of_feeds(server: Figures) -> Iterator[Metric]:
         for warehouse, value in sorted(by_warehouse.items()):
             gauge.add_metric([warehouse], value / unit)
         yield gauge
+    requests = CounterMetricFamily(
+        "allocator_feed_requests",
+        "What became of requests to its system",
+        labels=["warehouse", "outcome"],
+    )
+    for name, count in sorted(server.feed_requests.items()):
+        outcome, _, warehouse = name.partition(" ")
+        requests.add_metric([warehouse, outcome], count)
+    yield requests
 
 
 def _of_waiting(server: Figures) -> Iterator[Metric]:

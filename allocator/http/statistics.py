@@ -146,6 +146,7 @@ def figures_of(
         feed_lags_ms=statistics.feeds.lags_ms(now_ms=now_ms),
         feed_ages_ms=statistics.feeds.ages_ms(now_ms=now_ms),
         feed_shortfalls=dict(statistics.feeds.shortfalls),
+        feed_requests=dict(statistics.feeds.requests),
         payments_waiting=statistics.calls.waiting,
         payments_under_way=statistics.calls.under_way,
         payments_reporting=statistics.calls.reporting,

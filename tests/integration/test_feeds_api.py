@@ -11,7 +11,7 @@ from allocator.http.feed_shapes import ShownFeed
 from allocator.wms.simulator import Simulator
 from allocator.wms.simulator_nature import Nature
 from tests.integration.shop import Shop, until
-from tests.integration.wms import NEVER_S, simulated
+from tests.integration.wms import NEVER_S, control, simulated
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -98,6 +98,23 @@ async def test_n8_what_can_be_ordered_comes_from_the_warehouse_system(fed: Fed) 
 
     assert await fed.available() == 10
     assert (await fed.shown()).shortfall == 0
+
+
+async def test_what_became_of_requests_to_the_warehouse_system_is_counted(fed: Fed) -> None:
+    async def requests(outcome: str) -> float:
+        labels = f'{{outcome="{outcome}",warehouse="{fed.shop.warehouse}"}}'
+        return await fed.shop.metric(f"allocator_feed_requests_total{labels}")
+
+    await fed.begun(1)
+    await control(fed.url, "outage", {"seconds": 3_600})
+
+    async def has_failed() -> bool:
+        return (await fed.shown()).failures > 0
+
+    await until(has_failed)
+
+    assert await requests("answered") >= 2
+    assert await requests("failed") >= 1
 
 
 async def test_n10_a_decrease_counts_once_before_and_after_the_wms_has_applied_it(fed: Fed) -> None:

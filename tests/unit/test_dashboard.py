@@ -62,7 +62,16 @@ class Dashboard(msgspec.Struct):
 def sample_names() -> set[str]:
     """What queries can name."""
     text = metrics_text(
-        {"0": Figures(requests={"200": 1})},
+        {
+            "0": Figures(
+                requests={"200": 1},
+                feed_pushes={"main": 0},
+                feed_lags_ms={"main": 0},
+                feed_ages_ms={"main": 0},
+                feed_shortfalls={"main": 0},
+                feed_requests={"answered main": 1},
+            )
+        },
         lag=Lag(events=0, held_back=0, quarantined=0),
         versions={"version": "1.2.3"},
     )
@@ -112,6 +121,7 @@ def test_the_dashboard_is_one_that_grafana_10_loads(dashboard: Dashboard) -> Non
         "Workers and shards",
         "Read models",
         "Moves",
+        "Warehouse systems",
     ]
 
 

@@ -118,7 +118,20 @@ def test_every_metric_is_there_before_anything_has_happened() -> None:
         "allocator_feed_lag_seconds",
         "allocator_feed_age_seconds",
         "allocator_feed_shortfall_units",
+        "allocator_feed_requests",
     ]
+
+
+def test_what_became_of_requests_to_warehouse_systems_is_told_by_warehouse() -> None:
+    one = Figures(feed_requests={"answered main": 5, "limited main": 1})
+    other = Figures(feed_requests={"answered main": 2, "failed north": 3})
+    shown = families({"0": one, "1": other})
+
+    assert values(shown["allocator_feed_requests"]) == {
+        ("answered", "main"): 7,
+        ("limited", "main"): 1,
+        ("failed", "north"): 3,
+    }
 
 
 def test_what_became_of_orders_of_several_lines_is_told_with_the_reason() -> None:
@@ -210,6 +223,7 @@ def test_every_figure_is_told(name: str) -> None:
         "feed_lags_ms": {"main": 1},
         "feed_ages_ms": {"main": 1},
         "feed_shortfalls": {"main": 1},
+        "feed_requests": {"answered main": 1},
         "events": {"order_placed": 1},
         "refusals": {"key_reused": 1},
         "requests_by_time": [1],
@@ -278,7 +292,8 @@ def test_the_handbook_explains_every_metric_and_no_other() -> None:
 
 def test_the_handbook_names_no_metric_that_is_not_served() -> None:
     handbook = (DOCS / "operations.md").read_text("utf-8")
-    some = families({"0": Figures(requests={"200": 1})}).values()
+    seen = Figures(requests={"200": 1}, feed_requests={"answered main": 1})
+    some = families({"0": seen}).values()
     known = {family.name for family in some} | {one.name for each in some for one in each.samples}
 
     assert set(_NAME.findall(handbook)) - known == set()
