@@ -77,14 +77,16 @@ class Fed:
                     return answer
             await asyncio.sleep(_AGAIN_S)
 
-    async def buy(self, sku: str, quantity: int, *, key: str) -> str | None:
-        """Order units; return the order, or None if there are not so many."""
-        body = {"product": sku, "warehouse": "main", "quantity": quantity}
+    async def buy(self, *skus: str, quantity: int, key: str) -> str | None:
+        """Order so many of each product; return the order, or None if there are not so many."""
+        lines = [{"product": sku, "warehouse": "main", "quantity": quantity} for sku in skus]
+        body = lines[0] if len(lines) == 1 else {"lines": lines}
         answer = await self.insist("/orders", body, key=key)
         assert answer.status in {201, 409}, answer
         if answer.status == 409:
             return None
-        self.promise(sku, quantity)
+        for sku in skus:
+            self.promise(sku, quantity)
         return order_of(answer).id
 
     def promise(self, sku: str, quantity: int) -> None:
@@ -92,27 +94,29 @@ class Fed:
         self.promised[sku] += quantity
         assert self.promised[sku] <= self.arrived(sku), "more is promised than ever came"
 
-    async def end(self, order: str, what: str, sku: str, quantity: int) -> None:
+    async def end(self, order: str, what: str, *skus: str, quantity: int) -> None:
         """Have an order be dispatched or cancelled."""
-        if what == "cancel":
-            self.promised[sku] -= quantity  # whoever is faster may have them already
-        else:
-            self.shipped[sku] += quantity
+        for sku in skus:
+            if what == "cancel":
+                self.promised[sku] -= quantity  # whoever is faster may have them already
+            else:
+                self.shipped[sku] += quantity
         answer = await self.insist(f"/orders/{order}/{what}", {}, key=f"{what} {order}")
         assert answer.status == 200, answer
 
     async def trade(self, dice: Random, called_off: asyncio.Event) -> int:
         """Order, cancel and dispatch until called off; return how many orders there were."""
-        own, orders = list[tuple[str, str, int]](), 0
+        own, orders = list[tuple[str, list[str], int]](), 0
         while not called_off.is_set():
-            sku, quantity = dice.choice(self.skus), dice.randint(1, 3)
-            order = await self.buy(sku, quantity, key=f"order {next(self._numbers)}")
+            skus, quantity = dice.sample(self.skus, dice.choice((1, 1, 2))), dice.randint(1, 3)
+            order = await self.buy(*skus, quantity=quantity, key=f"order {next(self._numbers)}")
             if order is not None:
                 orders += 1
-                own.append((order, sku, quantity))
+                own.append((order, skus, quantity))
             if own and dice.random() < 0.6:
-                order, sku, quantity = own.pop(dice.randrange(len(own)))
-                await self.end(order, dice.choice(("dispatch", "cancel")), sku, quantity)
+                order, skus, quantity = own.pop(dice.randrange(len(own)))
+                what = dice.choice(("dispatch", "cancel"))
+                await self.end(order, what, *skus, quantity=quantity)
         return orders
 
     # What happens in the warehouse, and webhooks tell of

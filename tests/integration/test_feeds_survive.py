@@ -21,7 +21,7 @@ from tests.integration.serving import Order, serving, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-SOAK_S = float(os.environ.get("ALLOCATOR_FEED_SOAK_S", "4"))
+SOAK_S = float(os.environ.get("ALLOCATOR_FEED_SOAK_S", "3"))
 RATE = 10.0
 TIMES = 20
 """So many orders come for each request that the WMS allows."""
@@ -83,7 +83,9 @@ async def close(fed: Fed, dice: Random, kept: list[tuple[str, str]]) -> None:
     ends = []
     while len(kept) > KEPT_MAX or (kept and dice.random() < 0.8):
         order, sku = kept.pop(dice.randrange(len(kept)))
-        ends.append(fed.end(order, dice.choice(("dispatch", "dispatch", "cancel")), sku, 1))
+        ends.append(
+            fed.end(order, dice.choice(("dispatch", "dispatch", "cancel")), sku, quantity=1)
+        )
     await asyncio.gather(*ends)
 
 

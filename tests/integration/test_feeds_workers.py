@@ -22,6 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SKUS = ("tea", "cup", "pot", "jar")
 UNITS = 100
+EVERYTHING = os.environ.get("ALLOCATOR_FEED_KILLS") == "all"
 CLIENTS = 4
 NATURE = Nature(batch_s=NEVER_S, rate_per_s=80.0, burst=20, lost_rate=0.1, seed=11)
 
@@ -106,7 +107,7 @@ async def test_n6_the_second_of_two_rapid_orders_is_blocked_by_the_live_count_no
     async with strangers(fed.server, tmp_path / "none") as stranger:
         for sku in SKUS:
             rest = (await fed.server.balance(sku)).available - 1
-            assert await fed.buy(sku, rest, key=f"all but one {sku}") is not None
+            assert await fed.buy(sku, quantity=rest, key=f"all but one {sku}") is not None
             both = [stranger.order(sku, customer=str(number)) for number in range(2)]
             answers = await asyncio.gather(*both)
 
@@ -155,11 +156,11 @@ async def test_n4_what_a_worker_heard_before_it_hung_raises_nothing_when_it_goes
     assert (await fed.server.balance(far)).available == available
 
 
-@pytest.mark.parametrize("change", [hang, roll, kill])
+@pytest.mark.parametrize("change", [hang, roll, kill] if EVERYTHING else [hang, roll])
 async def test_n11_a_feed_that_changes_its_worker_in_mid_work_tells_everything_once(
     fed: Fed, module_database_url: str, change: Change
 ) -> None:
-    """N3, N10, N11, N12: two workers believe that it is theirs, or none is there for a while."""
+    """N1, N3, N10 to N12: two workers believe that it is theirs, or none is there for a while."""
     called_off = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         clients = [tasks.create_task(fed.trade(Random(n), called_off)) for n in range(CLIENTS)]
