@@ -24,6 +24,7 @@ from allocator.journal.verify.actors import (
 from allocator.journal.verify.faults import Subject
 from allocator.journal.verify.options import compare_option
 from allocator.journal.verify.orders import OrdersAudit
+from allocator.journal.verify.repicks import RepicksAudit
 from allocator.journal.verify.rows import ChainOfRows, Read, Sound
 from allocator.journal.verify.segments import Segment
 from allocator.journal.verify.stocks import Target, compare_found, compare_numbers, compare_received
@@ -52,6 +53,7 @@ class PoolAudit:
         self._pool = Pool()
         self._chain = ChainOfRows(subject)
         self._orders = OrdersAudit(subject)
+        self._repicks = RepicksAudit(subject)
         self._found: Counter[int] = Counter()
         self._target: Target | None = None
         if first.actor is not None:
@@ -107,6 +109,7 @@ class PoolAudit:
             self._is_behind(self._target.version, "the balance")
         version = segment.version
         self._orders.take(reads, segment.orders, version=version)
+        self._repicks.take(reads, version=version)
         compare_received(
             reads, segment.stocks, version=version, found=self._found, subject=self.subject
         )
@@ -122,6 +125,7 @@ class PoolAudit:
         compare_found(self._found, subject=subject)
         if segment.actor is None:
             return
+        self._repicks.end(segment.actor)
         compare_wake_up(segment.actor, pool, subject=subject)
         if error := segment.actor["quarantine"]:
             message = f"its lists stand still at version {segment.version}: {error}"

@@ -1,6 +1,7 @@
 -- Say what is known of a range of actors beside their rows: what they are, when they are to be
 -- woken, how far their read models have come, what is in their balances, what they are as ticket
--- options, as moves and as orders of several lines, and their floors.
+-- options, as moves and as orders of several lines, their floors, and a digest of what is listed of
+-- their orders that got other lots.
 -- A row is passed over if the projection has come past it without applying it; of feeds it has nothing.
 -- $1 first and $2 last actor id
 WITH position AS MATERIALIZED (
@@ -18,7 +19,7 @@ SELECT actors.id, actors.kind, actors.key, actors.wake_at, pools.warehouse, pool
        moves.actor_id IS NOT NULL AS is_move, moves.product AS move_product, moves.from_code,
        moves.to_code, moves.quantity, moves.status, moves.requested_at, moves.decided_at, moves.lots,
        moves.reason, moves.ended, floors.seq AS floor, next.seq AS passed_over,
-       order_row, CASE WHEN carts.actor_id IS NOT NULL THEN json_build_object(
+       repicked.repicks, order_row, CASE WHEN carts.actor_id IS NOT NULL THEN json_build_object(
            'version', carts.version, 'customer', carts.customer, 'status', carts.status,
            'opened_at_ms', (extract(epoch FROM carts.opened_at) * 1000)::bigint,
            'expires_at_ms', (extract(epoch FROM carts.expires_at) * 1000)::bigint,
@@ -57,5 +58,11 @@ CROSS JOIN LATERAL (
                           'dispatched', dispatched) ORDER BY line), '[]')
                FROM process_order_lines AS lines WHERE lines.actor_id = actors.id)) END AS order_row
 ) AS led
+LEFT JOIN LATERAL (
+    SELECT md5(string_agg(concat_ws(' ', seq, order_seq, returned::jsonb, added::jsonb), E'\n'
+                          ORDER BY seq)) AS repicks
+    FROM repicks
+    WHERE repicks.actor_id = actors.id AND repicks.seq > coalesce(floors.seq, 0)
+) AS repicked ON actors.kind = 'pool'
 WHERE actors.id BETWEEN $1 AND $2
 ORDER BY actors.id
