@@ -116,6 +116,6 @@ def simulate(  # noqa: PLR0913 (one argument a flag)
         plan_of=plan_of,
         simulate=simulate_plan,
         mutants=tuple(MUTANTS),
-        rare=frozenset(name for name, mutant in MUTANTS.items() if mutant.rare),
+        days={name: mutant.day for name, mutant in MUTANTS.items() if mutant.day is not None},
     )
     return run_simulations(wanted, simulator=simulator, console=Console())

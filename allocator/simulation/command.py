@@ -36,10 +36,6 @@ _CHUNK: Final = 8
 _FRESH_MAX: Final = 1 << 40
 
 
-RARE_SEEDS: Final = 5_000
-"""With fewer, guards whose lack is seldom noticed are left alone."""
-
-
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """What one invocation is about.
 
@@ -147,9 +143,6 @@ class _Shown:
         self._print(f"each mutant has {self._seeds:,} seeds from {self._base}")
         with Workers(self._simulator, processes=self._wanted.processes) as workers:
             for name in self._simulator.mutants:
-                if name in self._simulator.rare and self._seeds < RARE_SEEDS:
-                    self._print(f"{name}: not tried, it takes {RARE_SEEDS:,} seeds or more")
-                    continue
                 tally = Tally()
                 with watch_on(self._console, name, total=self._seeds) as watch:
                     self._run(workers, tally, watch, mutant=name, failed_max=1)

@@ -10,6 +10,7 @@ import msgspec
 
 from allocator.simulation.history import Verdict
 from allocator.simulation.plan import Plan
+from allocator.simulation.plan_directed import DayName
 
 BROKE_OFF = "no run breaks off"
 """The law that a run breaks by raising."""
@@ -33,13 +34,13 @@ class Simulator(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         mutants: The names of guards that can be switched off.
-        rare: Those of them of which a few thousand runs do not say anything.
+        days: Of those of them that are only tried on days made for them, which.
     """
 
     plan_of: Callable[[int], Plan]
     simulate: Simulate
     mutants: tuple[str, ...] = ()
-    rare: frozenset[str] = frozenset()
+    days: dict[str, DayName] = {}
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,12 +68,16 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_chunk(simulator: Simulator, chunk: Chunk) -> Report:
-    """Run the seeds of a chunk."""
+    """Run the seeds of a chunk; with some mutants, just those whose day is fit for it."""
+    day = None if chunk.mutant is None else simulator.days.get(chunk.mutant)
     started = time.process_time()
     verdicts: list[Verdict] = []
     with _collector_at_rest():
         for seed in range(chunk.first, chunk.first + chunk.count):
-            verdicts.append(run_plan(simulator, simulator.plan_of(seed), mutant=chunk.mutant))
+            plan = simulator.plan_of(seed)
+            if day is not None and plan.day != day:
+                continue
+            verdicts.append(run_plan(simulator, plan, mutant=chunk.mutant))
             gc.collect()  # now, while what there is of this run is in the processor's caches
     return Report(
         chunk=chunk,

@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from allocator.simulation.plan_directed import DayName
+
 Method: TypeAlias = Callable[..., Any]  # type: ignore[explicit-any]  # any method at all
 
 
@@ -19,7 +21,8 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
         make: Makes the method without it from the one with it.
         behind: Name of the mutant whose guard stands before this one, and has to be off as well,
             or this one would have nothing to do.
-        rare: Whether it is noticed so seldom that it takes thousands of runs.
+        day: The kind of day that is made for it, if it is hardly ever noticed on others; only such
+            are tried.
     """
 
     rule: str
@@ -27,4 +30,4 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     make: Callable[[Method], Method]
     behind: str | None = None
-    rare: bool = False
+    day: DayName | None = None

@@ -218,7 +218,7 @@ ACTOR_MUTANTS: Final[dict[str, Mutant]] = {
         make=_compare_no_bodies,
     ),
     "hand over at once": Mutant(
-        rare=True,
+        day="comings and goings",
         rule="shards are given when nothing of them is under way",
         owner=Worker,
         method="_quieten",
@@ -237,7 +237,7 @@ ACTOR_MUTANTS: Final[dict[str, Mutant]] = {
         make=_repeat_without_key,
     ),
     "deny after doubt": Mutant(
-        rare=True,
+        day="silent lines",
         rule="that nothing was done is only said if it is true of every attempt",
         owner=Forwarded,
         method="fail",
@@ -250,7 +250,7 @@ ACTOR_MUTANTS: Final[dict[str, Mutant]] = {
         make=_forget_the_dates,
     ),
     "passivate what is busy": Mutant(
-        rare=True,
+        day="restless",
         rule="an actor leaves memory only when nothing of it is under way",
         owner=Directory,
         method="_passivate",

@@ -164,7 +164,7 @@ CART_MUTANTS: Final[dict[str, Mutant]] = {
         make=_call_unknown_failed,
     ),
     "drop late money": Mutant(
-        rare=True,
+        day="hasty clocks",
         rule="money that is heard of after a failure is owed back",
         owner=checkout_rules,
         method="hear",

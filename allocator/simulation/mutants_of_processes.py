@@ -98,7 +98,7 @@ PROCESS_MUTANTS: Final[dict[str, Mutant]] = {
         make=_resume_nothing,
     ),
     "trust the clock": Mutant(
-        rare=True,
+        day="hours ahead",
         rule="a process that is not at its end is woken in every life of a worker",
         owner=move_rules,
         method="wake_at",

@@ -13,7 +13,7 @@ import msgspec
 
 from allocator.simulation.knowledge import PRODUCTS
 from allocator.simulation.plan_adjusting import Shelves
-from allocator.simulation.plan_directed import directed
+from allocator.simulation.plan_directed import DayName, directed, onlookers
 from allocator.simulation.plan_places import Spot, product_at, spots_of
 from allocator.simulation.plan_shops import Shop
 from allocator.simulation.plan_troubles import troubles_of, troubles_of_payments
@@ -55,6 +55,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         idle_ms: After so long without a message, actors leave memory.
         payment_ms: So long the payment provider is waited for.
         load_ms: So long clients begin new things, and things go wrong.
+        day: What it is made for, if it is.
         steps: By time.
     """
 
@@ -62,6 +63,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     load_ms: int = 4_000
     idle_ms: int = 2_500
     payment_ms: int = 1_500
+    day: DayName | None = None
     steps: tuple[Step, ...]
 
 
@@ -98,7 +100,11 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
     if shop.paying_ms:
         troubles = troubles_of_payments(Random(f"payments {seed}"), shop.paying_ms)
     idle_ms = dice.choice(_IDLE_MS)
-    if day := directed(Random(f"directed {seed}"), wishes, load_ms=load_ms):
+    special = Random(f"directed {seed}")
+    day = directed(special, wishes, load_ms=load_ms)
+    if day is not None and day.watched:
+        wishes += onlookers(special, [place.pool for place in asked], load_ms=load_ms)
+    if day is not None:
         troubles, idle_ms = day.troubles, day.idle_ms or idle_ms
     steps = [*opening, *wishes, *troubles]
     ordered = sorted(steps, key=lambda step: step.at_ms)
@@ -107,6 +113,7 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
         load_ms=load_ms,
         idle_ms=idle_ms,
         payment_ms=shop.payment_ms,
+        day=None if day is None else day.name,
         steps=tuple(ordered),
     )
 

@@ -2,6 +2,7 @@
 
 import io
 import multiprocessing
+from collections.abc import Callable
 
 import pytest
 from rich.console import Console
@@ -163,20 +164,29 @@ def test_when_every_mutant_is_caught_all_is_well() -> None:
     assert code == KEPT
 
 
-def test_a_mutant_that_is_seldom_noticed_is_left_alone_where_seeds_are_few() -> None:
-    said = io.StringIO()
-    seldom = type(SIMULATOR)(
-        plan_of=SIMULATOR.plan_of,
-        simulate=SIMULATOR.simulate,
-        mutants=("seen", "blind"),
-        rare=frozenset({"blind"}),
+def test_a_mutant_for_which_days_are_made_is_tried_on_no_others() -> None:
+    tried: list[str | None] = []
+
+    def plan_of(seed: int) -> Plan:
+        return Plan(seed=seed, day="restless" if seed % 10 == 0 else None, steps=())
+
+    def simulate(
+        plan: Plan, *, mutant: str | None = None, trace: Callable[[str], None] | None = None
+    ) -> Verdict:
+        tried.append(plan.day)
+        return SIMULATOR.simulate(plan, mutant=mutant, trace=trace)
+
+    picky = type(SIMULATOR)(
+        plan_of=plan_of, simulate=simulate, mutants=("blind",), days={"blind": "restless"}
     )
+    said = io.StringIO()
     code = run_simulations(
-        Wanted(mutants=True, from_seed=20, seeds=60), simulator=seldom, console=Console(file=said)
+        Wanted(mutants=True, from_seed=0, seeds=60), simulator=picky, console=Console(file=said)
     )
 
-    assert code == KEPT
-    assert "blind: not tried" in said.getvalue()
+    assert code == BROKEN
+    assert tried == ["restless"] * 6
+    assert "blind: NOT CAUGHT in 60 runs" in said.getvalue()
 
 
 def test_a_seed_that_fails_anyway_proves_nothing_about_a_mutant() -> None:
