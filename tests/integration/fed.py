@@ -17,7 +17,7 @@ from allocator.wms.simulator_nature import Nature
 from tests.integration.serving import Answer, Server, order_of, until
 from tests.integration.wms import simulated
 
-_AGREE_S = 60.0
+_AGREE_S = 90.0
 _AGAIN_S = 0.05
 
 
