@@ -172,7 +172,8 @@ async def test_what_the_examples_ask_is_answered_as_they_say(database_url: str) 
         *("list_paid_purchases", "resolve_checkout", "close_cart"),
         *("list_dead_letters", "retry_dead_letter", "delete_dead_letter", "rotate_webhook"),
         *("get_webhook", "list_webhooks", "delete_webhook"),
-        *("put_feed", "get_feed", "list_feeds", "poll_feed", "delete_feed"),
+        *("put_feed", "get_feed", "list_feeds", "tell_events", "tell_snapshot"),
+        *("list_reconciliations", "poll_feed", "delete_feed"),
         *("get_health", "get_readiness", "get_metrics"),
         *("get_openapi", "get_docs", "get_problem_type"),
     ]
@@ -283,7 +284,7 @@ async def provoke_refusals(contract: Contract) -> None:
 
 
 async def provoke_feeds(contract: Contract) -> None:
-    """Have the warehouse be fed, in another way, and by hand."""
+    """Have the warehouse be fed, in another way, by hand, and no longer."""
     await contract.ask("put_feed", body=_TO_NOBODY["put_feed"])
     await contract.ask("put_feed", body=b'{"url": "http://127.0.0.1:1/", "excludes": ["lost"]}')
 
@@ -292,6 +293,10 @@ async def provoke_feeds(contract: Contract) -> None:
         return said.problem == "warehouse-fed"
 
     await until(is_refused)
+    await contract.ask("delete_feed")
+    await contract.ask("poll_feed", query={"dry_run": "true"})
+    for name in ("tell_events", "tell_snapshot"):
+        await contract.ask(name)
 
 
 async def provoke_refused_adjustments(contract: Contract) -> None:
