@@ -194,13 +194,23 @@ def reconciliations(  # noqa: PLR0913 (one argument a flag)
     return run_reconciliations(warehouse, desk, product=product, limit=limit)
 
 
-@feeds.command(cls=Command, params=[*_SERVER], epilog=_EPILOG)
+@feeds.command(cls=Command, params=[*_SERVER, JSON], epilog=_EPILOG)
 @_WAREHOUSE
-def poll(*, warehouse: str, server: str, key: str | None, patience_s: int) -> int:
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    envvar=f"{PREFIX}DRY_RUN",
+    show_envvar=True,
+    help="Only show what would change.",
+)
+def poll(  # noqa: PLR0913 (one argument a flag)
+    *, warehouse: str, dry_run: bool, server: str, key: str | None, patience_s: int, json: bool
+) -> int:
     """Ask the WMS of WAREHOUSE sooner than planned, once a second at most."""
-    from allocator.client.feeds import run_poll
+    from allocator.client.feeds import run_dry, run_poll
 
-    return run_poll(warehouse, _desk(server=server, key=key, patience_s=patience_s))
+    desk = _desk(server=server, key=key, patience_s=patience_s, as_json=json)
+    return run_dry(warehouse, desk) if dry_run else run_poll(warehouse, desk)
 
 
 @feeds.command(cls=Command, params=[*_SERVER], epilog=_EPILOG)

@@ -8,22 +8,25 @@ from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
-from allocator.client.answers import content_of, refused
+from allocator.client.answers import RefusedError, content_of, refused
 from allocator.client.calling import base_of, require_key, session
 from allocator.client.feeds_in_words import (
     begun_in_words,
+    dry_run_in_words,
     feed_in_words,
     feeds_in_words,
     reconciliation_in_words,
 )
-from allocator.client.patience import Answer, PatientClient
+from allocator.client.patience import ATTEMPT_S, Answer, PatientClient
 from allocator.client.trouble import Troubled
 from allocator.domain.catalogue import is_code
 from allocator.errors import UsageError
-from allocator.http.feed_shapes import PutFeedBody, ShownFeed, ShownReconciliation
+from allocator.http.feed_shapes import PutFeedBody, ShownDryRun, ShownFeed, ShownReconciliation
 
 DONE: Final = 0
 _PAGE: Final = 200
+_DRY_S: Final = 60.0
+"""One attempt at a dry run: the server itself says "later" before that."""
 _FEEDS_MAX: Final = 100_000
 
 Say: TypeAlias = Callable[[str], None]
@@ -122,6 +125,25 @@ def run_poll(warehouse: str, desk: Desk) -> int:
     return DONE
 
 
+def run_dry(warehouse: str, desk: Desk) -> int:
+    """Show what the WMS would change now, without any change; return the exit code.
+
+    Raises:
+        UsageError: As of `run_add`.
+        AllocatorError: The server refuses, or stays away; or the WMS does.
+    """
+    answer = _asked(desk, "POST", warehouse, rest="/poll?dry_run=true", attempt_s=_DRY_S)
+    found = content_of(answer, ShownDryRun, entry=warehouse)
+    if found.failure is not None:
+        raise RefusedError(entry=warehouse, why=found.failure)
+    if desk.as_json:
+        desk.say(answer.body.decode())
+    else:
+        for line in dry_run_in_words(found):
+            desk.say(line)
+    return DONE
+
+
 def run_remove(warehouse: str, desk: Desk) -> int:
     """Feed a warehouse no longer; return the exit code.
 
@@ -165,12 +187,19 @@ def run_reconciliations(warehouse: str, desk: Desk, *, product: str | None, limi
     return DONE
 
 
-def _asked(
-    desk: Desk, method: str, warehouse: str, *, rest: str = "", body: bytes | None = None
+def _asked(  # noqa: PLR0913 (what a request consists of)
+    desk: Desk,
+    method: str,
+    warehouse: str,
+    *,
+    rest: str = "",
+    body: bytes | None = None,
+    attempt_s: float = ATTEMPT_S,
 ) -> Answer:
     _require_code(warehouse, of="a warehouse")
     path = f"/wms/feeds/{warehouse}{rest}"
-    return _with(desk, functools.partial(_ask, method=method, path=path, body=body, of=warehouse))
+    ask = functools.partial(_ask, method=method, path=path, body=body, of=warehouse)
+    return _with(desk, ask, attempt_s=attempt_s)
 
 
 def _require_code(code: str, *, of: str) -> None:
@@ -178,12 +207,17 @@ def _require_code(code: str, *, of: str) -> None:
         raise UsageError(f"{code!r} is not the code of {of}: 1 to 64 of A-Z a-z 0-9 . _ -")
 
 
-def _with(desk: Desk, ask: Callable[[PatientClient], Awaitable[_Said]]) -> _Said:
+def _with(
+    desk: Desk,
+    ask: Callable[[PatientClient], Awaitable[_Said]],
+    *,
+    attempt_s: float = ATTEMPT_S,
+) -> _Said:
     base = base_of(desk.server)
     require_key(desk.key)
 
     async def run() -> _Said:
-        async with session(clients=1, key=desk.key) as connections:
+        async with session(clients=1, key=desk.key, attempt_s=attempt_s) as connections:
             return await ask(
                 PatientClient(
                     connections,

@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from allocator.http.feed_shapes import ShownFeed, ShownPushes, ShownReconciliation, ShownRun
+from allocator.http.feed_shapes import (
+    ShownDryRun,
+    ShownFeed,
+    ShownPushes,
+    ShownReconciliation,
+    ShownRun,
+)
 
 _HEADINGS: Final = ("WAREHOUSE", "STATUS", "FROM", "LAST HEARD", "WAITING", "SHORTFALL", "TROUBLE")
 _WIDTH: Final = 10
@@ -46,10 +52,28 @@ def feeds_in_words(feeds: Sequence[ShownFeed]) -> list[str]:
     ]
 
 
+def dry_run_in_words(found: ShownDryRun) -> list[str]:
+    """Return what would change, a line a batch, and all together."""
+    lines = [f"{each.product}, {_batch(each.batch)}: {each.explanation}" for each in found.items]
+    if found.differences > len(found.items):
+        lines.append(f"and {found.differences - len(found.items):,} batches more")
+    if found.unknown:
+        lines.append(f"there is no product {', '.join(found.unknown)}")
+    batches = "1 batch" if found.batches == 1 else f"{found.batches:,} batches"
+    lines.append(
+        f"{batches}, as of {found.as_of}: {found.differences:,} differ; {found.more:,} more units, "
+        f"{found.fewer:,} fewer, {found.shortfall:,} missing. Nothing has changed"
+    )
+    return lines
+
+
 def reconciliation_in_words(row: ShownReconciliation) -> str:
     """Return of which batch the WMS had another count, and what came of it."""
-    batch = "no batch" if row.batch is None else f"batch {row.batch}"
-    return f"{_text(row.at)}  {row.product}, {batch}: {row.explanation}"
+    return f"{_text(row.at)}  {row.product}, {_batch(row.batch)}: {row.explanation}"
+
+
+def _batch(batch: str | None) -> str:
+    return "no batch" if batch is None else f"batch {batch}"
 
 
 def _row_of(feed: ShownFeed) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from allocator.client.answers import RefusedError
 from allocator.client.feeds import (
     Desk,
     run_add,
+    run_dry,
     run_list,
     run_poll,
     run_reconciliations,
@@ -127,6 +128,21 @@ async def test_what_was_counted_otherwise_is_listed_with_an_explanation(fed: Fed
         f"{product}, batch L7: the WMS says 3 orderable; we counted 0: 3 more are available",
     ]
     assert msgspec.json.decode(newest, type=ShownReconciliation).change == 2
+
+
+async def test_what_would_change_is_shown_before_it_does(fed: Fed) -> None:
+    warehouse, product = fed.shop.warehouse, fed.shop.product
+    await fed.begun(3)
+    await fed.put(poll_s=0)
+    fed.wms.truth.damage((product, "L7"), 2)
+    *changes, summary = await told(fed, on(warehouse, run_dry))
+
+    assert changes == [
+        f"{product}, batch L7: the WMS says 1 orderable; we counted 3: 2 fewer are available"
+    ]
+    assert summary.startswith("1 batch, as of ")
+    assert summary.endswith(": 1 differ; 0 more units, 2 fewer, 0 missing. Nothing has changed")
+    assert await fed.available() == 3
 
 
 async def test_trouble_is_told(fed: Fed) -> None:
