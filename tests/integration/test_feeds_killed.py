@@ -87,7 +87,7 @@ async def killed(fed: Fed, trap: Trap, step: str, *, stored: bool, dice: Random)
     await work
 
 
-@pytest.mark.timeout(900 if EVERYTHING else 120)
+@pytest.mark.timeout(900)
 async def test_n16_a_feed_whose_server_is_killed_at_any_step_tells_everything_once(
     fed: Fed, trap: Trap
 ) -> None:
