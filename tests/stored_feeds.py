@@ -75,6 +75,23 @@ STORED_FEEDS: list[tuple[str, str, Event]] = [
         ),
     ),
     (
+        "lot_reconciled",
+        (
+            '{"feed":522,"as_of":18,"code":"A","orderable":4,"applied":0,"before":9,'
+            '"expired":[[4,3],[6,2]],"available":4}'
+        ),
+        LotReconciled(
+            feed=522,
+            as_of=18,
+            code="A",
+            orderable=4,
+            applied=0,
+            before=9,
+            expired=((4, 3), (6, 2)),
+            available=4,
+        ),
+    ),
+    (
         "feed_detached",
         '{"feed":522,"lots":[[1,null,3,0]]}',
         FeedDetached(feed=522, lots=(Committed(lot=1, code=None, ordered=3),)),
@@ -147,6 +164,7 @@ _SAID = (
     "fed from now on, with 0 ordered",
     "A: 8 orderable + 2 applied, where we had 0",
     "the units without a code: 0 orderable + 1 applied, where we had 5; short of 1",
+    "A: 4 orderable + 0 applied, where we had 9; gone are 3 of #4, 2 of #6, past their date",
     "fed no longer",
     "fed no longer",
     "3 ordered units are missing, after 0",

@@ -13,7 +13,7 @@ from allocator.domain.messages import (
 from allocator.domain.missing import missing_among
 from allocator.domain.orders import TooMuch
 from allocator.domain.pool import Pool
-from allocator.domain.values import Picks, units_of
+from allocator.domain.values import Picks, first, units_of
 
 _Leaving: TypeAlias = tuple[OrderDispatched] | tuple[OrderPartlyDispatched] | OrderNotOpen
 
@@ -115,18 +115,7 @@ def _part(pool: Pool, order: int, picks: Picks, *, leaving: int) -> OrderPartlyD
     return OrderPartlyDispatched(
         order=order,
         quantity=quantity,
-        picks=_first(picks, quantity),
+        picks=first(picks, quantity),
         left=leaving,
         product=pool.product,
     )
-
-
-def _first(picks: Picks, quantity: int) -> Picks:
-    """Return the part of some picks that is used first."""
-    part = []
-    for seq, units in picks:
-        if quantity <= 0:
-            break
-        part.append((seq, min(units, quantity)))
-        quantity -= units
-    return tuple(part)

@@ -29,6 +29,7 @@ from allocator.domain.reconciling import (
     ShortfallChanged,
 )
 from allocator.domain.transfers import UnitsTaken
+from allocator.domain.values import units_of
 
 
 def unlawful(pool: Pool, event: FedEvent) -> str:
@@ -122,8 +123,11 @@ def _unlawful_numbers(event: LotReconciled, lots: list[Lot], batch: Batch) -> st
         return f"{event.changes} come and go, of lots that have {available}"
     if event.changes and not {seq for seq, _ in event.changes} <= available.keys():
         return f"{event.changes} come and go, of lots of another batch"
+    past = {lot.seq: lot.expired for lot in lots}
+    if any(not 0 < units <= past.get(seq, 0) for seq, units in event.expired):
+        return f"{event.expired} past their date are gone, of lots that have {past}"
     more = event.opened + sum(units for _, units in event.changes)
-    after = event.before + batch.short + more - event.short
+    after = event.before + batch.short + more - units_of(event.expired) - event.short
     if after != event.orderable + event.applied or min(event.short, event.opened) < 0:
         return f"{after} units are there, and {event.orderable + event.applied} are said to be"
     if event.available != sum(available.values()) + more or (event.short and event.available):

@@ -32,7 +32,7 @@ from allocator.domain.reconciling import (
     Statement,
 )
 from allocator.domain.transfers import Stale
-from allocator.domain.values import units_of
+from allocator.domain.values import Picks, first, units_of
 
 _BLANK = Batch()
 """Stands for a batch of which nothing is known; never changed."""
@@ -182,6 +182,7 @@ def _reconciled(pool: Pool, fed: Fed | None, command: Reconcile) -> Iterator[Lot
     lots = _lots_by_code(pool)
     batches = {} if fed is None else fed.batches
     as_of = 0 if fed is None else fed.as_of
+    excludes = command.excludes if fed is None else fed.excludes
     stated = {each.code: each for each in command.lots}
     if command.complete:
         known = dict.fromkeys((*lots, *batches))
@@ -191,7 +192,9 @@ def _reconciled(pool: Pool, fed: Fed | None, command: Reconcile) -> Iterator[Lot
         batch = batches.get(code, _BLANK)
         if command.as_of <= batch.as_of:
             continue
-        event = _difference(statement, lots.get(code, []), batch, command)
+        there = lots.get(code, [])
+        expired = () if "expired" in excludes else tuple(_expired(there))
+        event = _difference(statement, there, batch, command, expired=expired)
         if event is None:
             continue
         if not _raises(event, batch):
@@ -212,15 +215,21 @@ def _may_raise(command: Reconcile, code: Code, lots: dict[Code, list[Lot]]) -> b
 
 
 def _difference(
-    statement: Statement, lots: list[Lot], batch: Batch, command: Reconcile
+    statement: Statement, lots: list[Lot], batch: Batch, command: Reconcile, *, expired: Picks
 ) -> LotReconciled | None:
-    """Return what changes for a batch, or None if nothing does."""
+    """Return what changes for a batch, or None if nothing does.
+
+    What the WMS has less is of the expired units first, if it called them orderable: they go sooner
+    or later, and nothing else has them go. Else they would be subtracted for ever.
+    """
     before = gross(lots, batch)
     more = statement.orderable + statement.applied - (before + batch.short)
     available = sum(lot.available for lot in lots)
-    vanished = min(available, -more) if more < 0 else 0
-    short = -more - vanished if more < 0 else 0
-    if more <= 0 and not vanished and short == batch.short:
+    expired = first(expired, -more)
+    fewer = max(0, -more - units_of(expired))
+    vanished = min(available, fewer)
+    short = fewer - vanished
+    if more <= 0 and not vanished and not expired and short == batch.short:
         return None
     newest = max(lots, key=attrgetter("seq"), default=None)
     changes: tuple[tuple[int, int], ...] = ()
@@ -237,11 +246,19 @@ def _difference(
         before=before,
         opened=more if more > 0 and newest is None else 0,
         changes=changes,
+        expired=expired,
         available=available + max(more, 0) - vanished,
         short=short,
         expires_at_ms=statement.expires_at_ms if newest is None else None,
         received_at_ms=statement.received_at_ms if newest is None else None,
     )
+
+
+def _expired(lots: list[Lot]) -> Iterator[tuple[int, int]]:
+    """Yield the units past their date, those that were first."""
+    for lot in sorted(lots, key=attrgetter("rank")):
+        if lot.expired:
+            yield lot.seq, lot.expired
 
 
 def _taken(lots: list[Lot], units: int) -> Iterator[tuple[int, int]]:
@@ -263,6 +280,11 @@ def _reconcile(pool: Pool, event: LotReconciled, *, at_ms: int) -> None:
             pool.give_back(lot, units)
         else:
             pool.forget_if_gone(pool.take(seq, -units))
+    for seq, units in event.expired:
+        lot = pool.lots[seq]
+        lot.expired -= units
+        pool.expired -= units
+        pool.forget_if_gone(lot)
     if event.opened:
         received_at_ms = at_ms if event.received_at_ms is None else event.received_at_ms
         pool.put(

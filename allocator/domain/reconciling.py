@@ -9,7 +9,7 @@ same instant, so that none is subtracted twice, and none is forgotten (row N10).
 from typing import Final, TypeAlias
 
 from allocator.domain.fed import Code
-from allocator.domain.values import Message
+from allocator.domain.values import Message, Picks
 
 STATEMENTS_MAX: Final = 256
 """Of one ask; with the longest codes it still fits a message between workers."""
@@ -122,6 +122,7 @@ class LotReconciled(Message, frozen=True, kw_only=True, omit_defaults=True):
         before: Our gross quantity, in units, until now; from now on it is their sum.
         opened: Units that are lot `seq` of this event.
         changes: (lot, units) that became available, or negative: were not there after all.
+        expired: (lot, units) past their date that are gone.
         available: Of the batch, from now on.
         short: Units that we count beyond `orderable + applied`, as they are promised already, or
             in a state of their own.
@@ -135,6 +136,7 @@ class LotReconciled(Message, frozen=True, kw_only=True, omit_defaults=True):
     before: int
     opened: int = 0
     changes: tuple[tuple[int, int], ...] = ()
+    expired: Picks = ()
     available: int
     short: int = 0
     expires_at_ms: int | None = None

@@ -25,6 +25,17 @@ def units_of(picks: Picks | States) -> int:
     return sum(units for _, units in picks)
 
 
+def first(picks: Picks, quantity: int) -> Picks:
+    """Return the part of some picks that is used first: so many units, or all that there are."""
+    part = []
+    for seq, units in picks:
+        if quantity <= 0:
+            break
+        part.append((seq, min(units, quantity)))
+        quantity -= units
+    return tuple(part)
+
+
 def with_more(picks: Picks, added: Picks) -> Picks:
     """Return the picks with others added to them."""
     units_of = dict(picks)

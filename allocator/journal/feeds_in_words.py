@@ -14,6 +14,7 @@ from allocator.domain.feeds import (
 )
 from allocator.domain.reconciling import FeedAttached, FeedDetached, LotReconciled, ShortfallChanged
 from allocator.journal.happenings import Meaning
+from allocator.journal.holds_in_words import picked
 
 
 def feed_in_words(meaning: Meaning, *, plain: Callable[[str], str]) -> str | None:
@@ -47,6 +48,7 @@ def _difference(event: LotReconciled, *, plain: Callable[[str], str]) -> str:
     batch = "the units without a code" if event.code is None else plain(event.code)
     said = f"{batch}: {event.orderable} orderable + {event.applied} applied"
     said += f", where we had {event.before}"
+    said += f"; gone are {picked(event.expired)}, past their date" if event.expired else ""
     return f"{said}; short of {event.short}" if event.short else said
 
 

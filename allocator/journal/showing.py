@@ -310,8 +310,9 @@ class _LotFold:
                 self._expired += units
             case LotReconciled(opened=units) if record.seq == self._seq and units:
                 self._available = units
-            case LotReconciled(changes=changes) if units := self._units(changes):
-                self._available += units
+            case LotReconciled(changes=changes, expired=past) if self._units((*changes, *past)):
+                self._available += self._units(changes)
+                self._expired -= self._units(past)
             case _:
                 return self._apply_hold(meaning)
         return True

@@ -124,7 +124,12 @@ class Desk:
             said = dict.fromkeys(done, 0) | said
         complete = complete and page.as_of >= latest
         lots = tuple(
-            Statement(code=code, orderable=units, applied=done.get(code, 0))
+            Statement(
+                code=code,
+                orderable=units,
+                applied=done.get(code, 0),
+                expires_at_ms=self.wms.expiries.get(code),
+            )
             for code, units in said.items()
             if complete or self.stated.get((pool, code), 0) < page.as_of
         )

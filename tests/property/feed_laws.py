@@ -142,6 +142,17 @@ def nobody_waits_for_units_that_are_there(desk: Desk) -> None:
         assert not owed(pool) or not pool.available
 
 
+def no_batch_is_short_of_units_past_their_date(desk: Desk) -> None:
+    """Where the WMS calls them orderable, those are gone before any that could be sold."""
+    if "expired" in desk.excludes:
+        return
+    for place in desk.pools:
+        pool = desk.world.pool(place)
+        for code, batch in {} if pool.fed is None else pool.fed.batches.items():
+            expired = sum(lot.expired for lot in pool.lots.values() if lot.code == code)
+            assert not batch.short or not expired
+
+
 def both_sides_agree(desk: Desk) -> None:
     """When everything has been heard, of each batch."""
     for place in desk.pools:

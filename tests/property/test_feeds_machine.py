@@ -26,6 +26,7 @@ from tests.property.desk import Asked, Desk
 from tests.property.feed_laws import (
     both_sides_agree,
     each_decrease_is_told_once,
+    no_batch_is_short_of_units_past_their_date,
     nobody_waits_for_units_that_are_there,
     nothing_is_promised_that_never_was,
     pools_keep_their_laws,
@@ -44,6 +45,9 @@ CODES: st.SearchStrategy[Code] = st.sampled_from(["A", "B", "C"])
 UNITS = st.integers(1, 4)
 SOMETHING = st.integers(0, 1 << 16)
 MINUTE_MS = 60_000
+ELAPSES_MS = [1, STATEMENT_STALE_MS, STATEMENT_STALE_MS + 1, MINUTE_MS, 3 * MINUTE_MS]
+AGING: Code = "C"
+"""Expires in a while."""
 
 
 class FeedsMachine(RuleBasedStateMachine):
@@ -57,9 +61,28 @@ class FeedsMachine(RuleBasedStateMachine):
         self.pages: list[Page] = []
         self.events: list[Page] = []
 
-    @initialize(units=st.lists(st.integers(0, 5), min_size=4, max_size=4), fed=st.booleans())
-    def begin(self, units: list[int], fed: bool) -> None:  # noqa: FBT001
+    @initialize(
+        units=st.lists(st.integers(0, 5), min_size=4, max_size=4),
+        aging=st.lists(st.tuples(PLACES, UNITS, st.booleans()), max_size=3),
+        fed=st.booleans(),
+        knows_dates=st.booleans(),
+    )
+    def begin(
+        self,
+        units: list[int],
+        aging: list[tuple[int, int, bool]],
+        fed: bool,  # noqa: FBT001
+        knows_dates: bool,  # noqa: FBT001
+    ) -> None:
         """Stock was there before, in both sides' books; perhaps it is fed for a while already."""
+        self.desk.excludes = ("damaged", "expired") if knows_dates else ("damaged",)
+        expires_at_ms = self.wms.expiries[AGING] = self.world.now_ms + 3 * MINUTE_MS
+        for place, quantity, is_dated in aging:
+            stock = ReceiveStock(
+                quantity=quantity, lot=AGING, expires_at_ms=expires_at_ms if is_dated else None
+            )
+            self.world.ask(place, stock)
+            self.wms.receive((place, AGING), quantity)
         for number, quantity in enumerate(units):
             if quantity:
                 place = FED[number % 2]
@@ -122,6 +145,13 @@ class FeedsMachine(RuleBasedStateMachine):
     def units_are_lost(self, place: int, code: Code, units: int) -> None:
         """Promised ones, perhaps."""
         self.wms.lose((place, code), units)
+
+    @rule(place=PLACES, units=UNITS)
+    def units_past_their_date_are_thrown_away(self, place: int, units: int) -> None:
+        """Those that nobody was promised."""
+        left = max(0, self.wms.orderable((place, AGING)))
+        if self.world.now_ms > self.wms.expiries[AGING]:
+            self.wms.lose((place, AGING), min(units, left))
 
     @rule(place=PLACES, first=CODES, second=CODES, units=UNITS)
     def units_are_of_another_batch(self, place: int, first: Code, second: Code, units: int) -> None:
@@ -256,7 +286,7 @@ class FeedsMachine(RuleBasedStateMachine):
 
     # Time and trouble.
 
-    @rule(elapsed_ms=st.sampled_from([1, STATEMENT_STALE_MS, STATEMENT_STALE_MS + 1, MINUTE_MS]))
+    @rule(elapsed_ms=st.sampled_from(ELAPSES_MS))
     def time_passes(self, elapsed_ms: int) -> None:
         """Asks become stale."""
         self.world.now_ms += elapsed_ms
@@ -300,6 +330,7 @@ class FeedsMachine(RuleBasedStateMachine):
         replay_is_live(self.world)
         both_sides_agree(self.desk)
         nobody_waits_for_units_that_are_there(self.desk)
+        no_batch_is_short_of_units_past_their_date(self.desk)
         for place in self.world.places:
             rows_are_lawful(self.desk, place)
         self.nothing_old_changes_anything(late)

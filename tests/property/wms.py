@@ -36,6 +36,7 @@ class Wms:
         gross: Units that ever came and were not lost, by batch; those that were shipped included.
         allocated: Units that it subtracts, from the batch that it chose itself.
         received: Pushes that have arrived, in order, without gaps.
+        expiries: When batches expire, milliseconds of Unix time.
     """
 
     gross: Counter[Place] = field(default_factory=Counter)
@@ -44,6 +45,7 @@ class Wms:
     applied_through: int = 0
     as_of: int = 1
     losses: list[Loss] = field(default_factory=list)
+    expiries: dict[Code, int] = field(default_factory=dict)
 
     def receive(self, place: Place, units: int) -> None:
         """Units arrive."""

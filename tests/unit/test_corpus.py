@@ -111,7 +111,7 @@ FIELDS = {
     ("refund_due", 1): "attempt reference? detail?",
     ("feed_attached", 1): "feed excludes? lots?",
     ("lot_reconciled", 1): (
-        "feed as_of code? orderable applied before opened? changes? available short? "
+        "feed as_of code? orderable applied before opened? changes? expired? available short? "
         "expires_at_ms? received_at_ms?"
     ),
     ("feed_detached", 1): "feed lots?",

@@ -1,6 +1,7 @@
 """What a warehouse's own system says, and what a pool makes of it."""
 
 import pytest
+from msgspec.structs import replace
 
 from allocator.domain import laws, reconcile_rules
 from allocator.domain.adjustments import Adjust
@@ -378,3 +379,60 @@ def test_the_law_knows_a_row_that_cannot_be() -> None:
     assert "it is attached" in laws.unlawful(pool, FeedAttached(feed=FEED))
     assert "not attached" in laws.unlawful(Pool(), event)
     assert "not attached" in laws.unlawful(Pool(), FeedDetached(feed=FEED))
+
+
+def aged(*, excludes: tuple[str, ...] = ()) -> Pool:
+    """Return a fed pool of which ten units of a batch expire at `NOW_MS + 5`, and twenty do not."""
+    pool = pool_of()
+    do(pool, receive(10, expires_at_ms=NOW_MS + 5))
+    do(pool, receive(20))
+    do(pool, says(pool, batch(None, 30), excludes=excludes))
+    return pool
+
+
+def test_expired_units_that_the_wms_writes_off_hide_no_good_ones() -> None:
+    pool, later = aged(), NOW_MS + 10
+
+    (event,) = do(pool, says(pool, batch(None, 24), as_of=11, sent_at_ms=later), now_ms=later)
+
+    assert isinstance(event, LotReconciled)
+    assert (event.expired, event.changes, event.available) == (((1, 6),), (), 20)
+    assert (pool.available, pool.expired, short(pool)) == (20, 4, 0)
+    do(pool, says(pool, batch(None, 17), as_of=12, sent_at_ms=later), now_ms=later)
+    assert (pool.available, pool.expired, short(pool)) == (17, 0, 0)
+    assert 1 not in pool.lots
+
+
+def test_a_batch_that_is_past_its_date_is_short_of_nothing_when_it_is_written_off() -> None:
+    pool, later = pool_of(), NOW_MS + 10
+    do(pool, receive(10, expires_at_ms=NOW_MS + 5))
+    do(pool, says(pool, batch(None, 10)))
+
+    do(pool, says(pool, as_of=11, sent_at_ms=later), now_ms=later)
+
+    assert short(pool) == 0
+    assert not pool.lots
+
+
+def test_expired_units_stay_where_the_wms_knows_of_them_by_itself() -> None:
+    """They will be applied: were they gone before, so many would be for sale then."""
+    pool, later = aged(excludes=("expired",)), NOW_MS + 10
+
+    do(pool, says(pool, batch(None, 20), as_of=11, sent_at_ms=later), now_ms=later)
+    assert (pool.available, pool.expired) == (10, 10)
+
+    told = says(pool, batch(None, 20, applied=10), as_of=12, sent_at_ms=later)
+    do(pool, told, now_ms=later)
+    assert (pool.available, pool.expired, short(pool)) == (20, 10, 0)
+
+
+def test_the_law_knows_expired_units_that_cannot_be_gone() -> None:
+    pool, later = aged(), NOW_MS + 10
+    do(pool, Wake(), now_ms=later)
+    (event,) = do(aged(), says(pool, batch(None, 24), as_of=11, sent_at_ms=later), now_ms=later)
+    assert isinstance(event, LotReconciled)
+
+    assert not laws.unlawful(pool, event)
+    for said in (((1, 11),), ((2, 6),), ((1, 0),)):
+        assert "past their date" in laws.unlawful(pool, replace(event, expired=said))
+    assert "are said to be" in laws.unlawful(pool, replace(event, expired=()))

@@ -30,6 +30,9 @@ WITH adjusted AS (
         FROM adjusted, json_array_elements(body -> 'changes') AS change
         WHERE kind = 'lot_reconciled'
         UNION ALL
+        SELECT actor_id, 'expired', -(pick ->> 1)::bigint
+        FROM adjusted, json_array_elements(body -> 'expired') AS pick
+        UNION ALL
         SELECT actor_id, 'available', (body ->> 'opened')::bigint
         FROM adjusted WHERE kind = 'lot_reconciled' AND body ->> 'opened' IS NOT NULL
         UNION ALL

@@ -25,6 +25,10 @@ WITH batch AS (
         SELECT (change ->> 0)::bigint, (change ->> 1)::bigint
     ) AS said (lot, units)
     WHERE kind = 'lot_reconciled'
+    UNION ALL
+    SELECT actor_id, (pick ->> 0)::bigint, 'expired', NULL, (pick ->> 1)::bigint
+    FROM batch, json_array_elements(body -> 'expired') AS pick
+    WHERE kind = 'lot_reconciled'
 ), states AS (
     SELECT actor_id, lot,
            jsonb_object_agg(state, units)
