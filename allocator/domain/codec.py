@@ -189,7 +189,7 @@ VERSIONS: Final[dict[str, int]] = {
     "checkout_unknown": 1,
     "refund_due": 1,
     "feed_attached": 1,
-    "lot_reconciled": 1,
+    "lot_reconciled": 2,
     "feed_detached": 1,
     "shortfall_changed": 1,
     "feed_put": 1,

@@ -93,6 +93,8 @@ def _outcome(event: LotReconciled) -> str:
         there = f"{-change} fewer {'is' if change == -1 else 'are'} available"
     else:
         there = "nothing became available"
+    if past := units_of(event.expired):
+        there += f", {past} past their date {'is' if past == 1 else 'are'} gone"
     if not event.short:
         return there
     missing = "1 promised unit is" if event.short == 1 else f"{event.short} promised units are"

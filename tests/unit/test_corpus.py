@@ -111,6 +111,10 @@ FIELDS = {
     ("refund_due", 1): "attempt reference? detail?",
     ("feed_attached", 1): "feed excludes? lots?",
     ("lot_reconciled", 1): (
+        "feed as_of code? orderable applied before opened? changes? available short? "
+        "expires_at_ms? received_at_ms?"
+    ),
+    ("lot_reconciled", 2): (
         "feed as_of code? orderable applied before opened? changes? expired? available short? "
         "expires_at_ms? received_at_ms?"
     ),
@@ -128,7 +132,7 @@ FIELDS = {
 
 # Of which no release has written a row so far. Before the first one does, `tests.corpus.make` tells
 # stories of them, and this becomes empty again.
-UNRELEASED: set[tuple[str, int]] = set()
+UNRELEASED: set[tuple[str, int]] = {("lot_reconciled", 2)}
 
 ROWS = [
     record for release in releases() for rows in records_in(release).values() for record in rows

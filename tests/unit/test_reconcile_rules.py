@@ -29,6 +29,7 @@ from allocator.domain.reconciling import (
 )
 from allocator.domain.snapshots import dump_pool, load_pool
 from allocator.domain.transfers import Expect, Stale
+from allocator.http.reconciliations import explanation
 from tests.builders import NOW_MS, do, place, pool_of, receive, refusal
 
 FEED = 522
@@ -436,3 +437,11 @@ def test_the_law_knows_expired_units_that_cannot_be_gone() -> None:
     for said in (((1, 11),), ((2, 6),), ((1, 0),)):
         assert "past their date" in laws.unlawful(pool, replace(event, expired=said))
     assert "are said to be" in laws.unlawful(pool, replace(event, expired=()))
+
+
+def test_units_past_their_date_that_are_gone_are_explained() -> None:
+    pool, later = aged(), NOW_MS + 10
+    (event,) = do(pool, says(pool, batch(None, 24), as_of=11, sent_at_ms=later), now_ms=later)
+    assert isinstance(event, LotReconciled)
+
+    assert explanation(event).endswith("nothing became available, 6 past their date are gone")
