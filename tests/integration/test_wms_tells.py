@@ -321,3 +321,33 @@ async def test_n12_the_simulators_webhooks_arrive_in_the_end(shop: Shop) -> None
 
 async def _all_is_told(fed: Fed) -> bool:
     return not fed.wms.webhooks.waiting
+
+
+async def test_a_page_that_is_older_than_an_event_raises_nothing(shop: Shop) -> None:
+    """Not even if the event has changed nothing, so that no pool knows of it."""
+    async with fed_by(shop, msgspec.structs.replace(NATURE, stale=True)) as fed:
+        telling, place = Telling(fed), (shop.product, "L7")
+        fed.wms.truth.receive(place, 10)
+        fed.wms.run_batch()
+        await fed.put()
+        await telling.becomes(10)
+        await fed.put(poll_s=0)
+        fed.wms.truth.receive(place, 4)
+        fed.wms.run_batch()  # whose page says 14
+        as_of = fed.wms.truth.as_of
+        fed.wms.truth.damage(place, 4)
+
+        assert (await telling.tell(telling.event())).taken == 1
+        await telling.heard()
+        await fed.put(poll_s=0.2)
+
+        async def is_heard() -> bool:
+            completed = (await fed.shown()).completed
+            return completed is not None and completed.as_of == as_of
+
+        await until(is_heard)
+        assert await fed.available() == 10
+
+        fed.wms.run_batch()
+        await fed.put(poll_s=0.3)
+        await telling.becomes(10)
