@@ -1,8 +1,8 @@
 """One feed at work in the worker that owns it: it makes pushes, sends them, and hears pages."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from random import Random
 from typing import Final, TypeAlias
@@ -137,7 +137,12 @@ class Station:
         try:
             async with tools.open_wms(self.settings.url) as direct:
                 wms = LimitedWms(CountedWms(direct, count=self._count), self.gate)
-                if not await agreed(standing, wms, tools.store, era=tools.era, excuse=self._excuse):
+                dry_runner = self._open_dry_runner(standing, wms)
+                async with _beside(dry_runner.run()):  # who asks hears why nobody knows
+                    is_agreed = await agreed(
+                        standing, wms, tools.store, era=tools.era, excuse=self._excuse
+                    )
+                if not is_agreed:
                     return
                 standing = await self._standing()
                 sender = Sender(
@@ -159,7 +164,7 @@ class Station:
                     self._hear(runner(wms)),
                     self._after_rest(inbox.run),
                     self._after_rest(snapshots.run),
-                    self._open_dry_runner(standing, wms).run(),
+                    dry_runner.run(),
                 )
         finally:
             rows.close()
@@ -273,6 +278,17 @@ class _Outbox:
     async def acknowledged(self, through: int) -> None:
         """Have it durable that everything up to a number has come."""
         await self._store.acknowledge(self._feed, through)
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Do some work for as long as something else is done inside."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _until_one_fails(*work: Awaitable[None]) -> None:

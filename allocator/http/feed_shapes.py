@@ -109,9 +109,9 @@ class ShownDifference(msgspec.Struct, frozen=True, kw_only=True):
 class ShownReconciliation(ShownDifference, frozen=True, kw_only=True):
     """A batch of which the WMS had another count than we, and what came of that."""
 
+    as_of: Annotated[int, Meta(description="of the run or the event in which the WMS said so")]
     id: Sealed
     at: Time
-    as_of: Annotated[int, Meta(description="of the run or the event in which the WMS said so")]
 
 
 class ShownDryRun(msgspec.Struct, frozen=True, kw_only=True):

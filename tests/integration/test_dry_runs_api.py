@@ -97,3 +97,13 @@ async def test_a_dry_run_is_one_of_a_feed_that_is_on(fed: Fed) -> None:
     assert (await fed.shop.post(f"{fed.path}/poll?dry_run=perhaps")).status == 422
     await fed.shop.send("DELETE", fed.path)
     assert (await fed.shop.post(f"{fed.path}/poll?dry_run=true")).status == 409
+
+
+async def test_a_dry_run_at_a_wms_that_never_answered_says_so(fed: Fed) -> None:
+    fed.wms.entrance.close(600)
+    await fed.put()
+
+    failure = (await would(fed)).failure
+
+    assert failure is not None
+    assert "WMS" in failure
