@@ -39,6 +39,7 @@ _MEANT_OTHERWISE: Final = (
 )
 _MEANT_SO: Final = {"/problems/key-reused", "/problems/version-passed"}
 _NAMED_TWICE: Final = "name a batch once"
+_FED_TWICE: Final = "give each one of its own"
 _UNPRINTABLE: Final = "printable characters"
 
 
@@ -87,4 +88,4 @@ def what_the_document_allows_is_taken(
 
 
 def _is_meant(detail: str) -> bool:
-    return detail.startswith(_MEANT_OTHERWISE) or detail.endswith((_UNPRINTABLE, _NAMED_TWICE))
+    return detail.startswith(_MEANT_OTHERWISE) or detail.endswith((_UNPRINTABLE, _NAMED_TWICE, _FED_TWICE))
