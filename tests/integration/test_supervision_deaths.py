@@ -4,7 +4,6 @@ import asyncio
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
@@ -30,15 +29,15 @@ def test_a_worker_that_dies_before_it_has_its_settings_is_a_worker_that_died(
     run: Callable[[Coroutine[None, None, None]], None],
 ) -> None:
     """The loop of uvloop closes the pipes of who has ended, and raises if one is written to."""
-    program = Program(command=(sys.executable, "-S", "-c", ""), settings=lambda _: {})
+    waits = "import time; time.sleep(60)"  # however late it is seen, it lives
+    program = Program(command=(sys.executable, "-S", "-c", waits), settings=lambda _: {})
 
     async def start_and_see() -> None:
         others = set(children_of(os.getpid()))
         starting = asyncio.ensure_future(spawn(program, 0))
         while not (new := set(children_of(os.getpid())) - others):  # noqa: ASYNC110 (no event)
             await asyncio.sleep(0)
-        os.kill(new.pop(), signal.SIGKILL)
-        time.sleep(0.02)  # noqa: ASYNC251 (the loop must not come round before it is dead)
+        kill(new.pop())  # the loop does not come round before it is dead
         process = await starting
         await process.exited
 

@@ -173,7 +173,7 @@ async def test_when_every_line_goes_silent_new_ones_are_opened(
         assert all(answer.is_unavailable for answer in answers), answers
         assert max(answer.took_s for answer in answers) < PROMPT_S
         await until(server.is_ready)
-        assert len(server.logged("worker.repaired")) == 1
+        assert server.logged("worker.repaired")
         assert not server.logged("worker.repair_failed")
 
         shown = await asyncio.gather(*(server.shown(order.id) for _ in range(64)))

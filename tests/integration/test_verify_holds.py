@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 import pytest_asyncio
 
+from allocator.domain.codec import VERSIONS
 from allocator.journal.verify.faults import Fault
 from tests.integration.carts import paying
 from tests.integration.long_ago import actor_of, stored
@@ -78,7 +79,7 @@ async def url(story: Story) -> AsyncIterator[str]:
 
 _ROW = "actor_id = {HERE} AND body ->> 'process' = '{%s}' AND kind = '%s'"
 _COPY = """
-INSERT INTO journal SELECT actor_id, seq + 100, at, era, xid, version, '%s', principal,
+INSERT INTO journal SELECT actor_id, seq + 100, at, era, xid, %d, '%s', principal,
                            idempotency_key, request_digest, digest, %s
 FROM journal WHERE %s
 """
@@ -100,6 +101,11 @@ def end_of(process: str, kind: str) -> str:
 def become(kind: str, where: str) -> str:
     """Have rows be of another kind."""
     return f"UPDATE journal SET kind = '{kind}', version = 2 WHERE {where}"
+
+
+def copied(kind: str, body: str, where: str) -> str:
+    """Have something more have happened that says what rows say."""
+    return _COPY % (VERSIONS[kind], kind, body, where)
 
 
 def say(former: str, now: str, where: str) -> str:
@@ -134,8 +140,7 @@ DAMAGE = {
         "HERE has made an order of 3 units that are not its own",
     ),
     "an order was made of what is only in a cart": (
-        _COPY
-        % (
+        copied(
             "hold_confirmed",
             "replace(body::text, 'added', 'picks')::json",
             row("OPEN", "units_held"),
@@ -147,7 +152,7 @@ DAMAGE = {
         "HERE has let go of 2 units that it did not give up",
     ),
     "what is in a cart was let go": (
-        _COPY % ("process_let_go", "body", row("OPEN", "units_held")),
+        copied("process_let_go", "body", row("OPEN", "units_held")),
         "HERE has let go of 1 units that it did not give up",
     ),
     "a cart that was closed still holds something": (
@@ -195,7 +200,7 @@ DAMAGE = {
         "HERE holds 1 units for it, and it knows of 2",
     ),
     "units left that nobody dispatched": (
-        _COPY % ("order_dispatched", "body", row("PLACED", "hold_confirmed")),
+        copied("order_dispatched", "body", row("PLACED", "hold_confirmed")),
         "3 units of it are left, and 0 at HERE",
     ),
     "units did not leave that were dispatched": (
