@@ -10,13 +10,13 @@ Holds are not told: they come and go. They are told when they become orders.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
 from allocator.domain.adjustments import OrderRepicked, UnitsAdjusted, UnitsRecalled
 from allocator.domain.fed import Code
-from allocator.domain.holds import HoldConfirmed
+from allocator.domain.holds import HoldConfirmed, HoldRefused, UnitsHeld
 from allocator.domain.kinds import Event
 from allocator.domain.messages import (
     LotExpired,
@@ -28,6 +28,20 @@ from allocator.domain.messages import (
 from allocator.domain.reconciling import FeedAttached, FeedDetached, LotReconciled
 from allocator.domain.transfers import UnitsSent, UnitsTaken
 from allocator.domain.values import Message
+
+Harmless: TypeAlias = (
+    OrderPlaced
+    | OrderCancelled
+    | OrderDispatched
+    | OrderPartlyDispatched
+    | OrderRepicked
+    | UnitsHeld
+    | HoldRefused
+    | HoldConfirmed
+    | UnitsSent
+    | LotExpired
+)
+"""Rows that change nothing about what is reconciled: how many units of a batch there ever were."""
 
 
 class Line(Message, frozen=True, kw_only=True, array_like=True):
@@ -82,6 +96,7 @@ class Account(msgspec.Struct, kw_only=True):
         base: By code, what of that belongs to former attachments. What was open when the pool was
             detached is taken back then; only what had left remains.
         through: The last row that was taken into account.
+        changed: The last one that may have changed how many units there ever were of a batch.
     """
 
     actor_id: int
@@ -92,6 +107,7 @@ class Account(msgspec.Struct, kw_only=True):
     committed: dict[Code, int] = {}
     base: dict[Code, int] = {}
     through: int = 0
+    changed: int = 0
 
     def push(self, rows: Iterable[tuple[int, Event]]) -> Push | None:
         """Take the pool's next rows into account; return what the WMS is to be told of them.
@@ -108,6 +124,8 @@ class Account(msgspec.Struct, kw_only=True):
             if seq <= self.through:
                 continue
             self.through = seq
+            if not isinstance(event, Harmless):
+                self.changed = seq
             self._note_lots(seq, event)
             for change in changes_of(event, self.excludes) if self.attached else ():
                 code = self.codes[change.lot]

@@ -22,7 +22,7 @@ from allocator.domain.reconciling import (
 from allocator.domain.values import units_of
 from allocator.errors import AllocatorError
 from allocator.feeding.ports import Standing
-from allocator.feeding.runner import Reach
+from allocator.feeding.reach import Reach
 from allocator.feeding.told import Applied, Told
 from allocator.wms.interface import InventoryItem, InventoryPage, Wms, WmsError, WmsLimitedError
 

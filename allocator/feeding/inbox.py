@@ -22,7 +22,7 @@ from allocator.domain.reconciling import Reconcile, Statement
 from allocator.domain.transfers import Stale
 from allocator.errors import AllocatorError
 from allocator.feeding.ports import Store
-from allocator.feeding.runner import Reach
+from allocator.feeding.reach import Reach
 from allocator.feeding.told import Applied, Event, Told
 from allocator.feeding.turns import Turns
 

@@ -16,7 +16,7 @@ from allocator.domain.kinds import Command
 from allocator.domain.queries import FeedQuery, Query, View
 from allocator.domain.reconciling import Reconcile
 from allocator.errors import UnavailableError
-from allocator.feeding.runner import Reach
+from allocator.feeding.reach import Reach
 
 _CERTAIN_MS: Final = 1_000
 """For so long nobody asks again whether the feed is ours."""

@@ -66,11 +66,32 @@ class Stated(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         turn: The row that attached or detached the pool of which we know; 0 for none.
         lots: Of all batches that were named, or of which the WMS was told.
+        figures: What is compared, by batch, as JSON.
+        changed: The last row of which we know that may have changed the like in the pool.
+        was_settled: Whether it is noted what the pool has followed.
+        is_settled: Whether that is this, so that it need not be asked.
     """
 
     actor_id: int
     turn: int
     lots: Sequence[Statement]
+    figures: str = "{}"
+    changed: int = 0
+    was_settled: bool = False
+    is_settled: bool = False
+
+
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pool has followed.
+
+    Attributes:
+        figures: As it was stated.
+        seq: Rows up to here, as far as they are known, change nothing about that.
+    """
+
+    actor_id: int
+    figures: str
+    seq: int
 
 
 class Store(Protocol):
@@ -138,7 +159,22 @@ class Store(Protocol):
     async def statements(
         self, feed: int, *, run: int, through: int, after: int, limit: int
     ) -> Sequence[Stated]:
-        """Return what a complete run says of some pools, in order of their actors."""
+        """Look at the next pools, and return what a complete run says of some of them, in order.
+
+        Those that are settled are left out, but not the last one; nothing is returned at the end.
+        """
+        ...
+
+    async def begin_settling(self, feed: int, run: int) -> None:
+        """Note that a run asks pools; what an older one has settled is not noted any more."""
+        ...
+
+    async def unsettle(self, feed: int, actor_ids: Sequence[int]) -> None:
+        """Note that nobody knows what pools have followed."""
+        ...
+
+    async def settle(self, feed: int, *, run: int, settled: Sequence[Settled]) -> None:
+        """Note what pools have followed, unless a newer run asks them."""
         ...
 
     async def pools(self, warehouse: str, *, after: int, limit: int) -> Sequence[int]:

@@ -5,14 +5,12 @@ asked when everything was heard: what appears in one batch may be what has vanis
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from typing import Final, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, Protocol
 
 import structlog
 
-from allocator.actors.errands import Asker
 from allocator.actors.messages import Answer, Noted, Outcome
-from allocator.domain.fed import Code
 from allocator.domain.feeds import (
     RUN_MAX_MS,
     BeginRun,
@@ -23,11 +21,10 @@ from allocator.domain.feeds import (
     UnknownPush,
 )
 from allocator.domain.kinds import Command
-from allocator.domain.queries import FeedQuery, Query, ShortQuery, View
-from allocator.domain.reconciling import STATEMENTS_MAX, Reconcile, Statement
-from allocator.domain.transfers import Stale
-from allocator.errors import AllocatorError
-from allocator.feeding.ports import Heard, Standing, Stated, Store
+from allocator.domain.queries import FeedQuery
+from allocator.feeding.following import Following, Run
+from allocator.feeding.ports import Heard, Standing, Store
+from allocator.feeding.reach import PAUSE_S, TRIES, GivenUpError, Reach, persistently
 from allocator.feeding.told import Told
 from allocator.feeding.turns import Turns
 from allocator.wms.interface import (
@@ -39,21 +36,7 @@ from allocator.wms.interface import (
 
 log = structlog.get_logger()
 
-_POOLS_AT_ONCE: Final = 500
-_ASKS_AT_ONCE: Final = 32
-_TRIES: Final = 6
-_PAUSE_S: Final = 0.2
 _FAILURE_MAX: Final = 200
-
-_T = TypeVar("_T")
-
-
-class Reach(Asker, Protocol):
-    """Reaches any actor, to have it decide or to look at it."""
-
-    async def look(self, actor_id: int, query: Query) -> View:
-        """Answer a query about an actor's state."""
-        ...
 
 
 class Pools(Protocol):
@@ -62,14 +45,6 @@ class Pools(Protocol):
     async def open_all(self, warehouse: str, products: Sequence[str]) -> Mapping[str, int]:
         """Return the actors of products, made on first use; none of products that nobody named."""
         ...
-
-
-class _GivenUpError(AllocatorError):
-    """A run cannot be complete; the message says why."""
-
-    def __init__(self, why: str, *, retry_after_ms: int = 0) -> None:
-        super().__init__(why)
-        self.retry_after_ms = retry_after_ms
 
 
 class Runner:
@@ -102,13 +77,19 @@ class Runner:
         self._store = store
         self._told = told
         self._wms = wms
-        self._excludes = excludes
         self._reach = reach
         self._pools = pools
-        self._turns = turns
         self._clock = clock
+        self._following = Following(
+            standing,
+            store,
+            told=told,
+            excludes=excludes,
+            reach=reach,
+            turns=turns,
+            clock=clock,
+        )
         self._strangers: set[str] = set()
-        self._trouble: str | None = None
 
     async def poll(self, poll: Poll) -> None:
         """See a poll through to the end of its run, if it comes to one."""
@@ -180,9 +161,11 @@ class Runner:
             async with asyncio.timeout(RUN_MAX_MS / 1000):
                 await self._fold(page.applied_through)
                 lots = await self._hear(run, page)
-                differences = await self._reconcile(run, page)
-                shortfall = await self._look_for_short()
-        except _GivenUpError as error:
+                self._strangers.clear()
+                said = Run(run, page.as_of, page.applied_through)
+                differences = await self._following.follow(said)
+                shortfall = await self._following.look_for_short()
+        except GivenUpError as error:
             failure, retry_after_ms = str(error), error.retry_after_ms
         except TimeoutError:
             failure = "it took too long"
@@ -205,7 +188,7 @@ class Runner:
         """Know what the WMS has applied, which is no less than it ever had."""
         applied = await self._store.fold(self._feed, through)
         if applied > through:
-            raise _GivenUpError(
+            raise GivenUpError(
                 f"the WMS has applied push {through}, and has to have {applied} applied: that is "
                 "yet to come, or it was set back"
             )
@@ -222,26 +205,26 @@ class Runner:
                 return lots
             page = await self._page(page.next_cursor)
             if (page.as_of, page.applied_through) != (first.as_of, first.applied_through):
-                raise _GivenUpError("the pages of the WMS are not of one moment")
+                raise GivenUpError("the pages of the WMS are not of one moment")
 
     async def _page(self, cursor: str) -> InventoryPage:
         async def ask() -> InventoryPage:
             return await self._wms.page(cursor)
 
-        for _ in range(_TRIES - 1):
+        for _ in range(TRIES - 1):
             try:
                 return await ask()
             except WmsLimitedError as error:
                 await asyncio.sleep(error.retry_after_s)
             except WmsError:
-                await asyncio.sleep(_PAUSE_S)
+                await asyncio.sleep(PAUSE_S)
         try:
             return await ask()
         except WmsLimitedError as error:
             wait_ms = int(error.retry_after_s * 1000)
-            raise _GivenUpError(str(error), retry_after_ms=wait_ms) from error
+            raise GivenUpError(str(error), retry_after_ms=wait_ms) from error
         except WmsError as error:
-            raise _GivenUpError(str(error)) from error
+            raise GivenUpError(str(error)) from error
 
     async def _heard(self, page: InventoryPage) -> list[Heard]:
         skus = sorted({item.sku for item in page.items} - self._strangers)
@@ -266,130 +249,6 @@ class Runner:
         self._strangers.add(sku)
         log.warning("wms.unknown_product", warehouse=self._warehouse, product=sku)
 
-    async def _reconcile(self, run: int, page: InventoryPage) -> int:
-        """Have all pools of the warehouse follow; return in how many anything changed."""
-        self._strangers.clear()
-        self._trouble = None
-        after = differences = 0
-        while True:
-            async with self._turns.lock:
-                stated = await self._store.statements(
-                    self._feed,
-                    run=run,
-                    through=page.applied_through,
-                    after=after,
-                    limit=_POOLS_AT_ONCE,
-                )
-                if not stated:
-                    break
-                after = stated[-1].actor_id
-                changed = await self._ask_all(stated, run=run, as_of=page.as_of)
-            differences += len(changed)
-            await self._note_short(changed)
-        if self._trouble is not None:
-            raise _GivenUpError(self._trouble)
-        return differences
-
-    async def _ask_all(self, stated: Sequence[Stated], *, run: int, as_of: int) -> list[int]:
-        at_once = asyncio.Semaphore(_ASKS_AT_ONCE)
-        newer = await self._told.newer(
-            self._feed, as_of=as_of, actor_ids=[each.actor_id for each in stated]
-        )
-
-        async def ask(each: Stated) -> bool:
-            async with at_once:
-                try:
-                    if each.turn and each.actor_id in newer:
-                        return await self._lower(each, newer[each.actor_id], run=run, as_of=as_of)
-                    return await self._ask(each, run=run, as_of=as_of)
-                except AllocatorError as error:  # the others follow all the same
-                    self._trouble = f"pool {each.actor_id}: {error}"
-                    return False
-
-        answers = await _all([ask(each) for each in stated])
-        return [each.actor_id for each, changed in zip(stated, answers, strict=True) if changed]
-
-    async def _ask(self, stated: Stated, *, run: int, as_of: int) -> bool:
-        """Have one pool follow; return whether anything changed."""
-        lots, changed = stated.lots, False
-        if len(lots) <= STATEMENTS_MAX:
-            return await self._say(stated, lots, run=run, as_of=as_of, complete=True)
-        if not stated.turn:
-            raise _GivenUpError(
-                f"a product has {len(lots)} batches, and at first it may have {STATEMENTS_MAX}"
-            )
-        for lowered in (False, True):
-            for begin in range(0, len(lots), STATEMENTS_MAX):
-                some = lots[begin : begin + STATEMENTS_MAX]
-                said = await self._say(stated, some, run=run, as_of=as_of, lowered=lowered)
-                changed = changed or said
-        return changed
-
-    async def _lower(self, stated: Stated, newer: frozenset[Code], *, run: int, as_of: int) -> bool:
-        """Have a pool follow of which something newer was told: what is older may lower only."""
-        lots, changed = [each for each in stated.lots if each.code not in newer], False
-        for begin in range(0, len(lots), STATEMENTS_MAX):
-            some = lots[begin : begin + STATEMENTS_MAX]
-            changed = await self._say(stated, some, run=run, as_of=as_of) or changed
-        return changed
-
-    async def _say(  # noqa: PLR0913 (what is asked)
-        self,
-        stated: Stated,
-        lots: Sequence[Statement],
-        *,
-        run: int,
-        as_of: int,
-        complete: bool = False,
-        lowered: bool = False,
-    ) -> bool:
-        if self._turns.is_in_doubt(stated.actor_id):
-            raise _GivenUpError("a pool may yet hear what it was asked before")
-
-        async def ask() -> Answer:
-            with self._turns.asking(stated.actor_id):
-                return await self._reach.ask(stated.actor_id, reconcile())
-
-        def reconcile() -> Reconcile:
-            return Reconcile(
-                process=self._feed,
-                step=run,
-                sent_at_ms=self._clock(),
-                as_of=as_of,
-                turn=stated.turn,
-                lots=tuple(lots),
-                complete=complete,
-                lowered=lowered,
-                excludes=self._excludes,
-            )
-
-        answer = await self._persistently(ask)
-        if not isinstance(answer, Outcome | Noted):
-            raise _GivenUpError(f"a pool of {self._warehouse} refuses: {type(answer).__name__}")
-        return isinstance(answer, Outcome)
-
-    async def _note_short(self, pools: Sequence[int]) -> None:
-        """Note how many units are missing of these pools."""
-        short = await self._short_of(pools)
-        if short:
-            await self._store.note_short(self._feed, short)
-
-    async def _short_of(self, pools: Sequence[int]) -> dict[int, int]:
-        short: dict[int, int] = {}
-        for begin in range(0, len(pools), _ASKS_AT_ONCE):
-            some = pools[begin : begin + _ASKS_AT_ONCE]
-            seen = await _all([self._reach.look(each, ShortQuery()) for each in some])
-            short |= {each: view.short or 0 for each, view in zip(some, seen, strict=True)}
-        return short
-
-    async def _look_for_short(self) -> int:
-        """Return how many units are missing of all pools."""
-        pools = await self._store.short(self._feed)
-        short = await self._short_of(pools)
-        if short:
-            await self._store.note_short(self._feed, short)
-        return sum(short.values())
-
     async def _end_poll(self, poll: Poll, *, failure: str | None, retry_after_ms: int = 0) -> None:
         if failure is not None:
             failure = failure[:_FAILURE_MAX]
@@ -402,27 +261,4 @@ class Runner:
         async def ask() -> Answer:
             return await self._reach.ask(self._feed, command)
 
-        return await self._persistently(ask)
-
-    async def _persistently(self, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        """Return an answer that is neither late nor lost, if there is one in time."""
-        for attempt in range(_TRIES):
-            try:
-                answer = await ask()
-                if not isinstance(answer, Stale):
-                    return answer
-            except AllocatorError as error:
-                if not error.retryable:
-                    raise
-            await asyncio.sleep(_PAUSE_S * 2**attempt)
-        raise _GivenUpError("a pool or the feed did not answer in time")
-
-
-async def _all(asks: Sequence[Coroutine[None, None, _T]]) -> list[_T]:
-    """Return all results; if one fails, none goes on."""
-    tasks = [asyncio.create_task(each) for each in asks]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
+        return await persistently(ask)

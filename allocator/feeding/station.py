@@ -20,7 +20,8 @@ from allocator.feeding.dry_runs import DryRunner, DryRuns
 from allocator.feeding.inbox import Inbox
 from allocator.feeding.ports import Rows, Standing, Store
 from allocator.feeding.pusher import Pusher
-from allocator.feeding.runner import Pools, Reach, Runner
+from allocator.feeding.reach import Reach
+from allocator.feeding.runner import Pools, Runner
 from allocator.feeding.snapshots import Snapshots
 from allocator.feeding.told import Told
 from allocator.feeding.turns import Turns

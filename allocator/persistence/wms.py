@@ -11,7 +11,7 @@ from allocator.domain.positions import Position
 from allocator.domain.pushes import Account, Line
 from allocator.domain.reconciling import Statement
 from allocator.domain.records import Record
-from allocator.feeding.ports import Heard, Made, Standing, Stated
+from allocator.feeding.ports import Heard, Made, Settled, Standing, Stated
 from allocator.persistence.changes import make_actor
 from allocator.persistence.connections import Executor, Pool, borrowed
 from allocator.persistence.statements import statement
@@ -184,12 +184,34 @@ class PostgresFeeds:
     async def statements(
         self, feed: int, *, run: int, through: int, after: int, limit: int
     ) -> Sequence[Stated]:
-        """Return what a complete run says of some pools, in order of their actors."""
+        """Look at the next pools, and return what a complete run says of some of them, in order."""
         async with borrowed(self._pool) as connection:
             rows = await connection.fetch(
                 statement("wms_statements"), feed, run, through, after, limit
             )
-        return [stated_of(row, lots=row["lots"]) for row in rows]
+        return [_judged_of(row) for row in rows]
+
+    async def begin_settling(self, feed: int, run: int) -> None:
+        """Note that a run asks pools; what an older one has settled is not noted any more."""
+        async with borrowed(self._pool) as connection:
+            await connection.execute(statement("wms_begin_settling"), feed, run)
+
+    async def unsettle(self, feed: int, actor_ids: Sequence[int]) -> None:
+        """Note that nobody knows what pools have followed."""
+        async with borrowed(self._pool) as connection:
+            await connection.execute(statement("wms_unsettle"), feed, actor_ids)
+
+    async def settle(self, feed: int, *, run: int, settled: Sequence[Settled]) -> None:
+        """Note what pools have followed, unless a newer run asks them."""
+        async with borrowed(self._pool) as connection:
+            await connection.execute(
+                statement("wms_settle"),
+                feed,
+                run,
+                [each.actor_id for each in settled],
+                [each.figures for each in settled],
+                [each.seq for each in settled],
+            )
 
     async def pools(self, warehouse: str, *, after: int, limit: int) -> Sequence[int]:
         """Return pools of a warehouse, in order."""
@@ -260,6 +282,7 @@ class _StoredAccount(msgspec.Struct, kw_only=True, omit_defaults=True):
     committed: list[tuple[Code, int]] = []
     base: list[tuple[Code, int]] = []
     through: int = 0
+    changed: int = 0
 
 
 _stored_account: Final = msgspec.json.Decoder(_StoredAccount)
@@ -275,6 +298,7 @@ def _stored(account: Account) -> _StoredAccount:
         committed=list(account.committed.items()),
         base=list(account.base.items()),
         through=account.through,
+        changed=account.changed,
     )
 
 
@@ -291,6 +315,7 @@ def _account_of(stored: str | None) -> Account | None:
         committed=dict(account.committed),
         base=dict(account.base),
         through=account.through,
+        changed=account.changed,
     )
 
 
@@ -344,4 +369,14 @@ def stated_of(row: asyncpg.Record, *, lots: str | None) -> Stated:
                 received_at_ms=received_at_ms,
             )
         )
-    return Stated(actor_id=account.actor_id, turn=account.turn, lots=statements)
+    return Stated(
+        actor_id=account.actor_id, turn=account.turn, lots=statements, changed=account.changed
+    )
+
+
+def _judged_of(row: asyncpg.Record) -> Stated:
+    if row["is_settled"]:
+        return Stated(actor_id=row["actor_id"], turn=0, lots=(), is_settled=True)
+    return msgspec.structs.replace(
+        stated_of(row, lots=row["lots"]), figures=row["figures"], was_settled=row["was_settled"]
+    )

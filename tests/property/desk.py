@@ -25,10 +25,19 @@ FEED = 9000
 
 @dataclass
 class Asked:
-    """What is under way to a pool."""
+    """What is under way to a pool.
+
+    Attributes:
+        run: Of which it is; 0 if of none.
+        figures: What is compared, if everything is stated.
+        known: The last row of which the feed knows that may have changed the like.
+    """
 
     pool: int
     command: Reconcile | Detach
+    run: int = 0
+    figures: dict[Code, int] | None = None
+    known: int = 0
 
 
 @dataclass
@@ -44,6 +53,11 @@ class Desk:
         blocked_until_ms: By pool.
         unanswered: The run, and those that have to answer until it is complete.
         considered: As of when a pool last believed something about a batch; for the laws.
+        settled: What a pool has followed, and up to which row that is known.
+        short: What a pool was short of when it was last looked.
+        told: As of when the WMS told something of a pool by itself, until a whole run is newer.
+        heard: As of when what is unanswered was said.
+        spared: How often a pool need not be asked; for the tests.
     """
 
     world: World
@@ -58,6 +72,11 @@ class Desk:
     blocked_until_ms: dict[int, int] = field(default_factory=dict)
     unanswered: tuple[int, set[int]] = (0, set())
     considered: dict[tuple[int, Code], int] = field(default_factory=dict)
+    settled: dict[int, tuple[dict[Code, int], int]] = field(default_factory=dict)
+    short: dict[int, int] = field(default_factory=dict)
+    told: dict[int, int] = field(default_factory=dict)
+    heard: int = 0
+    spared: int = 0
 
     def __post_init__(self) -> None:
         """Be put."""
@@ -104,17 +123,55 @@ class Desk:
         run = self.life.state.version
         named = sorted({pool for pool, _ in page.orderable})
         pools = named[:cut] if cut is not None else [*named, *sorted(set(self.pools) - set(named))]
-        asked = {pool for pool in pools if self.state(pool, page, complete=True)}
-        is_whole = cut is None and asked == set(self.pools)
+        spared = {pool for pool in pools if self.is_settled(pool, page)}
+        asked = {
+            pool
+            for pool in pools
+            if pool not in spared and self.state(pool, page, complete=True, run=run)
+        }
+        is_whole = cut is None and asked | spared == set(self.pools)
         self.unanswered = (run, asked) if is_whole else (run, {0})
+        self.heard = page.as_of
+        self._end_if_answered()
 
     def hear_event(self, page: Page) -> None:
         """Hear of one batch alone."""
         for pool, _ in page.orderable:
+            self.told[pool] = max(self.told.get(pool, 0), page.as_of)
             self.state(pool, page, complete=False)
 
-    def state(self, pool: int, page: Page, *, complete: bool) -> bool:
+    def is_settled(self, pool: int, page: Page) -> bool:
+        """Say whether a pool has followed all that a run says, so that it need not be asked."""
+        if pool not in self.settled:
+            return False
+        figures, seq = self.settled[pool]
+        account = self.accounts[pool]
+        is_settled = (
+            figures == self.figures(pool, page)
+            and not self.short.get(pool)
+            and max(account.turn, account.changed) <= seq
+            and pool not in self.told
+        )
+        if is_settled:
+            self.spared += 1
+            fed = self.world.pool(pool).fed
+            if fed is not None and fed.feed and fed.turn == account.turn:  # else it would not hear
+                self._believe(pool, page.as_of)
+        return is_settled
+
+    def figures(self, pool: int, page: Page) -> dict[Code, int]:
+        """Return what is compared: what can be ordered, and what was applied, since ever."""
+        mine = [(n, push) for n, push in enumerate(self.pushes, 1) if push.actor_id == pool]
+        figures = applied(mine, through=page.applied_through, before={})
+        for (where, code), units in page.orderable.items():
+            if where == pool:
+                figures[code] = figures.get(code, 0) + units
+        return figures
+
+    def state(self, pool: int, page: Page, *, complete: bool, run: int = 0) -> bool:
         """Ask a pool to be what was said, unless something newer was, or an ask is under way."""
+        if run:
+            self.settled.pop(pool, None)
         if self.blocked_until_ms.get(pool, 0) > self.world.now_ms:
             return False
         said = {code: units for (where, code), units in page.orderable.items() if where == pool}
@@ -150,6 +207,8 @@ class Desk:
                 complete=complete,
                 excludes=self.excludes,
             ),
+            run=run,
+            figures=self.figures(pool, page) if complete else None,
         )
         return complete
 
@@ -158,8 +217,16 @@ class Desk:
         if self.blocked_until_ms.get(pool, 0) <= self.world.now_ms:
             self._ask(pool, Detach(process=FEED, step=1, sent_at_ms=self.world.now_ms))
 
-    def _ask(self, pool: int, command: Reconcile | Detach) -> None:
-        self.asks.append(Asked(pool, command))
+    def _ask(
+        self,
+        pool: int,
+        command: Reconcile | Detach,
+        *,
+        run: int = 0,
+        figures: dict[Code, int] | None = None,
+    ) -> None:
+        known = max(self.accounts[pool].turn, self.accounts[pool].changed)
+        self.asks.append(Asked(pool, command, run, figures, known))
         self.blocked_until_ms[pool] = self.world.now_ms + STATEMENT_STALE_MS + 1
 
     # The network, and trouble.
@@ -201,16 +268,32 @@ class Desk:
     def _hear(self, asked: Asked, decision: object) -> None:
         """Note that a pool has answered; the run is complete when all have."""
         run, pools = self.unanswered
-        if asked.pool in pools and isinstance(decision, tuple):
-            pools.discard(asked.pool)
-            if not pools:
-                self.world.ask(FEED, EndRun(run=run, complete=True, lots=0, differences=0))
+        if not isinstance(decision, tuple) or asked.run != run:
+            return
+        if asked.figures is not None:
+            fed = self.world.pool(asked.pool).fed
+            seq = len(self.world.lives[asked.pool].rows) if decision else asked.known
+            self.short[asked.pool] = 0 if fed is None else fed.short
+            self.settled[asked.pool] = (asked.figures, seq)
+        pools.discard(asked.pool)
+        self._end_if_answered()
+
+    def _end_if_answered(self) -> None:
+        run, pools = self.unanswered
+        feed = self.life.state
+        if pools or not isinstance(feed, Feed) or feed.open_run is None:
+            return
+        self.world.ask(FEED, EndRun(run=run, complete=True, lots=0, differences=0))
+        self.told = {pool: as_of for pool, as_of in self.told.items() if as_of > self.heard}
 
     def _note(self, pool: int, command: Reconcile) -> None:
         for each in command.lots:
             place = (pool, each.code)
             self.considered[place] = max(self.considered.get(place, 0), command.as_of)
         if command.complete:
-            for place in self.wms.gross:
-                if place[0] == pool:
-                    self.considered[place] = max(self.considered.get(place, 0), command.as_of)
+            self._believe(pool, command.as_of)
+
+    def _believe(self, pool: int, as_of: int) -> None:
+        for place in self.wms.gross:
+            if place[0] == pool:
+                self.considered[place] = max(self.considered.get(place, 0), as_of)

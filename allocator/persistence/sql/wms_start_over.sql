@@ -11,7 +11,7 @@ WITH begun AS (
     DELETE FROM wms_lots USING begun WHERE feed = begun.actor_id
 )
 UPDATE wms_pools
-SET applied = '{}', short = 0,
+SET applied = '{}', short = 0, settled = NULL,
     account = CASE WHEN account IS NOT NULL THEN json_strip_nulls(json_build_object(
         'actor_id', wms_pools.actor_id, 'turn', account -> 'turn', 'through', account -> 'through'))
     END

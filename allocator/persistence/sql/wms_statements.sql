@@ -1,20 +1,51 @@
--- Return what a run says of the pools of a warehouse, in order of their actors: of what no page names,
--- nothing is orderable. Nothing is returned once another run has taken its pushes in.
--- $1 feed  $2 run  $3 through which push it is applied  $4 after which actor  $5 how many pools
-SELECT here.actor_id, wms_pools.account, coalesce(wms_pools.applied, '{}')::text AS applied,
-       said.lots
-FROM (SELECT pools.actor_id
-      FROM wms_feeds JOIN pools USING (warehouse)
-      WHERE wms_feeds.actor_id = $1 AND wms_feeds.applied = $3
-        AND pools.product IS NOT NULL AND pools.actor_id > $4
-      ORDER BY pools.actor_id LIMIT $5) AS here
-LEFT JOIN wms_pools ON wms_pools.feed = $1 AND wms_pools.actor_id = here.actor_id
-LEFT JOIN LATERAL (
-    SELECT json_agg(json_build_array(
-               code, CASE WHEN run = $2 THEN orderable ELSE 0 END,
-               (extract(epoch FROM expires_at) * 1000)::bigint,
-               (extract(epoch FROM received_at) * 1000)::bigint))::text AS lots
-    FROM wms_lots
-    WHERE wms_lots.feed = $1 AND wms_lots.actor_id = here.actor_id
-) AS said ON true
-ORDER BY here.actor_id
+-- Look at some pools of a warehouse, in order of their actors, and return what a run says of them: of
+-- what no page names, nothing is orderable. Nothing is returned once another run has taken its pushes
+-- in.
+-- Left out are those that have followed all of it before, as they would change nothing: the figures
+-- are the same, they were not short, nothing came between, and no event is known that a run has not
+-- gone beyond. The last one is returned in any case, so that one can go on from there; and one in 64,
+-- so that whatever went wrong is found some time.
+-- $1 feed  $2 run  $3 through which push it is applied  $4 after which actor  $5 how many are looked at
+WITH here AS MATERIALIZED (
+    SELECT pools.actor_id, coalesce(wms_pools.applied, '{}') AS applied, wms_pools.account,
+           wms_pools.short, wms_pools.settled, wms_pools.settled_seq
+    FROM wms_feeds
+    JOIN pools USING (warehouse)
+    LEFT JOIN wms_pools ON wms_pools.feed = $1 AND wms_pools.actor_id = pools.actor_id
+    WHERE wms_feeds.actor_id = $1 AND wms_feeds.applied = $3
+      AND pools.product IS NOT NULL AND pools.actor_id > $4
+    ORDER BY pools.actor_id LIMIT $5
+), looked_at AS MATERIALIZED (
+    SELECT here.*,
+           applied || coalesce((
+               SELECT jsonb_object_agg(
+                   code,
+                   CASE WHEN run = $2 THEN orderable ELSE 0 END
+                   + coalesce((applied ->> code)::bigint, 0))
+               FROM wms_lots
+               WHERE wms_lots.feed = $1 AND wms_lots.actor_id = here.actor_id
+           ), '{}') AS figures
+    FROM here
+), judged AS (
+    SELECT looked_at.*,
+           (figures = settled
+            AND short = 0
+            AND coalesce((account ->> 'turn')::bigint, 0) <= settled_seq
+            AND coalesce((account ->> 'changed')::bigint, 0) <= settled_seq
+            AND NOT EXISTS (
+                SELECT FROM wms_events
+                WHERE wms_events.feed = $1 AND wms_events.actor_id = looked_at.actor_id)
+            AND random() >= 1.0 / 64) IS TRUE AS is_settled
+    FROM looked_at
+)
+SELECT actor_id, account, applied::text AS applied, figures::text AS figures,
+       settled IS NOT NULL AS was_settled, is_settled,
+       (SELECT json_agg(json_build_array(
+                   code, CASE WHEN run = $2 THEN orderable ELSE 0 END,
+                   (extract(epoch FROM expires_at) * 1000)::bigint,
+                   (extract(epoch FROM received_at) * 1000)::bigint))::text
+        FROM wms_lots
+        WHERE wms_lots.feed = $1 AND wms_lots.actor_id = judged.actor_id) AS lots
+FROM judged
+WHERE NOT is_settled OR actor_id = (SELECT max(actor_id) FROM here)
+ORDER BY actor_id

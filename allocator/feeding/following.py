@@ -1,0 +1,244 @@
+"""Has the pools of a warehouse follow what a run says, those of which it says anything new.
+
+Most runs say of most pools what the ones before have said. A pool that has followed all of it need
+not be asked again: nothing but reconciling changes what is compared (ADR 0019). So it is noted what
+a pool has followed, when it has answered; and before it is asked anything, that nobody knows. What
+came to it otherwise is known by its rows.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from allocator.actors.messages import Answer, Noted, Outcome
+from allocator.domain.fed import Code
+from allocator.domain.queries import ShortQuery
+from allocator.domain.reconciling import STATEMENTS_MAX, Reconcile, Statement
+from allocator.errors import AllocatorError
+from allocator.feeding.ports import Settled, Standing, Stated, Store
+from allocator.feeding.reach import GivenUpError, Reach, all_of, persistently
+from allocator.feeding.told import Told
+from allocator.feeding.turns import Turns
+
+_POOLS_AT_ONCE: Final = 256
+_ASKS_AT_ONCE: Final = 32
+
+
+class _Said(NamedTuple):
+    """What came of it that something was said to a pool.
+
+    Attributes:
+        changed: Whether anything did, or nobody knows.
+        settled: If the pool has followed all of it: a row, up to which that takes everything into
+            account of which we know.
+    """
+
+    changed: bool
+    settled: int | None = None
+
+
+class Run(NamedTuple):
+    """What is said.
+
+    Attributes:
+        number: Of the run.
+        as_of: When that was so, by the WMS's own count.
+        applied_through: The last of our pushes that is in its figures.
+    """
+
+    number: int
+    as_of: int
+    applied_through: int
+
+
+class Following:
+    """Asks the pools of one feed.
+
+    Args:
+        standing: Of the feed.
+        told: What its WMS tells by itself.
+        excludes: The states that the WMS does not call orderable.
+        turns: Shared with whoever else says something to the pools.
+        clock: Milliseconds of Unix time.
+    """
+
+    def __init__(  # noqa: PLR0913 (what it needs)
+        self,
+        standing: Standing,
+        store: Store,
+        *,
+        told: Told,
+        excludes: tuple[str, ...],
+        reach: Reach,
+        turns: Turns,
+        clock: Callable[[], int],
+    ) -> None:
+        self._feed = standing.actor_id
+        self._warehouse = standing.warehouse
+        self._store = store
+        self._told = told
+        self._excludes = excludes
+        self._reach = reach
+        self._turns = turns
+        self._clock = clock
+        self._trouble: str | None = None
+
+    async def follow(self, run: Run) -> int:
+        """Have all pools follow; return in how many anything changed.
+
+        Raises:
+            GivenUpError: Not all of them did.
+        """
+        self._trouble = None
+        await self._store.begin_settling(self._feed, run.number)
+        after = differences = 0
+        while True:
+            async with self._turns.lock:
+                looked_at = await self._store.statements(
+                    self._feed,
+                    run=run.number,
+                    through=run.applied_through,
+                    after=after,
+                    limit=_POOLS_AT_ONCE,
+                )
+                if not looked_at:
+                    break
+                after = looked_at[-1].actor_id
+                stated = [each for each in looked_at if not each.is_settled]
+                said = await self._ask_all(stated, run) if stated else []
+            differences += sum(each.changed for each in said)
+            await self._note(stated, said, run)
+        if self._trouble is not None:
+            raise GivenUpError(self._trouble)
+        return differences
+
+    async def look_for_short(self) -> int:
+        """Return how many units are missing of all pools."""
+        pools = await self._store.short(self._feed)
+        short = await self._note_short(pools)
+        return sum(short.values())
+
+    async def _ask_all(self, stated: Sequence[Stated], run: Run) -> list[_Said]:
+        settled = [each.actor_id for each in stated if each.was_settled]
+        if settled:
+            await self._store.unsettle(self._feed, settled)
+        newer = await self._told.newer(
+            self._feed, as_of=run.as_of, actor_ids=[each.actor_id for each in stated]
+        )
+        at_once = asyncio.Semaphore(_ASKS_AT_ONCE)
+
+        async def ask(each: Stated) -> _Said:
+            async with at_once:
+                try:
+                    if each.turn and each.actor_id in newer:
+                        return await self._lower(each, newer[each.actor_id], run)
+                    return await self._ask(each, run)
+                except AllocatorError as error:  # the others follow all the same
+                    self._trouble = f"pool {each.actor_id}: {error}"
+                    return _Said(changed=False)
+
+        return await all_of([ask(each) for each in stated])
+
+    async def _ask(self, stated: Stated, run: Run) -> _Said:
+        """Have one pool follow."""
+        lots, changed = stated.lots, False
+        if len(lots) <= STATEMENTS_MAX:
+            return await self._say(stated, lots, run, complete=True)
+        if not stated.turn:
+            raise GivenUpError(
+                f"a product has {len(lots)} batches, and at first it may have {STATEMENTS_MAX}"
+            )
+        for lowered in (False, True):
+            for begin in range(0, len(lots), STATEMENTS_MAX):
+                some = lots[begin : begin + STATEMENTS_MAX]
+                changed = (await self._say(stated, some, run, lowered=lowered)).changed or changed
+        return _Said(changed)
+
+    async def _lower(self, stated: Stated, newer: frozenset[Code], run: Run) -> _Said:
+        """Have a pool follow of which something newer was told: what is older may lower only."""
+        lots, changed = [each for each in stated.lots if each.code not in newer], False
+        for begin in range(0, len(lots), STATEMENTS_MAX):
+            some = lots[begin : begin + STATEMENTS_MAX]
+            changed = (await self._say(stated, some, run)).changed or changed
+        return _Said(changed)
+
+    async def _say(
+        self,
+        stated: Stated,
+        lots: Sequence[Statement],
+        run: Run,
+        *,
+        complete: bool = False,
+        lowered: bool = False,
+    ) -> _Said:
+        if self._turns.is_in_doubt(stated.actor_id):
+            raise GivenUpError("a pool may yet hear what it was asked before")
+        asked = 0
+
+        async def ask() -> Answer:
+            nonlocal asked
+            asked += 1
+            with self._turns.asking(stated.actor_id):
+                return await self._reach.ask(stated.actor_id, reconcile())
+
+        def reconcile() -> Reconcile:
+            return Reconcile(
+                process=self._feed,
+                step=run.number,
+                sent_at_ms=self._clock(),
+                as_of=run.as_of,
+                turn=stated.turn,
+                lots=tuple(lots),
+                complete=complete,
+                lowered=lowered,
+                excludes=self._excludes,
+            )
+
+        answer = await persistently(ask)
+        match answer:
+            case Outcome(seq=seq):
+                return _Said(changed=True, settled=seq if complete else None)
+            case Noted():
+                # What is not known of it yet may have been why nothing was heard.
+                known = max(stated.turn, stated.changed)
+                return _Said(changed=asked > 1, settled=known if complete else None)
+            case _:
+                why = f"a pool of {self._warehouse} refuses: {type(answer).__name__}"
+                raise GivenUpError(why)
+
+    async def _note(self, stated: Sequence[Stated], said: Sequence[_Said], run: Run) -> None:
+        """Note what came of it: first what pools are short of, then what they have followed."""
+        pairs = list(zip(stated, said, strict=True))
+        await self._note_short([each.actor_id for each, its in pairs if _may_be_short(each, its)])
+        settled = [
+            Settled(actor_id=each.actor_id, figures=each.figures, seq=its.settled)
+            for each, its in pairs
+            if its.settled is not None
+        ]
+        if settled:
+            await self._store.settle(self._feed, run=run.number, settled=settled)
+
+    async def _note_short(self, pools: Sequence[int]) -> dict[int, int]:
+        """Note how many units are missing of these pools, and return it."""
+        short: dict[int, int] = {}
+        for begin in range(0, len(pools), _ASKS_AT_ONCE):
+            some = pools[begin : begin + _ASKS_AT_ONCE]
+            seen = await all_of([self._reach.look(each, ShortQuery()) for each in some])
+            short |= {each: view.short or 0 for each, view in zip(some, seen, strict=True)}
+        if short:
+            await self._store.note_short(self._feed, short)
+        return short
+
+
+def _may_be_short(stated: Stated, said: _Said) -> bool:
+    """Say whether a pool may be short of anything since it was asked.
+
+    It is not if its whole history is that it was attached and each of its batches appeared: then
+    it has one row for that, and one for each of these. What was promised before, and is missing,
+    would take three more: a receipt, an order, and the loss.
+    """
+    if not said.changed:
+        return False
+    gross = [each.orderable + each.applied for each in stated.lots]
+    rows = 1 + sum(units > 0 for units in gross)
+    return bool(stated.turn) or said.settled != rows or min(gross, default=0) < 0

@@ -1,0 +1,61 @@
+"""How feeds reach actors, whoever owns them: with patience, and not for ever."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Final, Protocol, TypeVar
+
+from allocator.actors.errands import Asker
+from allocator.actors.messages import Answer
+from allocator.domain.queries import Query, View
+from allocator.domain.transfers import Stale
+from allocator.errors import AllocatorError
+
+TRIES: Final = 6
+PAUSE_S: Final = 0.2
+
+_T = TypeVar("_T")
+
+
+class Reach(Asker, Protocol):
+    """Reaches any actor, to have it decide or to look at it."""
+
+    async def look(self, actor_id: int, query: Query) -> View:
+        """Answer a query about an actor's state."""
+        ...
+
+
+class GivenUpError(AllocatorError):
+    """A run cannot be complete; the message says why."""
+
+    def __init__(self, why: str, *, retry_after_ms: int = 0) -> None:
+        super().__init__(why)
+        self.retry_after_ms = retry_after_ms
+
+
+async def persistently(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Return an answer that is neither late nor lost.
+
+    Raises:
+        GivenUpError: There is none in time.
+        AllocatorError: It would be no use to ask again.
+    """
+    for attempt in range(TRIES):
+        try:
+            answer = await ask()
+            if not isinstance(answer, Stale):
+                return answer
+        except AllocatorError as error:
+            if not error.retryable:
+                raise
+        await asyncio.sleep(PAUSE_S * 2**attempt)
+    raise GivenUpError("a pool or the feed did not answer in time")
+
+
+async def all_of(asks: Sequence[Coroutine[None, None, _T]]) -> list[_T]:
+    """Return all results; if one fails, none goes on."""
+    tasks = [asyncio.create_task(each) for each in asks]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
