@@ -10,14 +10,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.integration.serving import CHECKOUT, serving
 
 CASES_OF_AN_OPERATION = int(os.environ.get("FUZZED_CASES", "48"))
 CASES_MIN = 2_000
+LIMIT_S = 300 * max(1, CASES_OF_AN_OPERATION / 60)
 NOBODY = "http://127.0.0.1:9/charges"
 """Where no payment provider is: charges fail at once."""
 
 
+@pytest.mark.timeout(LIMIT_S + 60)
 async def test_whatever_the_document_allows_or_forbids_is_answered_as_it_says(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -70,7 +74,7 @@ def fuzz(url: str, key: str, directory: Path) -> subprocess.CompletedProcess[str
         capture_output=True,
         text=True,
         check=False,
-        timeout=180 * max(1, CASES_OF_AN_OPERATION / 60),
+        timeout=LIMIT_S,
     )
 
 
