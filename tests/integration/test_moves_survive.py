@@ -258,6 +258,10 @@ async def test_deaths_of_workers_and_servers_leave_no_move_half_done(
     end nobody asks for what was under way.
     MOVES_DEATHS=20 dies more often than CI does.
     """
+
+    async def are_spread() -> bool:
+        return len(set.union(*(await owners(database_url)).values())) == WORKERS
+
     arguments = ("--database-url", database_url)
     async with several(*arguments, log=tmp_path / "log", workers=WORKERS) as server:
         await open_places(server)
@@ -272,7 +276,7 @@ async def test_deaths_of_workers_and_servers_leave_no_move_half_done(
                 await more(told, BETWEEN_DEATHS)
                 await until(lambda: len(server.workers()) == WORKERS)
                 await settled(database_url, server)
-                assert len(set.union(*(await owners(database_url)).values())) == WORKERS
+                await until(are_spread)
             for _ in range(DEATHS - 1):
                 await more(told, BETWEEN_DEATHS)
                 server.crash()

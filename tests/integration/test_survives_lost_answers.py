@@ -170,7 +170,8 @@ async def test_when_every_line_goes_silent_new_ones_are_opened(
         proxy.silence()
 
         answers = await asyncio.gather(server.order("tea", 4), server.ask("GET", "/orders"))
-        assert all(answer.is_unavailable for answer in answers), answers
+        assert answers[0].is_unavailable, answers
+        assert answers[1].is_unavailable or answers[1].status == 200, "asked on a new one"
         assert max(answer.took_s for answer in answers) < PROMPT_S
         await until(server.is_ready)
         assert server.logged("worker.repaired")

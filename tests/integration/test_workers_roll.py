@@ -13,7 +13,7 @@ import aiohttp
 from tests.integration.embedded_support import is_alive
 from tests.integration.serving import HANG_S, JSON, Server, until
 from tests.integration.truth import books_of, query
-from tests.integration.workers import settled, several
+from tests.integration.workers import PATIENT, settled, several
 
 CLIENTS = 8
 PAUSE_S = 0.01
@@ -98,7 +98,8 @@ async def test_a_rolling_restart_loses_no_request_and_doubles_none(
 ) -> None:
     """C13, Q1, Q7."""
     skus = [f"sku-{number}" for number in range(6)]
-    async with several("--database-url", database_url, log=tmp_path / "log") as server:
+    log = tmp_path / "log"
+    async with several("--database-url", database_url, log=log, patience=PATIENT) as server:
         await server.open_shop(**dict.fromkeys(skus, 100_000))
         former = set(await settled(database_url, server))
         load, called_off = Load(), asyncio.Event()
