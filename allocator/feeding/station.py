@@ -47,6 +47,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
         now: Returns the position up to which everything in the journal is settled.
         clock: Milliseconds of Unix time.
         clock_us: Microseconds of a clock that does not go back.
+        chance: Spreads attempts.
     """
 
     store: Store
@@ -61,6 +62,7 @@ class Tools(msgspec.Struct, frozen=True, kw_only=True):
     now: Callable[[], Awaitable[Position]]
     clock: Callable[[], int]
     clock_us: Callable[[], int]
+    chance: Random = msgspec.field(default_factory=Random)
 
 
 class Station:
@@ -153,7 +155,7 @@ class Station:
                     after=standing.acknowledged,
                     patience=tools.patience,
                     clock=tools.clock,
-                    chance=Random(),  # noqa: S311 (it only spreads attempts)
+                    chance=tools.chance,
                 )
                 self.progress = sender.progress
                 pusher = Pusher(standing, tools.store, rows, made=sender.wake, clock=tools.clock)

@@ -1,7 +1,8 @@
 """What a worker does with a request: as its handler would, without HTTP."""
 
 import asyncio
-from typing import Final
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
 
 from msgspec import structs
 
@@ -10,12 +11,13 @@ from allocator.actors.messages import Answer, Outcome
 from allocator.crew import Crew
 from allocator.domain.carts import OpenCart, SetLine
 from allocator.domain.checkouts import BeginCheckout
+from allocator.domain.feeds import PutFeed
 from allocator.domain.ids import SHARD_BITS
 from allocator.domain.kinds import Command, evolve
 from allocator.domain.moves import RequestMove
 from allocator.domain.orders import Order, OrderAccepted, OrderDeclined, RequestOrder
 from allocator.domain.queries import CartQuery, LinesQuery, MoveQuery, Query, View
-from allocator.errors import OutcomeUnknownError, UnavailableError
+from allocator.errors import JournalError, OutcomeUnknownError, UnavailableError
 from allocator.simulation.history import NEWBORN, Edited, Heard, Moved, Operation, Ordered
 
 _SCOPES: Final[dict[type[Command], str]] = {
@@ -29,7 +31,11 @@ _SCOPES: Final[dict[type[Command], str]] = {
 CURRENCY: Final = "EUR"
 
 
-def ask(crew: Crew, operation: Operation) -> "asyncio.Future[Heard]":
+Begin: TypeAlias = Callable[[], Awaitable[None]]
+"""Has a feed be known, before it is put."""
+
+
+def ask(crew: Crew, operation: Operation, *, begin_feed: Begin) -> "asyncio.Future[Heard]":
     """Have an operation carried out.
 
     Raises:
@@ -40,6 +46,8 @@ def ask(crew: Crew, operation: Operation) -> "asyncio.Future[Heard]":
         return asyncio.ensure_future(crew.asker.look(actor_id, wanted))
     if actor_id == NEWBORN:
         return asyncio.ensure_future(_begin(crew, operation, wanted))
+    if isinstance(wanted, PutFeed):
+        return asyncio.ensure_future(_put(crew, operation, wanted, begin_feed))
     if isinstance(wanted, SetLine):
         return asyncio.ensure_future(_edit(crew, operation, wanted))
     if isinstance(wanted, BeginCheckout):
@@ -67,6 +75,15 @@ async def _begin(crew: Crew, operation: Operation, wanted: Command) -> Heard:
     order = (await _decided(crew, answer, LinesQuery(decided=True))).order
     assert order is not None
     return Ordered(outcome=answer, order=order)
+
+
+async def _put(crew: Crew, operation: Operation, wanted: PutFeed, begin: Begin) -> Heard:
+    """Have a warehouse be fed."""
+    try:
+        await begin()
+    except JournalError as error:
+        raise UnavailableError(reason=str(error)) from error
+    return await _tell(crew, operation, wanted, operation.actor_id)
 
 
 async def _edit(crew: Crew, operation: Operation, wanted: SetLine) -> Heard:

@@ -8,11 +8,13 @@ from allocator.actors.messages import Answer, KeyReused, Noted, Outcome
 from allocator.domain.adjustments import AdjustRefusal
 from allocator.domain.carts import Cart, CartRefusal
 from allocator.domain.checkouts import CheckoutRefusal
+from allocator.domain.feeds import FeedRefusal
 from allocator.domain.kinds import Command
 from allocator.domain.messages import AlreadyExpired, InsufficientStock, OrderNotOpen
 from allocator.domain.moves import Move, SamePlace
 from allocator.domain.orders import NotOpen, Order, TooMuch
 from allocator.domain.queries import Query, View
+from allocator.domain.reconciling import IsFed
 from allocator.domain.records import Record
 from allocator.domain.transfers import Occupied
 from allocator.errors import (
@@ -21,7 +23,9 @@ from allocator.errors import (
     QuarantinedError,
     UnavailableError,
 )
+from allocator.feeding.ports import Standing
 from allocator.simulation.provider import Entry
+from allocator.simulation.warehouse import Asked, Warehouse
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +66,9 @@ _NOTHING_WAS_DONE: Final = frozenset(
         KeyReused,
         Noted,
         View,
+        IsFed,
         *get_args(AdjustRefusal),
+        *get_args(FeedRefusal),
         *get_args(CartRefusal),
         *get_args(CheckoutRefusal),
     }
@@ -119,6 +125,24 @@ def success_of(attempt: Attempt) -> Outcome | None:
     return answer if isinstance(answer, Outcome) else None
 
 
+class Fed(msgspec.Struct, kw_only=True):
+    """What is known of a warehouse that has a system of its own.
+
+    Attributes:
+        warehouse: That system, with its own truth.
+        asked: What was asked of pools, in order.
+        standings: How far the feed had come, time and again.
+        applied: By pool and batch, which of our decreases count as applied in the end.
+        at_rest: Whether everything was told, done, said and heard.
+    """
+
+    warehouse: Warehouse
+    asked: list[Asked]
+    standings: list[Standing]
+    applied: dict[tuple[int, str | None], int]
+    at_rest: bool
+
+
 class Evidence(msgspec.Struct):
     """Everything that a run is judged by.
 
@@ -128,6 +152,7 @@ class Evidence(msgspec.Struct):
         kinds: Of the actors that came into being with their first row.
         commits: All rows with their transactions, in the order of the tail.
         charges: What the payment provider was asked for.
+        fed: About the warehouse that has a system of its own; None if none has.
         hanging: Who still waits at the end, and for what.
         violations: What the parts themselves found to be against their contracts.
     """
@@ -138,6 +163,7 @@ class Evidence(msgspec.Struct):
     kinds: dict[int, str] = {}
     commits: list[tuple[int, Record]] = []
     charges: list[Entry] = []
+    fed: Fed | None = None
     hanging: list[str] = []
     violations: list[str] = []
 

@@ -17,6 +17,7 @@ from allocator.domain.ids import SHARD_MASK
 from allocator.domain.records import Record
 from allocator.orphans import retires
 from allocator.persistence.memory.database import MemoryDatabase
+from allocator.simulation.feeders import Feeders
 from allocator.simulation.history import Attempt, Heard, Operation
 from allocator.simulation.loop import SimulationLoop
 from allocator.simulation.network import Network
@@ -25,6 +26,7 @@ from allocator.simulation.plan_troubles import WORKERS
 from allocator.simulation.process import Process
 from allocator.simulation.processes import DRAIN_S, LIMITS, Machine, WorkerProcess
 from allocator.simulation.provider import Provider
+from allocator.simulation.warehouse import Warehouse
 from allocator.supervision.backoff import Backoff
 from allocator.supervision.child import Program
 from allocator.supervision.place import Patience
@@ -47,18 +49,21 @@ class Installation:
 
     Args:
         dice: Decides what nobody else does.
-        books: Likewise, for the payment provider.
+        books: Likewise, for the payment provider; `stock`, for the warehouse.
         plan: What happens.
 
     Attributes:
         database: Of all servers.
         provider: Who takes the money.
+        warehouse: The system of the warehouse that has one; `feeders`, what asks it.
         workers: Those that live, the oldest first.
         foreign: Places whose next worker speaks another version.
         failures: What a server did that it must never do.
     """
 
-    def __init__(self, loop: SimulationLoop, *, dice: Random, books: Random, plan: Plan) -> None:
+    def __init__(
+        self, loop: SimulationLoop, *, dice: Random, books: Random, stock: Random, plan: Plan
+    ) -> None:
         self.network = Network(loop, dice)
         self.database_process = loop.process("database")
         self.database = MemoryDatabase(
@@ -75,6 +80,11 @@ class Installation:
         self._loop = loop
         self._wire = loop.outside
         self._dice = dice
+        self.warehouse: Warehouse | None = None
+        self.feeders: Feeders | None = None
+        if plan.terms is not None:
+            self.warehouse = Warehouse(loop, dice=stock, terms=plan.terms)
+            self.feeders = Feeders(self.database, self.warehouse)
         self._machine = Machine(
             database=self.database,
             sockets=self.network.sockets(),
@@ -82,6 +92,7 @@ class Installation:
             limits=msgspec.structs.replace(LIMITS, idle_ms=plan.idle_ms),
             provider=self.provider,
             payment_ms=plan.payment_ms,
+            feeders=self.feeders,
         )
         self._servers = 0
         self._pids = 0
@@ -153,6 +164,7 @@ class Installation:
             actor_id
             for actor_id, kind in self.database.kinds.items()
             if actor_id in wakes
+            and kind != "feed"  # it polls for ever
             and (kind != "cart" or wakes[actor_id] <= self._now_ms_at(actor_id) + _SOON_MS)
         ]
 

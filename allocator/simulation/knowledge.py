@@ -8,6 +8,7 @@ from allocator.actors.messages import Outcome
 from allocator.domain import adjustments, carts
 from allocator.domain.carts import CartOpened
 from allocator.domain.checkouts import BeginCheckout, CheckoutBegun, ResolveCheckout
+from allocator.domain.feeds import DeleteFeed, FeedPut, PollNow, PutFeed
 from allocator.domain.kinds import Command
 from allocator.domain.messages import (
     CancelOrder,
@@ -23,6 +24,7 @@ from allocator.domain.queries import (
     BalanceQuery,
     CartQuery,
     CheckoutQuery,
+    FeedQuery,
     LinesQuery,
     LotQuery,
     MoveQuery,
@@ -39,6 +41,7 @@ from allocator.simulation.wants import (
     CloseCart,
     CloseLines,
     Count,
+    Feed,
     Lines,
     Look,
     Move,
@@ -70,13 +73,17 @@ class Knowledge:
     Args:
         now_ms: Reads the clock by which lots expire.
         outcome_of: Looks into the provider's books for who asked, and in which attempt.
+        put: How the warehouse is to be fed that can be; None if none can.
     """
 
     def __init__(
         self,
         now_ms: Callable[[], int],
         outcome_of: Callable[[int, int], Literal["paid", "failed"]],
+        put: PutFeed | None = None,
     ) -> None:
+        self._put = put
+        self._is_put = False
         self._now_ms = now_ms
         self._outcome_of = outcome_of
         self._orders: defaultdict[int, list[int]] = defaultdict(list)
@@ -103,12 +110,17 @@ class Knowledge:
                 question = _order_of(portions, number)
             case CloseLines():
                 question = self._end_of(want)
+            case Look(what="feed"):
+                question = Question(wish.pool, FeedQuery()) if self._is_put else None
             case Look():
                 question = Question(*self._look(wish.pool, want))
             case OpenCart(ttl_ms=ttl_ms, cap_ms=cap_ms):
                 customer = f"customer {number}"
                 begin = carts.OpenCart(customer=customer, ttl_ms=ttl_ms, cap_ms=cap_ms)
                 question = Question(NEWBORN, begin)
+            case Feed(what=what):
+                known = self._is_put or what == "put"
+                question = Question(wish.pool, self._of_feed(what)) if known else None
             case Adjust() | Count():
                 question = self._adjustment(wish.pool, want, number)
             case SetLine() | CloseCart() | CheckOut() | Resolve():
@@ -153,6 +165,18 @@ class Knowledge:
             case _:
                 assert_never(want)
         return Question(cart, command)
+
+    def _of_feed(self, what: Literal["put", "delete", "poll"]) -> Command:
+        match what:
+            case "put":
+                assert self._put is not None, "the warehouse has a system of its own"
+                return self._put
+            case "delete":
+                return DeleteFeed()
+            case "poll":
+                return PollNow()
+            case _:
+                assert_never(what)
 
     def _adjustment(self, pool: int, want: Adjust | Count, number: int) -> Question | None:
         """Return what changes the states of units; its reason is nobody else's."""
@@ -215,7 +239,7 @@ class Knowledge:
             case View():
                 self._note_seen(wish, heard)
             case Outcome() | Edited():
-                pass
+                self._is_put = self._is_put or _is_put(heard)
             case _:
                 return False
         return not isinstance(heard, View)
@@ -258,6 +282,10 @@ class Knowledge:
             return Question(actor_id, CancelLines())
         parts = () if want.part is None else ((want.part[0] % lines, want.part[1]),)
         return Question(actor_id, DispatchLines(parts=parts))
+
+
+def _is_put(heard: Outcome | Edited) -> bool:
+    return isinstance(heard, Outcome) and isinstance(heard.event, FeedPut)
 
 
 def _request_of(source: int, move: Move, number: int) -> RequestMove:

@@ -21,6 +21,7 @@ from allocator.domain.messages import (
     OrderPlaced,
     StockReceived,
 )
+from allocator.domain.reconciling import FeedAttached, FeedDetached, LotReconciled, ShortfallChanged
 from allocator.domain.transfers import (
     ProcessLetGo,
     ProductExpected,
@@ -30,6 +31,7 @@ from allocator.domain.transfers import (
     UnitsTaken,
 )
 from allocator.domain.values import Picks, units_of
+from allocator.simulation.model_feed import FeedModel
 from allocator.simulation.model_holds import HoldModel, OrderModel
 from allocator.simulation.model_lots import NOTHING, Numbers, lot_of
 from allocator.simulation.model_versions import Versions
@@ -57,11 +59,15 @@ class PoolModel(Versions):
 
     Attributes:
         holds: What processes hold, and held.
+        feed: What a feed makes of it.
+        missed: By version, units that came back and stood for missing ones.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.holds = HoldModel()
+        self.feed = FeedModel(self._shelf)
+        self.missed: dict[int, int] = {}
 
     @property
     def version(self) -> int:
@@ -77,6 +83,8 @@ class PoolModel(Versions):
     @property
     def is_due(self) -> bool:
         """Whether, as things stand, a lot could pay what it owes, or its orders get others."""
+        if self.feed.is_due and self.numbers[-1].available:
+            return True
         owing = [lot.numbers[-1] for lot in self._shelf.owing.values()]
         if any(numbers.available for numbers in owing):
             return True
@@ -84,9 +92,9 @@ class PoolModel(Versions):
 
     def add(self, event: Event, *, at_ms: int) -> None:
         """Enter the next event, whatever it says."""
-        seq, shelf, settled = len(self.at_ms), self._shelf, self._shelf.settled
+        seq, shelf = len(self.at_ms), self._shelf
         available, ordered, expired, held, aside = self.numbers[-1]
-        if shelf.owing and type(event) in _GIVES:
+        if (shelf.owing or shelf.short) and type(event) in _GIVES:
             self._object_to_recalled(seq, event)
         match event:
             case OrderPlaced(quantity=quantity, picks=picks):
@@ -115,7 +123,9 @@ class PoolModel(Versions):
                 available, ordered = available + change.available, ordered + change.ordered
                 expired, held = expired + change.expired, held + change.held
                 aside += change.aside
-        available -= shelf.settled - settled
+        if shelf.short and (missing := getattr(event, "missing", ())):
+            self.missed[seq] = shelf.miss(seq, missing)
+            available -= self.missed[seq]
         self.at_ms.append(at_ms)
         self.numbers.append(Numbers(available, ordered, expired, held, aside))
         self._asides.append(shelf.states)
@@ -123,6 +133,7 @@ class PoolModel(Versions):
         self._versions_with.setdefault(available, []).append(seq)
         if shelf.received != available + ordered + expired + held + aside + shelf.gone:
             self.impossible.append(f"at seq {seq} units are lost, or made")
+        self.feed.note(seq)
 
     def unbalanced(self) -> list[str]:
         """Return where the lots do not add up to what came and to the pool's numbers."""
@@ -139,6 +150,8 @@ class PoolModel(Versions):
         match event:
             case UnitsAdjusted() | UnitsRecalled():
                 return self._shelf.adjust(seq, event, at_ms=at_ms)
+            case FeedAttached() | LotReconciled() | FeedDetached() | ShortfallChanged():
+                return self.feed.enter(seq, event, at_ms=at_ms)
             case OrderRepicked(order=number, returned=returned, added=added):
                 self._repick(seq, number, returned=returned, added=added)
                 return NOTHING

@@ -66,6 +66,11 @@ class LotModel:
         return self.marks[-1].quantity
 
     @property
+    def on_hand(self) -> int:
+        """Units that are there, in the end."""
+        return sum(self.numbers[-1])
+
+    @property
     def code(self) -> str | None:
         """Of the batch."""
         return self._shown.code

@@ -10,6 +10,7 @@ from allocator.simulation.model_lots import NOTHING, LotModel, Numbers, Occupanc
 
 _OF_STATE: Final = {AVAILABLE: Numbers(1, 0, 0), EXPIRED: Numbers(0, 0, 1)}
 _ASIDE: Final = Numbers(0, 0, 0, 0, 1)
+_MISSED: Final = Numbers(-1, 0, 0)
 
 
 class Shelf:
@@ -21,16 +22,19 @@ class Shelf:
         occupancy: By version, the product of a location that holds one at a time.
         received: Units that ever came; `gone`, those that are not here any more.
         states: What is set aside of all lots, by state.
+        is_fed: Whether a feed says what comes.
+        left: By code, units that have left since it does.
         owing: The lots that owe units to a state.
         short: By code, units that are missing where a feed says so.
-        settled: Units that came back and stood for missing ones, ever.
     """
 
     def __init__(self) -> None:
         self.lots: dict[int, LotModel] = {}
         self.impossible: list[str] = []
         self.occupancy = Occupancy()
-        self.received = self.gone = self.settled = 0
+        self.received = self.gone = 0
+        self.is_fed = False
+        self.left: Counter[str | None] = Counter()
         self.states: States = ()
         self.owing: dict[int, LotModel] = {}
         self.short: Counter[str | None] = Counter()
@@ -42,12 +46,14 @@ class Shelf:
         self.occupancy.come(lot.seq, product)
         return lot
 
-    def let_leave(self, seq: int, picks: Picks, signs: Numbers) -> None:
-        """Have units be gone from a column."""
+    def let_leave(self, seq: int, picks: Picks, signs: Numbers, *, for_good: bool = True) -> None:
+        """Have units be gone from a column; not for good if they were never there."""
         self.book(seq, picks, signs)
         for number, units in picks:
             if number in self.lots:
                 self._lose(self.lots[number], units)
+                if self.is_fed and for_good:
+                    self.left[self.lots[number].code] += units
 
     def book(self, seq: int, picks: Picks, signs: Numbers) -> None:
         """Move units of lots from one column to another, by signs."""
@@ -57,9 +63,8 @@ class Shelf:
                 self.object(seq, f"takes units of lot {number}, which is none")
                 continue
             before = lot.numbers[-1]
-            found = self._settle(lot, units) if signs.available > 0 and self.short else 0
             after = Numbers(
-                before.available + signs.available * units - found,
+                before.available + signs.available * units,
                 before.ordered + signs.ordered * units,
                 before.expired + signs.expired * units,
                 before.held + signs.held * units,
@@ -68,9 +73,23 @@ class Shelf:
             if min(after) < 0:
                 self.object(seq, f"sells units of lot {number} twice: {after}")
             lot.book(seq, after)
-            if found:
-                self.settled += found
-                self._lose(lot, found)
+
+    def find(self, seq: int, number: int, units: int) -> None:
+        """Have more units of a lot be for sale."""
+        self.book(seq, ((number, units),), _OF_STATE[AVAILABLE])
+        if number in self.lots:
+            self.lots[number].find(units)
+            self.received += units
+
+    def miss(self, seq: int, missing: Picks) -> int:
+        """Have units that came back stand for missing ones, and be gone; return how many."""
+        self.let_leave(seq, missing, _MISSED, for_good=False)
+        for number, units in missing:
+            code = self.lots[number].code if number in self.lots else None
+            self.short[code] -= units
+            if self.short[code] < 0 or units < 1:
+                self.object(seq, f"has {units} units of lot {number} stand for others than missing")
+        return units_of(missing)
 
     def move(self, seq: int, number: int, state: str | None, units: int) -> Numbers:
         """Have units of a lot enter a state, or leave it if negative; None is outside.
@@ -164,9 +183,3 @@ class Shelf:
         lot.gone += units
         if not any(lot.numbers[-1]):
             self.occupancy.go(lot.seq)
-
-    def _settle(self, lot: LotModel, units: int) -> int:
-        """Return how many of the units that come back stand for missing ones."""
-        found = min(units, self.short[lot.code])
-        self.short[lot.code] -= found
-        return found

@@ -34,6 +34,17 @@ from allocator.simulation.oracle_carts import (
     nothing_is_bought_without_money,
     what_a_worker_has_heard_is_known,
 )
+from allocator.simulation.oracle_feed import FeedEvidence
+from allocator.simulation.oracle_feeds import (
+    Feeds,
+    a_feed_never_goes_back,
+    both_sides_agree_in_the_end,
+    nothing_is_counted_that_never_was,
+    pools_are_let_go_of_when_a_feed_has_ended,
+    the_limit_of_the_warehouse_is_kept,
+    the_warehouse_is_told_nothing_that_cannot_be,
+    the_warehouse_is_told_what_happened_in_order,
+)
 from allocator.simulation.oracle_holds import (
     Holdings,
     a_process_is_begun_once,
@@ -47,6 +58,7 @@ from allocator.simulation.oracle_journal import (
     Rows,
     digests_chain,
     every_row_is_what_the_rules_decide,
+    every_row_of_a_feed_is_lawful,
     every_row_of_a_move_is_what_the_rules_decide,
     every_row_of_a_process_is_what_the_rules_decide,
     no_unit_is_sold_twice_or_lost,
@@ -115,6 +127,16 @@ MOVE_LAWS: Final[tuple[Callable[[Transits], list[str]], ...]] = (
     units_are_on_hand_or_on_their_way,
 )
 
+FEED_LAWS: Final[tuple[Callable[[Feeds], list[str]], ...]] = (
+    nothing_is_counted_that_never_was,
+    both_sides_agree_in_the_end,
+    the_warehouse_is_told_what_happened_in_order,
+    the_warehouse_is_told_nothing_that_cannot_be,
+    the_limit_of_the_warehouse_is_kept,
+    a_feed_never_goes_back,
+    pools_are_let_go_of_when_a_feed_has_ended,
+)
+
 HOLD_LAWS: Final[tuple[Callable[[Holdings], list[str]], ...]] = (
     a_process_is_begun_once,
     every_process_settles,
@@ -167,10 +189,12 @@ def judge(evidence: Evidence, *, searched: int = 0) -> list[str]:
     busiest = sorted(sound, key=lambda pool: len(pool.seen), reverse=True)[:searched]
     begun, led = list(moves.by_actor.values()), list(leads.by_actor.values())
     readable = [lead for lead in led if not lead.unreadable]
-    journals: list[Rows] = [*sound, *begun, *readable]
-    all_rows: list[Rows] = [*pools, *begun, *led]
-    told: list[Answers] = [*sound, moves, leads, *readable]
-    keys = Keys([*sound, *begun, *led], evidence.operations)
+    feeds = _feeds(evidence)
+    journals: list[Rows] = [*sound, *begun, *readable, *feeds]
+    all_rows: list[Rows] = [*pools, *begun, *led, *feeds]
+    told: list[Answers] = [*sound, moves, leads, *readable, *feeds]
+    keys = Keys([*sound, *begun, *led, *feeds], evidence.operations)
+    fed = Feeds(evidence, sound, feeds)
     transits = Transits(moves, sound, evidence.commits, leads=leads.by_actor)
     holdings = Holdings(leads, sound, evidence.commits)
     purchases = Purchases(holdings, evidence.charges)
@@ -184,6 +208,10 @@ def judge(evidence: Evidence, *, searched: int = 0) -> list[str]:
         *(failure for law in MOVE_LAWS for failure in _failure(law.__name__, law(transits))),
         *(failure for law in HOLD_LAWS for failure in _failure(law.__name__, law(holdings))),
         *(failure for law in CART_LAWS for failure in _failure(law.__name__, law(purchases))),
+        *_broken(every_row_of_a_feed_is_lawful, feeds),
+        *_broken(effects_keep_the_order_of_their_asking, feeds),
+        *_broken(every_answer_was_true_when_it_was_given, feeds),
+        *(failure for law in FEED_LAWS for failure in _failure(law.__name__, law(fed))),
         *_broken(a_search_finds_a_sequential_order, busiest),
         *(failure for law in KEY_LAWS for failure in _failure(law.__name__, law(keys))),
         *_failure(every_question_is_answered.__name__, every_question_is_answered(evidence)),
@@ -212,6 +240,7 @@ def _pools(evidence: Evidence, moves: Moves, leads: Leads) -> list[PoolEvidence]
     for operation in evidence.operations:
         if operation.actor_id not in processes and not isinstance(operation.ask, MoveQuery):
             by_actor[operation.actor_id].append(operation)
+    processes |= {actor_id for actor_id, kind in evidence.kinds.items() if kind == "feed"}
     leaders = AllLeaders(moves, leads)
     return [
         PoolEvidence(
@@ -222,6 +251,19 @@ def _pools(evidence: Evidence, moves: Moves, leads: Leads) -> list[PoolEvidence]
             wake_at_ms=evidence.wakes.get(actor_id),
         )
         for actor_id in sorted({*evidence.rows, *by_actor} - processes)
+    ]
+
+
+def _feeds(evidence: Evidence) -> list[FeedEvidence]:
+    return [
+        FeedEvidence(
+            actor_id,
+            rows=evidence.rows.get(actor_id, []),
+            operations=[each for each in evidence.operations if each.actor_id == actor_id],
+            wake_at_ms=evidence.wakes.get(actor_id),
+        )
+        for actor_id, kind in sorted(evidence.kinds.items())
+        if kind == "feed"
     ]
 
 

@@ -33,6 +33,7 @@ from allocator.domain.messages import (
     Wake,
 )
 from allocator.domain.queries import BalanceQuery, LotQuery, OpenOrderQuery, Query, View
+from allocator.domain.reconciling import IsFed
 from allocator.domain.transfers import Occupied
 from allocator.simulation.history import Attempt, Operation
 from allocator.simulation.model import PoolModel
@@ -85,9 +86,7 @@ def fits(operation: Operation, answer: Seen) -> bool:
             fit = isinstance(ask, ReceiveStock) and ask.expires_at_ms == expires_at_ms <= now_ms
         case Occupied(product=product):
             fit = isinstance(ask, ReceiveStock | Adjust | SetState) and ask.product != product
-        case FlaggedUnits(order=order, requested=requested, available=available):
-            fit = isinstance(ask, DispatchOrder) and ask.order == order and requested > available
-        case InsufficientUnits() | UnknownLot() | VersionPassed():
+        case FlaggedUnits() | InsufficientUnits() | UnknownLot() | VersionPassed() | IsFed():
             fit = _fits_adjustment(ask, answer)
         case KeyReused(key=key):
             fit = operation.key == key
@@ -120,6 +119,8 @@ def first_true(
             version = model.not_after(now_ms, first)
         case FlaggedUnits() | InsufficientUnits() | UnknownLot() | VersionPassed():
             version = _first_unadjusted(model, ask, answer, first)
+        case IsFed():
+            version = model.feed.attached_from(first)
         case View():
             version = _first_seen(model, ask, answer, first)
         case _:
@@ -128,9 +129,14 @@ def first_true(
 
 
 def _fits_adjustment(
-    ask: kinds.Command | Query, answer: InsufficientUnits | UnknownLot | VersionPassed
+    ask: kinds.Command | Query,
+    answer: FlaggedUnits | InsufficientUnits | UnknownLot | VersionPassed | IsFed,
 ) -> bool:
     match answer:
+        case FlaggedUnits(order=order, requested=requested, available=available):
+            return isinstance(ask, DispatchOrder) and ask.order == order and requested > available
+        case IsFed():
+            return isinstance(ask, ReceiveStock | Adjust | SetState)
         case InsufficientUnits(state=state, requested=requested):
             return isinstance(ask, Adjust) and (state, requested) == (
                 ask.source,

@@ -7,13 +7,16 @@ from typing import Protocol
 from allocator.domain import at_once, kinds, move_rules
 from allocator.domain.holds import HoldConfirmed
 from allocator.domain.kinds import Decision, Event, Message, evolve
+from allocator.domain.laws_of_feeds import unlawful, unlawful_of_feed
 from allocator.domain.messages import Wake
 from allocator.domain.moves import Move
 from allocator.domain.orders import OrderAccepted, OrderDeclined, OrderRequested, RequestOrder
 from allocator.domain.pool import Pool
+from allocator.domain.reconciling import FeedAttached, FeedDetached, LotReconciled
 from allocator.domain.records import GENESIS, Record, chain
 from allocator.domain.rules import wake_at
 from allocator.domain.values import units_of
+from allocator.simulation.oracle_feed import FeedEvidence
 from allocator.simulation.oracle_lead import LeadEvidence
 from allocator.simulation.oracle_moves import MoveEvidence
 from allocator.simulation.oracle_pool import PoolEvidence, is_forgiven
@@ -83,7 +86,11 @@ def every_row_is_what_the_rules_decide(pool: PoolEvidence) -> list[str]:
     rest: tuple[Event, ...] = ()  # of what was decided with the row before
     rows = zip(pool.rows, pool.events, _commands(pool), pool.model.numbers[1:], strict=True)
     for row, event, command, numbers in rows:
-        if not rest or rest[0] != event or row.at_ms != before_ms:
+        if isinstance(event, FeedAttached | LotReconciled | FeedDetached):
+            if wrong := unlawful(state, event):
+                return [f"seq {row.seq} is {event}, but {wrong}"]
+            rest = (event,)
+        elif not rest or rest[0] != event or row.at_ms != before_ms:
             decision = _decision(state, event, command, at_ms=row.at_ms)
             if not isinstance(decision, tuple) or decision[:1] != (event,):
                 return [f"seq {row.seq} is {event}, but the rules decide {decision}"]
@@ -115,6 +122,14 @@ def every_row_of_a_process_is_what_the_rules_decide(lead: LeadEvidence) -> list[
         expected = kinds.decide(lead.states[row.seq - 1], command, now_ms=row.at_ms)
         if expected != (event,):
             return [f"seq {row.seq} is {event}, but the rules decide {expected}"]
+    return []
+
+
+def every_row_of_a_feed_is_lawful(feed: FeedEvidence) -> list[str]:
+    """Likewise for feeds, as far as it can be told without knowing what the WMS said."""
+    for row, event, state in zip(feed.rows, feed.events, feed.states, strict=False):
+        if wrong := unlawful_of_feed(state, event):
+            return [f"seq {row.seq} is {event}, but {wrong}"]
     return []
 
 

@@ -20,6 +20,7 @@ from allocator.domain.messages import (
     Wake,
 )
 from allocator.domain.recall_rules import DISPATCHED
+from allocator.domain.reconciling import FeedAttached, FeedDetached, LotReconciled, ShortfallChanged
 from allocator.domain.records import Record
 from allocator.domain.transfers import Transit
 from allocator.simulation.history import Operation
@@ -32,6 +33,18 @@ Deed = Transit | HoldEvent
 """What a pool does for a process."""
 
 _DEEDS: Final = frozenset((*get_args(Transit), *get_args(HoldEvent)))
+_UNASKED: Final = frozenset(
+    {
+        LotExpired,
+        UnitsRecalled,
+        OrderRepicked,
+        FeedAttached,
+        LotReconciled,
+        FeedDetached,
+        ShortfallChanged,
+    }
+)
+"""No client asks for these."""
 _CLOSINGS: Final = frozenset({OrderDispatched, OrderCancelled, OrderPartlyDispatched})
 
 
@@ -102,7 +115,8 @@ class PoolEvidence(ActorEvidence):
     @property
     def wanted_wake_ms(self) -> int | None:
         """When it should be woken, as things stand."""
-        return self.model.at_ms[-1] if self.model.is_due else self.model.next_expiry_ms
+        is_due = self.model.is_due or self.model.feed.is_news
+        return self.model.at_ms[-1] if is_due else self.model.next_expiry_ms
 
     def enter(self, event: Event, row: Record) -> Message:
         """Take the next event; return what has to be asked for it."""
@@ -120,7 +134,7 @@ class PoolEvidence(ActorEvidence):
 
     def span_of_unasked(self, _row: Record, event: Event) -> Span | None:
         """Return when lots expired, or paid what they owe, or a process can have asked."""
-        if isinstance(event, LotExpired | UnitsRecalled | OrderRepicked) or is_forgiven(event):
+        if type(event) in _UNASKED or is_forgiven(event):
             return Span(ALWAYS, NEVER)  # nobody asks for it
         if type(event) in _DEEDS:
             return self._leaders.span_of(self.actor_id, event)  # type: ignore[arg-type]  # it is
@@ -131,6 +145,8 @@ class PoolEvidence(ActorEvidence):
         return None
 
     def _command_of(self, event: Event, seq: int) -> Message:
+        if isinstance(event, FeedAttached | LotReconciled | FeedDetached | ShortfallChanged):
+            return Wake()
         if isinstance(event, UnitsAdjusted):
             asking: Message = self._adjusting.get(event.reason, Wake())
             if isinstance(asking, SetState) and asking.version != seq - 1:

@@ -17,6 +17,7 @@ from allocator.domain.moves import (
     MoveRequested,
     MoveSent,
 )
+from allocator.domain.reconciling import LotReconciled
 from allocator.domain.records import Record
 from allocator.domain.transfers import (
     ProcessLetGo,
@@ -29,6 +30,7 @@ from allocator.domain.transfers import (
 )
 from allocator.domain.transit import RELEASES_KEPT_MS
 from allocator.domain.transit_rules import why_not_sent
+from allocator.domain.values import units_of
 from allocator.simulation.oracle_moves import MoveEvidence, Moves
 from allocator.simulation.oracle_pool import PoolEvidence
 
@@ -229,6 +231,7 @@ class _Units:
         if seq != before + 1:
             self._gap = self._gap or f"seq {seq} of {pool.name} stands behind seq {before}"
         self._on_hand += sum(pool.model.numbers[seq]) - sum(pool.model.numbers[seq - 1])
+        self._from_outside -= pool.model.missed.get(seq, 0)
         match pool.events[seq - 1]:
             case StockReceived(quantity=quantity):
                 self._from_outside += quantity
@@ -237,6 +240,8 @@ class _Units:
             case UnitsAdjusted(changes=changes):
                 for _, source, target, units in changes:
                     self._from_outside += units * ((source is None) - (target is None))
+            case LotReconciled(opened=opened, changes=changes, expired=gone):
+                self._from_outside += opened + units_of(changes) - units_of(gone)
             case UnitsSent(process=process, quantity=quantity):
                 self.in_transit[process] += quantity
             case UnitsTaken(process=process, lot=lot):

@@ -14,6 +14,7 @@ import msgspec
 from allocator.simulation.knowledge import PRODUCTS
 from allocator.simulation.plan_adjusting import Shelves
 from allocator.simulation.plan_directed import DayName, directed, onlookers
+from allocator.simulation.plan_feeds import Stocking
 from allocator.simulation.plan_places import Spot, product_at, spots_of
 from allocator.simulation.plan_shops import Shop
 from allocator.simulation.plan_troubles import troubles_of, troubles_of_payments
@@ -28,6 +29,7 @@ from allocator.simulation.wants import (
     Steal,
     Want,
 )
+from allocator.simulation.warehouse import Terms
 
 T = TypeVar("T")
 
@@ -56,6 +58,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         payment_ms: So long the payment provider is waited for.
         load_ms: So long clients begin new things, and things go wrong.
         day: What it is made for, if it is.
+        terms: How the warehouse is fed that has a system of its own; None if none has.
         steps: By time.
     """
 
@@ -64,6 +67,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     idle_ms: int = 2_500
     payment_ms: int = 1_500
     day: DayName | None = None
+    terms: Terms | None = None
     steps: tuple[Step, ...]
 
 
@@ -79,9 +83,7 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
     shop = Shop(Random(f"shop {seed}"), asked, clients=_CLIENTS, hours=hours).day()
     wishes = [_wish(dice, asked, number, load_ms) for number in range(operations - _COST * moves)]
     wishes = wishes[: max(0, len(wishes) - shop.cost)] + shop.wishes
-    shelves = Shelves(
-        Random(f"shelves {seed}"), asked, clients=_CLIENTS, hours=(_STOCKED_MS, load_ms)
-    )
+    shelves = Shelves(Random(f"shelves {seed}"), asked, clients=_CLIENTS, hours=hours)
     adjusting = shelves.day()
     wishes = wishes[len(adjusting) :] + adjusting
     wishes += [
@@ -106,7 +108,9 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
         wishes += onlookers(special, [place.pool for place in asked], load_ms=load_ms)
     if day is not None:
         troubles, idle_ms = day.troubles, day.idle_ms or idle_ms
-    steps = [*opening, *wishes, *troubles]
+    stocking = Stocking(Random(f"stock {seed}"), places, clients=_CLIENTS, hours=hours)
+    fed = stocking.day()
+    steps = stocking.around([*opening, *wishes, *troubles], fed)
     ordered = sorted(steps, key=lambda step: step.at_ms)
     return Plan(
         seed=seed,
@@ -114,6 +118,7 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
         idle_ms=idle_ms,
         payment_ms=shop.payment_ms,
         day=None if day is None else day.name,
+        terms=fed.terms,
         steps=tuple(ordered),
     )
 

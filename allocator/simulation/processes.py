@@ -22,6 +22,7 @@ from allocator.peers.frames import Hello
 from allocator.peers.sockets import Sockets
 from allocator.persistence.memory.database import MemoryDatabase
 from allocator.persistence.memory.journal import MemoryJournal
+from allocator.simulation.feeders import Feeders
 from allocator.simulation.handling import ask
 from allocator.simulation.history import Heard, Operation
 from allocator.simulation.process import Process
@@ -59,6 +60,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
         provider: Who is asked for money.
         payment_ms: So long one waits for that.
         failures: What workers did that none may ever do.
+        feeders: What has feeds work; None where none is wanted.
     """
 
     database: MemoryDatabase
@@ -66,6 +68,7 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     provider: Provider
     payment_ms: int
     failures: list[str]
+    feeders: Feeders | None = None
     limits: Limits = LIMITS
 
 
@@ -155,7 +158,7 @@ class WorkerProcess:
             return
         self.requests[number] = respond
         try:
-            answer = ask(self.crew, operation)
+            answer = ask(self.crew, operation, begin_feed=self._begin_feed)
         except AllocatorError as error:
             del self.requests[number]
             respond(error)
@@ -177,6 +180,7 @@ class WorkerProcess:
         except AllocatorError as error:
             self.process.end(_LATER if isinstance(error, JournalError) else _FAILED)
             return
+        background += self._feed(crew)
         self.crew = crew
         self.accepting = True
         self._parent.call(_resolve, self.ready)
@@ -220,6 +224,18 @@ class WorkerProcess:
             figures=bytes,
             may_retire=self._may_retire,
         )
+
+    def _feed(self, crew: Crew) -> list[asyncio.Task[None]]:
+        """Have the feeds work of which the actors are here, if there can be any."""
+        if self._machine.feeders is None:
+            return []
+        feeding = self._machine.feeders.feeding(crew, self.process)
+        crew.worker.office.poller = feeding
+        return [asyncio.create_task(feeding.run(), name="warehouse feeds")]
+
+    async def _begin_feed(self) -> None:
+        assert self._machine.feeders is not None, "a feed is wanted"
+        await self._machine.feeders.begin(self.process)
 
     def _seeing_through(self) -> Calls:
         machine = self._machine

@@ -13,6 +13,7 @@ from structlog.typing import WrappedLogger
 
 from allocator.domain.queries import BalanceQuery, CartQuery
 from allocator.simulation.clients import Clients
+from allocator.simulation.feeders import put_of
 from allocator.simulation.history import Evidence, Verdict
 from allocator.simulation.installation import Installation
 from allocator.simulation.knowledge import Knowledge
@@ -21,9 +22,10 @@ from allocator.simulation.mutants import mutated
 from allocator.simulation.oracle import judge
 from allocator.simulation.plan import Plan
 from allocator.simulation.process import current_process
-from allocator.simulation.steps import Step, Wish
+from allocator.simulation.rest import Rest
+from allocator.simulation.steps import Jump, Step, Wish
 from allocator.simulation.troubles import Troubles
-from allocator.simulation.wants import Lines, Move
+from allocator.simulation.wants import Feed, Lines, Look, Move
 
 _START_S: Final = 20.0
 _LOAD_S: Final = 150.0
@@ -33,6 +35,9 @@ _STOP_S: Final = 30.0
 _POLL_S: Final = 0.05
 _QUIET_S: Final = 0.5
 """More than a message takes between workers whose connection has just broken."""
+_REST_S: Final = 150.0
+_REST_POLL_S: Final = 0.25
+_HOUR_OFF_MS: Final = 60_000
 _STOPPED_ONE_IN: Final = 4
 _DIGEST_BYTES: Final = 8
 _NEVER: Final = 1 << 62
@@ -62,32 +67,44 @@ class _Run:
         self._people = self._loop.process("people")
         self._note = note
         self._installation = Installation(
-            self._loop, dice=self._dice, books=Random(f"books {plan.seed}"), plan=plan
+            self._loop,
+            dice=self._dice,
+            books=Random(f"books {plan.seed}"),
+            stock=Random(f"warehouse {plan.seed}"),
+            plan=plan,
         )
         self._clients = Clients(
             self._loop,
             send=self._installation.send,
             dice=self._dice,
-            known=Knowledge(self._people.now_ms, self._installation.provider.outcome_of),
+            known=Knowledge(
+                self._people.now_ms,
+                self._installation.provider.outcome_of,
+                None if plan.terms is None else put_of(plan.terms),
+            ),
             note=None if note is None else self._say,
         )
+        self._rest = None if plan.terms is None else Rest(self._installation)
         self._hanging: list[str] = []
 
     def result(self) -> Verdict:
         """Run, judge, and leave nothing behind."""
-        try:
-            with _logs_to(None if self._note is None else self._say):
+        with _logs_to(None if self._note is None else self._say):
+            try:
                 self._loop.run_until_complete(self._people.spawn(self._live(), name="run"))
-            return Verdict(
-                seed=self._plan.seed,
-                failures=tuple(judge(self._evidence())),
-                operations=len(self._clients.operations),
-                steps=self._loop.steps,
-                virtual_s=self._loop.time(),
-                digest=self._digest(),
-            )
-        finally:
-            self._loop.close()
+                return self._verdict()
+            finally:
+                self._loop.close()
+
+    def _verdict(self) -> Verdict:
+        return Verdict(
+            seed=self._plan.seed,
+            failures=tuple(judge(self._evidence())),
+            operations=len(self._clients.operations),
+            steps=self._loop.steps,
+            virtual_s=self._loop.time(),
+            digest=self._digest(),
+        )
 
     async def _live(self) -> None:
         installation, plan = self._installation, self._plan
@@ -95,6 +112,8 @@ class _Run:
         installation.start()
         await self._expect(lambda: installation.whole, "the server never began", within_s=_START_S)
         began_s = self._loop.time()
+        if self._rest is not None:
+            self._watching = self._people.spawn(self._rest.watch(), name="watch the feed")
         living = [
             asyncio.create_task(self._clients.live(wishes), name=f"client {client}")
             for client, wishes in sorted(_by_client(plan.steps).items())
@@ -110,6 +129,7 @@ class _Run:
                 task.result()
         await self._expect(lambda: installation.whole, "the server never recovered")
         await self._let_processes_end()
+        await self._let_feed_rest()
         await self._look_at_all()
         if plan.seed % _STOPPED_ONE_IN == 0:
             await self._stop()
@@ -127,6 +147,19 @@ class _Run:
             await asyncio.sleep(_POLL_S)
             if installation.asked or installation.unfinished():
                 quiet_s = now_s()
+
+    async def _let_feed_rest(self) -> None:
+        """Wait until everything is told, done, said and heard, if there is a feed."""
+        rest = self._rest
+        if rest is None:
+            return
+        until_s = self._loop.time() + _REST_S
+        while not rest.is_reached() and not rest.is_barred:
+            if self._loop.time() > until_s:
+                if not _is_an_hour_off(self._plan.steps):
+                    self._hanging.append(f"the feed never rests: {rest.why_not}")
+                return
+            await asyncio.sleep(_REST_POLL_S)
 
     async def _look_at_all(self) -> None:
         """Read every pool in the end: whoever serves it has to answer now."""
@@ -165,6 +198,7 @@ class _Run:
             kinds=dict(database.kinds),
             commits=database.tail(below=_NEVER),
             charges=self._installation.provider.ledger,
+            fed=None if self._rest is None else self._rest.evidence(),
             hanging=self._hanging,
             violations=[*self._loop.errors, *self._installation.failures],
         )
@@ -189,13 +223,23 @@ class _Run:
 def _pools_of(steps: Sequence[Step]) -> list[int]:
     pools: set[int] = set()
     for step in steps:
-        if isinstance(step, Wish):
+        if isinstance(step, Wish) and not _is_of_feed(step):
             pools.add(step.pool)
             if isinstance(step.want, Move):
                 pools.add(step.want.to)
             elif isinstance(step.want, Lines):
                 pools.update(portion.pool for portion in step.want.portions)
     return sorted(pools)
+
+
+def _is_of_feed(wish: Wish) -> bool:
+    want = wish.want
+    return isinstance(want, Feed) or (isinstance(want, Look) and want.what == "feed")
+
+
+def _is_an_hour_off(steps: Sequence[Step]) -> bool:
+    """Say whether a clock jumped so far that nobody waits for what is due by it."""
+    return any(isinstance(step, Jump) and abs(step.by_ms) > _HOUR_OFF_MS for step in steps)
 
 
 def _by_client(steps: Sequence[Step]) -> dict[int, list[Wish]]:

@@ -131,6 +131,32 @@ class Foreign(_Step, frozen=True):
     place: int
 
 
+class Arrive(_Step, frozen=True):
+    """Units arrive at the warehouse that has a system of its own; they expire after `ttl_ms`."""
+
+    pool: int
+    batch: str | None
+    quantity: int
+    ttl_ms: int | None = None
+
+
+class Lose(_Step, frozen=True):
+    """Units of a batch break there, or cannot be found."""
+
+    pool: int
+    batch: str | None
+    quantity: int
+
+
+class Away(_Step, frozen=True):
+    """That system is out of reach for a while, and does nothing."""
+
+    for_ms: int
+
+
+Happening: TypeAlias = Arrive | Lose | Away
+"""At the warehouse."""
+
 Trouble: TypeAlias = (
     Kill
     | Pause
@@ -147,4 +173,4 @@ Trouble: TypeAlias = (
     | Jump
     | Foreign
 )
-Step: TypeAlias = Wish | Trouble
+Step: TypeAlias = Wish | Trouble | Happening

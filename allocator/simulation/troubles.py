@@ -14,15 +14,19 @@ from allocator.simulation.installation import Installation
 from allocator.simulation.process import Process
 from allocator.simulation.processes import WorkerProcess
 from allocator.simulation.steps import (
+    Arrive,
+    Away,
     Break,
     Crash,
     Cut,
     Drag,
     Foreign,
+    Happening,
     Jump,
     Kill,
     Lag,
     Leave,
+    Lose,
     Orphan,
     Part,
     Pause,
@@ -67,7 +71,7 @@ class Troubles:
         installation.database.trouble = self._of_call
         installation.network.delay = self._of_line
 
-    async def run(self, steps: Sequence[Step]) -> None:
+    async def run(self, steps: Sequence[Step | Happening]) -> None:
         """Let each happen at its time."""
         loop = asyncio.get_running_loop()
         began_s = loop.time()
@@ -91,13 +95,15 @@ class Troubles:
         installation.database.start()
         for process in self._paused:
             process.resume()
+        if installation.warehouse is not None:
+            installation.warehouse.heal()
         installation.foreign.clear()
         for worker in [worker for worker in installation.workers if worker.foreign]:
             worker.signal(signal.SIGKILL)
         if installation.server is None or not installation.server.alive:
             installation.start()
 
-    def _bring(self, step: Step) -> None:
+    def _bring(self, step: Step | Happening) -> None:
         match step:
             case Kill() | Pause() | Leave() | Roll() | Orphan() | Jump() | Foreign():
                 self._bring_upon_processes(step)
@@ -105,6 +111,8 @@ class Troubles:
                 self._bring_upon_lines(step)
             case Slow() | Drag() | Break() | Crash():
                 self._bring_upon_the_database(step)
+            case Arrive() | Lose() | Away():
+                self._bring_upon_the_warehouse(step)
             case _:
                 assert_never(step)
 
@@ -135,6 +143,20 @@ class Troubles:
             case Crash(for_ms=for_ms):
                 database.crash()
                 self._after(for_ms, database.start)
+            case _:
+                assert_never(step)
+
+    def _bring_upon_the_warehouse(self, step: Happening) -> None:
+        warehouse = self._installation.warehouse
+        assert warehouse is not None, "it has a system of its own"
+        match step:
+            case Arrive(pool=pool, batch=batch, quantity=units, ttl_ms=ttl_ms):
+                warehouse.receive(pool, batch, units, ttl_ms=ttl_ms)
+            case Lose(pool=pool, batch=batch, quantity=units):
+                warehouse.lose(pool, batch, units)
+            case Away(for_ms=for_ms):
+                warehouse.leave()
+                self._after(for_ms, warehouse.come_back)
             case _:
                 assert_never(step)
 

@@ -35,7 +35,7 @@ class Close(_Want, frozen=True):
     dispatch: bool
 
 
-Sight: TypeAlias = Literal["balance", "order", "lot", "move", "lines", "cart", "checkout"]
+Sight: TypeAlias = Literal["balance", "order", "lot", "move", "lines", "cart", "checkout", "feed"]
 
 
 class Look(_Want, frozen=True):
@@ -152,7 +152,13 @@ class Count(_Want, frozen=True):
     quantity: int
 
 
+class Feed(_Want, frozen=True):
+    """The warehouse is fed by its own system from now on, or not any more, or asks it soon."""
+
+    what: Literal["put", "delete", "poll"]
+
+
 _Plain: TypeAlias = (
     Receive | Place | Close | Look | Steal | Move | Lines | CloseLines | Adjust | Count
 )
-Want: TypeAlias = _Plain | OpenCart | SetLine | CloseCart | CheckOut | Resolve
+Want: TypeAlias = _Plain | Feed | OpenCart | SetLine | CloseCart | CheckOut | Resolve

@@ -18,6 +18,7 @@ from allocator.domain.messages import (
     Wake,
 )
 from allocator.domain.pool import Pool
+from allocator.domain.reconciling import Reconcile, Statement
 from allocator.errors import BrokenRuleError, OutcomeUnknownError, OverloadedError
 from allocator.persistence.memory.database import DEAD_AFTER_MS, MemoryDatabase
 from tests.builders import ACTOR, HOUR_MS, place, receive, units
@@ -26,6 +27,7 @@ from tests.virtual_time import START_MS, now_ms, settle, virtual_time
 
 SOON_MS = START_MS + HOUR_MS
 OTHER = ACTOR + 256
+FEED = 9 << 8 | 1
 
 
 def available_into(seen: list[int]) -> Callable[[State], None]:
@@ -247,6 +249,25 @@ async def test_recalled_units_that_come_back_are_not_sold_to_whoever_asks_next()
         assert answer == InsufficientStock(requested=1, available=0)
         succeeded(await soon(cancelled))
         assert (await scene.balance()).unallocatable == {"expired": 0, "quarantined": 5}
+
+
+@virtual_time
+async def test_units_that_appear_for_missing_ones_are_not_sold_to_whoever_asks_next() -> None:
+    """N5: though no lot has a date, and nobody has woken the pool yet."""
+    async with serving() as scene:
+        await scene.stock(5)
+        await scene.outcome(place(5))
+        missing = (Statement(code=None, orderable=0), Statement(code="B", orderable=3))
+        reconcile = Reconcile(
+            process=FEED, step=1, sent_at_ms=now_ms(), as_of=1, turn=0, lots=missing, complete=True
+        )
+        reconciled = scene.ask(reconcile)
+
+        answer = await soon(scene.ask(place(1)))
+
+        assert answer == InsufficientStock(requested=1, available=0)
+        succeeded(await soon(reconciled))
+        assert (await scene.balance()).ordered == 5
 
 
 @virtual_time

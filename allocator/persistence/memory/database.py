@@ -7,6 +7,7 @@ from typing import Final
 
 from allocator.domain.records import Batch, Record
 from allocator.errors import JournalError
+from allocator.persistence.memory.feed_tables import FeedTables
 from allocator.persistence.memory.locks import Lock, Session
 from allocator.persistence.memory.ownership import Ownership
 from allocator.persistence.memory.tables import Tables
@@ -38,6 +39,7 @@ class MemoryDatabase(Tables):
         ongoing: Transactions that have not ended, or whose caller has heard nothing.
         running: Those that have locked something and not ended, by transaction id.
         inserting: Which transaction is about to use an address.
+        feeds: What is kept of feeds.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class MemoryDatabase(Tables):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._waiting: list[tuple[float, Callable[[], None]]] = []
         self._sessions: dict[int, Session] = {}
+        self.feeds = FeedTables()
         self._servers = 0
         self._incarnations = 0
         self._xids = 0
@@ -76,6 +79,7 @@ class MemoryDatabase(Tables):
         for row in self.workers.values():
             row.lock = Lock()
         self.ownership.unlock()
+        self.feeds.unlock()
         self.running.clear()
         self.inserting.clear()
 
@@ -97,7 +101,11 @@ class MemoryDatabase(Tables):
 
         None is above the oldest transaction under way: a row below it may still come.
         """
-        return self.tail(after=xid, below=min(self.running, default=self._xids + 1))
+        return self.tail(after=xid, below=self.settled_below())
+
+    def settled_below(self) -> int:
+        """Return the oldest transaction under way: no row is to come below it."""
+        return min(self.running, default=self._xids + 1)
 
     # What journals and transactions do with it.
 

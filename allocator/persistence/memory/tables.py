@@ -141,6 +141,10 @@ class Tables:
         self._numbers += count
         return list(range(first, self._numbers + 1))
 
+    def commits_from(self, index: int) -> list[tuple[int, Record]]:
+        """Return rows with their transactions, in the order of the commits, from one on."""
+        return self._commits[index:]
+
     def due_wakes(
         self, *, now_ms: int, limit: int, shards: Collection[int], after: WakeUp | None = None
     ) -> list[WakeUp]:

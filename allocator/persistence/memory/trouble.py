@@ -19,6 +19,7 @@ Operation: TypeAlias = Literal[
     "find_keys",
     "save_snapshot",
     "due_wakes",
+    "feeds",
 ]
 
 

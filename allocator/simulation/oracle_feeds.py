@@ -1,0 +1,219 @@
+"""Laws of a warehouse that has a system of its own (rows N2 to N5, and N10 to N12).
+
+Each returns what contradicts it.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from allocator.domain.feeds import RunEnded
+from allocator.domain.reconciling import FeedAttached, LotReconciled
+from allocator.domain.records import Record
+from allocator.simulation.history import Evidence, Fed
+from allocator.simulation.model_feed import Sums
+from allocator.simulation.oracle_feed import FeedEvidence
+from allocator.simulation.oracle_pool import PoolEvidence
+from allocator.simulation.warehouse import Request, sku_of
+from allocator.wms.interface import Push
+
+_SLACK = 1e-6
+"""Of a bucket of tokens, for what floats leave."""
+
+
+class Feeds:
+    """A feed, its warehouse, and the pools of that; `fed` is None if there is none.
+
+    Attributes:
+        pools: Those of the warehouse, by actor.
+        feed: The feed; None if it never began.
+    """
+
+    def __init__(
+        self, evidence: Evidence, pools: Sequence[PoolEvidence], feeds: Sequence[FeedEvidence]
+    ) -> None:
+        self.fed: Fed | None = evidence.fed
+        ours = () if self.fed is None else self.fed.warehouse.terms.pools
+        self.pools = {pool.actor_id: pool for pool in pools if pool.actor_id in ours}
+        self.feed = next(iter(feeds), None)
+        self._commits = evidence.commits
+
+    def rows(self) -> Iterator[Record]:
+        """Yield the rows of the feed and its pools, in the order of the tail."""
+        feed = None if self.feed is None else self.feed.actor_id
+        for _, row in self._commits:
+            if row.actor_id == feed or row.actor_id in self.pools:
+                yield row
+
+
+def nothing_is_counted_that_never_was(feeds: Feeds) -> list[str]:
+    """No pool counts more units than there are by the newest that was heard (rows N4 and N5).
+
+    So what is promised is there, but for what was lost since. Heard is what has changed anything,
+    and what a complete run said.
+    """
+    fed, feed = feeds.fed, feeds.feed
+    if fed is None or feed is None:
+        return []
+    wrong: list[str] = []
+    heard: dict[int, int] = dict.fromkeys(feeds.pools, 0)
+    rows = list(feeds.rows())
+    for row, after in pairwise([*rows, None]):
+        if row is None:
+            break
+        if row.actor_id == feed.actor_id:
+            as_of = _completed(feed, row.seq)
+            heard = {pool: max(before, as_of) for pool, before in heard.items()}
+            continue
+        pool = feeds.pools[row.actor_id]
+        event = pool.events[row.seq - 1]
+        if not isinstance(event, FeedAttached | LotReconciled):
+            continue
+        if isinstance(event, LotReconciled):
+            heard[pool.actor_id] = max(heard[pool.actor_id], event.as_of)
+        if _goes_on(pool, row, after):
+            continue
+        counted = pool.model.feed.counted[row.seq]
+        there = fed.warehouse.total(sku_of(pool.actor_id), as_of=heard[pool.actor_id])
+        if isinstance(event, LotReconciled) and counted > there:
+            wrong.append(
+                f"{pool.name} counts {counted} units at seq {row.seq}, and as of "
+                f"{heard[pool.actor_id]} there were {there}"
+            )
+    return wrong
+
+
+def both_sides_agree_in_the_end(feeds: Feeds) -> list[str]:
+    """When everything was told, done, said and heard, of each batch (row N10)."""
+    fed = feeds.fed
+    if fed is None or not fed.at_rest or feeds.feed is None or feeds.feed.state.status != "on":
+        return []
+    wrong = []
+    for pool in feeds.pools.values():
+        ours, sku = pool.model.feed.by_batch, sku_of(pool.actor_id)
+        theirs = Counter(fed.warehouse.orderable(sku))
+        theirs.update({c: units for (of, c), units in fed.applied.items() if of == pool.actor_id})
+        agreed = {code: units for code, units in theirs.items() if units}
+        if not pool.model.feed.feed and agreed:
+            wrong.append(f"{pool.name} is not fed, and there are {agreed}")
+        elif pool.model.feed.feed and ours != agreed:
+            wrong.append(f"{pool.name} counts {ours}, and there are {agreed}")
+    return wrong
+
+
+def the_warehouse_is_told_what_happened_in_order(feeds: Feeds) -> list[str]:
+    """What was told of a pool is, push by push, what it had become by some row (row N11).
+
+    Each row is told once in effect, none is left out, and none comes before another.
+    """
+    fed = feeds.fed
+    if fed is None:
+        return []
+    told: defaultdict[str, list[Push]] = defaultdict(list)
+    wrong = [
+        f"push {after.number} is told after push {before.number}"
+        for before, after in pairwise(fed.warehouse.told)
+        if after.number != before.number + 1
+    ]
+    for push in fed.warehouse.told:
+        told[push.sku].append(push)
+    for pool in feeds.pools.values():
+        wrong += _out_of_order(pool, told[sku_of(pool.actor_id)], in_full=fed.at_rest)
+    return wrong
+
+
+def the_warehouse_is_told_nothing_that_cannot_be(feeds: Feeds) -> list[str]:
+    """It never ships or gives back what it did not have, and no push is another when repeated."""
+    if feeds.fed is None:
+        return []
+    truth = feeds.fed.warehouse.truth
+    return truth.mistakes + ([f"{truth.gaps} pushes were left out"] if truth.gaps else [])
+
+
+def the_limit_of_the_warehouse_is_kept(feeds: Feeds) -> list[str]:
+    """No worker asks more often than may be asked (row N3)."""
+    if feeds.fed is None:
+        return []
+    by_worker: defaultdict[str, list[Request]] = defaultdict(list)
+    for request in feeds.fed.warehouse.requests:
+        by_worker[request.by].append(request)
+    terms = feeds.fed.warehouse.terms
+    wrong = []
+    for worker, requests in by_worker.items():
+        level, last_s = float(terms.burst), 0.0
+        for request in requests:
+            level = min(terms.burst, level + (request.at_s - last_s) * terms.rate_per_s)
+            level, last_s = level - 1, request.at_s
+            if level < -_SLACK:
+                wrong.append(f"{worker} asks too often at {request.at_s:.3f} s")
+                break
+    return wrong
+
+
+def a_feed_never_goes_back(feeds: Feeds) -> list[str]:
+    """What is numbered, acknowledged and applied ascends, each no more than the one before."""
+    standings = [] if feeds.fed is None else feeds.fed.standings
+    wrong = [
+        f"it has numbered {each.numbered}, and {each.acknowledged} are acknowledged"
+        f" and {each.applied} applied"
+        for each in standings
+        if not each.applied <= each.acknowledged <= each.numbered
+    ]
+    for before, after in pairwise(standings):
+        numbers = (before.numbered, before.acknowledged, before.applied, before.position)
+        later = (after.numbered, after.acknowledged, after.applied, after.position)
+        if any(new < old for old, new in zip(numbers, later, strict=True)):  # type: ignore[operator]
+            wrong.append(f"it goes from {numbers} to {later}")
+    if feeds.feed is not None:
+        wrong += [
+            f"run {after.number} is as of {after.as_of}, after {before.as_of}"
+            for before, after in pairwise(s.run for s in feeds.feed.states if s.run is not None)
+            if after.number > before.number and after.as_of < before.as_of
+        ]
+    return wrong
+
+
+def pools_are_let_go_of_when_a_feed_has_ended(feeds: Feeds) -> list[str]:
+    """And nothing that was asked before is done to them afterwards."""
+    if feeds.feed is None or feeds.feed.state.status != "ended":
+        return []
+    return [f"{pool.name} is still fed" for pool in feeds.pools.values() if pool.model.feed.feed]
+
+
+def _completed(feed: FeedEvidence, seq: int) -> int:
+    """Return as of when a row says that everything was heard; 0 if it does not."""
+    event, run = feed.events[seq - 1], feed.states[seq].run
+    return run.as_of if isinstance(event, RunEnded) and event.complete and run is not None else 0
+
+
+def _goes_on(pool: PoolEvidence, row: Record, after: Record | None) -> bool:
+    """Say whether the next row was decided together with this one."""
+    if after is None or (after.actor_id, after.seq) != (row.actor_id, row.seq + 1):
+        return False
+    together = after.at_ms == row.at_ms
+    return together and isinstance(pool.events[after.seq - 1], LotReconciled)
+
+
+def _out_of_order(pool: PoolEvidence, pushes: Sequence[Push], *, in_full: bool) -> Iterator[str]:
+    """Yield where pushes of a pool do not say what became of it, one row after the other."""
+    model, index = pool.model.feed, 0
+    committed, left = Counter[str | None](), Counter[str | None]()
+    for push in pushes:
+        for line in push.lines:
+            committed[line.batch] += line.decrease + line.aside
+            left[line.batch] += line.shipped
+        wanted = _without_zeros(committed), _without_zeros(left)
+        states = enumerate(zip(model.committed[index:], model.left[index:], strict=True), index)
+        found = next((at for at, ((_, sums), gone) in states if (sums, gone) == wanted), None)
+        if found is None:
+            yield f"push {push.number} has {pool.name} be {wanted}, which it is not from then on"
+            return
+        index = found
+    if in_full and model.committed:
+        last = model.committed[-1][1], model.left[-1]
+        if last != (told := (_without_zeros(committed), _without_zeros(left))):
+            yield f"{pool.name} is {last}, and was told to be {told}"
+
+
+def _without_zeros(sums: Counter[str | None]) -> Sums:
+    return {code: units for code, units in sums.items() if units}

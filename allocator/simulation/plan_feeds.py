@@ -1,0 +1,152 @@
+"""A day on which one warehouse has a system of its own: what happens there, and who has it fed."""
+
+from collections.abc import Sequence
+from random import Random
+from typing import Final, NamedTuple
+
+from allocator.domain.ids import SHARDS
+from allocator.persistence.memory.trouble import End
+from allocator.simulation.plan_places import Spot
+from allocator.simulation.plan_troubles import WORKERS
+from allocator.simulation.steps import Arrive, Away, Break, Happening, Lose, Step, Trouble, Wish
+from allocator.simulation.wants import Feed, Look, Move, Want
+from allocator.simulation.warehouse import Terms
+
+_DAYS: Final = 1 / 8
+"""On so many days there is one."""
+_FEED: Final = 200
+"""The number of the feed; pools have small ones."""
+_POOLS: Final = (1, 2, 2, 3)
+_BATCHES: Final = ("A", "B", "B", "C", None)
+_PUTS: Final = 3
+"""It is put so often, in case that it was not heard."""
+_DELETED: Final = 1 / 4
+_TTL_MS: Final = (None, None, None, 2_500, 6_000)
+_ARRIVALS: Final = (4, 10)
+_LOSSES: Final = (0, 1, 3, 6)
+_AWAYS: Final = (0, 0, 1, 3)
+_BREAKS: Final = (0, 0, 3, 8)
+
+
+class Stocked(NamedTuple):
+    """How the warehouse is fed, if one is, and what happens because of that."""
+
+    terms: Terms | None
+    steps: Sequence[Step] = ()
+
+
+class Stocking:
+    """Draws what one day is like.
+
+    Args:
+        dice: Of this alone.
+        spots: Some of these are of the warehouse; none of those that hold one product at a time.
+        clients: How many there are.
+        hours: When they want something, from and to, milliseconds.
+    """
+
+    def __init__(
+        self, dice: Random, spots: Sequence[Spot], *, clients: int, hours: tuple[int, int]
+    ) -> None:
+        self._dice = dice
+        self._spots = [spot.pool for spot in spots if not spot.single]
+        self._clients = clients
+        self._hours = hours
+
+    def day(self) -> Stocked:
+        """Draw one; on most days there is no such warehouse."""
+        dice = self._dice
+        if dice.random() >= _DAYS or not self._spots:
+            return Stocked(None)
+        pools = tuple(
+            sorted(dice.sample(self._spots, k=min(dice.choice(_POOLS), len(self._spots))))
+        )
+        friendly = dice.random() < 1 / 4
+        terms = Terms(
+            feed=_FEED << 8 | dice.randrange(SHARDS),
+            pools=pools,
+            batch_ms=dice.choice((200, 700, 2_000)),
+            poll_ms=dice.choice((1_000, 1_000, 2_500)),
+            rate_per_s=dice.choice((2.0, 5.0, 20.0)),
+            burst=dice.choice((1, 3, 10)),
+            excludes=dice.choice(((), ("damaged",), ("damaged", "expired"))),
+            stale=dice.random() < 1 / 3,
+            swaps=0.0 if friendly else dice.choice((0.0, 0.0, 0.2)),
+            lost=0.0 if friendly else dice.choice((0.0, 0.1, 0.3)),
+        )
+        steps: list[Step] = [self._arrive(pool, at_ms=0) for pool in pools for _ in range(2)]
+        steps += [self._arrive(dice.choice(pools)) for _ in range(dice.choice(_ARRIVALS))]
+        steps += [self._lose(dice.choice(pools)) for _ in range(dice.choice(_LOSSES))]
+        if not friendly:
+            steps += [self._away() for _ in range(dice.choice(_AWAYS))]
+            steps += [self._break() for _ in range(dice.choice(_BREAKS))]
+        return Stocked(terms, [*steps, *self._wishes(terms)])
+
+    def around(self, steps: Sequence[Step], fed: Stocked) -> list[Step]:
+        """Return everything that happens: nothing is moved to a warehouse that its system feeds."""
+        pools = () if fed.terms is None else fed.terms.pools
+        return [*(step for step in steps if not _moves_to(step, pools)), *fed.steps]
+
+    def _wishes(self, terms: Terms) -> list[Step]:
+        dice = self._dice
+        first_ms = dice.choice((50, 50, 600))
+        wishes: list[Step] = [
+            self._wish(terms, Feed(what="put"), at_ms=first_ms + 400 * number)
+            for number in range(_PUTS)
+        ]
+        wishes += [self._wish(terms, Feed(what="poll")) for _ in range(3)]
+        wishes += [self._wish(terms, Look(what="feed")) for _ in range(5)]
+        if dice.random() < _DELETED:
+            late_ms = self._hours[1] - dice.randrange(1_500)
+            wishes += [
+                self._wish(terms, Feed(what="delete"), at_ms=late_ms + 200 * number)
+                for number in range(_PUTS)
+            ]
+        return wishes
+
+    def _wish(self, terms: Terms, want: Want, *, at_ms: int | None = None) -> Wish:
+        dice = self._dice
+        return Wish(
+            at_ms=dice.randrange(*self._hours) if at_ms is None else at_ms,
+            client=dice.randrange(self._clients),
+            pool=terms.feed,
+            want=want,
+            attempts=12,
+        )
+
+    def _arrive(self, pool: int, *, at_ms: int | None = None) -> Happening:
+        dice = self._dice
+        return Arrive(
+            at_ms=dice.randrange(self._hours[1]) if at_ms is None else at_ms,
+            pool=pool,
+            batch=dice.choice(_BATCHES),
+            quantity=dice.randint(1, 12),
+            ttl_ms=dice.choice(_TTL_MS),
+        )
+
+    def _lose(self, pool: int) -> Happening:
+        dice = self._dice
+        return Lose(
+            at_ms=dice.randrange(self._hours[1]),
+            pool=pool,
+            batch=dice.choice(_BATCHES),
+            quantity=dice.randint(1, 4),
+        )
+
+    def _away(self) -> Happening:
+        dice = self._dice
+        return Away(at_ms=dice.randrange(self._hours[1]), for_ms=dice.choice((100, 1_000, 4_000)))
+
+    def _break(self) -> Trouble:
+        dice = self._dice
+        return Break(
+            at_ms=dice.randrange(self._hours[1]),
+            place=dice.randrange(WORKERS),
+            operation="feeds",
+            end=dice.choice([end for end in End if end is not End.ANSWERED]),
+            times=dice.choice((1, 1, 4)),
+        )
+
+
+def _moves_to(step: Step, pools: Sequence[int]) -> bool:
+    return isinstance(step, Wish) and isinstance(step.want, Move) and step.want.to in pools
