@@ -117,8 +117,10 @@ def the_warehouse_is_told_what_happened_in_order(feeds: Feeds) -> list[str]:
     ]
     for push in fed.warehouse.told:
         told[push.sku].append(push)
+    is_on = feeds.feed is not None and feeds.feed.state.status == "on"
+    in_full = fed.at_rest and is_on  # else, what is left is never told
     for pool in feeds.pools.values():
-        wrong += _out_of_order(pool, told[sku_of(pool.actor_id)], in_full=fed.at_rest)
+        wrong += _out_of_order(pool, told[sku_of(pool.actor_id)], in_full=in_full)
     return wrong
 
 

@@ -12,7 +12,7 @@ from allocator.domain.messages import Wake
 from allocator.domain.moves import Move
 from allocator.domain.orders import OrderAccepted, OrderDeclined, OrderRequested, RequestOrder
 from allocator.domain.pool import Pool
-from allocator.domain.reconciling import FeedAttached, FeedDetached, LotReconciled
+from allocator.domain.reconciling import FeedAttached, FeedDetached, LotReconciled, ShortfallChanged
 from allocator.domain.records import GENESIS, Record, chain
 from allocator.domain.rules import wake_at
 from allocator.domain.values import units_of
@@ -165,7 +165,11 @@ def _decision(state: Pool, event: Event, command: Message, *, at_ms: int) -> Dec
     """Return what the rules decide; what is due comes first."""
     due_ms = wake_at(state)
     if due_ms is not None and due_ms <= at_ms:
-        return kinds.decide(state, Wake(), now_ms=at_ms)
+        due = kinds.decide(state, Wake(), now_ms=at_ms)
+        if not isinstance(due, tuple) or not isinstance(due[0], ShortfallChanged):
+            return due
+        if isinstance(event, ShortfallChanged):  # else it is said after the next message
+            return due
     if isinstance(command, RequestOrder) and isinstance(event, HoldConfirmed):
         if len(command.lines) > 1:
             return ()  # of one pool: nobody decides lines that were not summed
