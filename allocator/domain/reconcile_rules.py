@@ -114,7 +114,9 @@ def pay(pool: Pool, *, now_ms: int) -> tuple[OrderRepicked, ...]:
         if lot.seq not in pool.recalls and lot.rank >= (now_ms + 1, 0)
     ]
     lots, missing = _lots_by_code(pool), Missing(pool)
-    for code, batch in fed.batches.items():
+    # By name: who was recovered from a snapshot decides as if it had lived on.
+    for code in sorted(fed.batches, key=lambda code: (code is not None, code or "")):
+        batch = fed.batches[code]
         left = _owed_of(batch, lots.get(code, []), fed.excludes)
         for lot in lots.get(code, []):
             limit = REPICKS_MAX - len(events)

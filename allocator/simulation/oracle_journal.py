@@ -166,7 +166,7 @@ def _decision(state: Pool, event: Event, command: Message, *, at_ms: int) -> Dec
     due_ms = wake_at(state)
     if due_ms is not None and due_ms <= at_ms:
         due = kinds.decide(state, Wake(), now_ms=at_ms)
-        if not isinstance(due, tuple) or not isinstance(due[0], ShortfallChanged):
+        if not isinstance(due, tuple) or not due or not isinstance(due[0], ShortfallChanged):
             return due
         if isinstance(event, ShortfallChanged):  # else it is said after the next message
             return due
