@@ -15,7 +15,7 @@ from tests.integration.api_shapes import Order, Problem
 from tests.integration.serving import Answer, Server, serving, until
 from tests.integration.truth import query
 from tests.integration.verifying import faults
-from tests.integration.workers import WATCHFUL, settled
+from tests.integration.workers import PATIENT, settled
 
 PRODUCTS = tuple(f"sku-{number}" for number in range(4))
 STOCK = 40
@@ -51,7 +51,7 @@ async def test_whoever_is_killed_every_order_is_decided_once_and_units_add_up(
 ) -> None:
     """N1, Q1, Q2, Q3, Q7: kill -9 of a worker, then of everybody, in the midst of many orders."""
     log, workers = tmp_path / "log", ("--workers", "2")
-    async with serving("--database-url", database_url, *workers, *WATCHFUL, log=log) as server:
+    async with serving("--database-url", database_url, *workers, *PATIENT, log=log) as server:
         await server.open_shop(**dict.fromkeys(PRODUCTS, STOCK))
         await settled(database_url, server)
         turn = asyncio.Semaphore(AT_ONCE)

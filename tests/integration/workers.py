@@ -11,7 +11,7 @@ from typing import Final
 from tests.integration.serving import Server, serving, until
 from tests.integration.truth import query
 
-WATCHFUL: Final = ("--heartbeat-ms", "100", "--dead-after-ms", "1000")
+WATCHFUL: Final = ("--heartbeat-ms", "100", "--dead-after-ms", "2000")
 """A worker that hangs is replaced soon; one that dies, at once."""
 
 PATIENT: Final = ("--heartbeat-ms", "100", "--dead-after-ms", "20000")

@@ -1,11 +1,12 @@
 -- Have it be found out what a run would change, unless that is under way; it is given up after a while.
 -- $1 feed  $2 time  $3 from when on one that is under way is as good
--- Returns when it was asked for.
-WITH asked AS (
-    INSERT INTO wms_dry_runs AS known (feed, asked_at) VALUES ($1, $2)
-    ON CONFLICT (feed) DO UPDATE SET asked_at = excluded.asked_at, answer = NULL
-    WHERE known.answer IS NOT NULL OR known.asked_at < $3
-    RETURNING asked_at
-)
-SELECT asked_at FROM asked
-UNION ALL SELECT asked_at FROM wms_dry_runs WHERE feed = $1 AND NOT EXISTS (SELECT 1 FROM asked)
+-- Returns when it was asked for. It always writes: what somebody else is just asking, a mere look
+-- would not see.
+INSERT INTO wms_dry_runs AS known (feed, asked_at) VALUES ($1, $2)
+ON CONFLICT (feed) DO UPDATE SET
+    asked_at = CASE
+        WHEN known.answer IS NOT NULL OR known.asked_at < $3 THEN excluded.asked_at
+        ELSE known.asked_at
+    END,
+    answer = NULL
+RETURNING asked_at
