@@ -13,7 +13,9 @@ import msgspec
 
 from tests.integration.serving import CHECKOUT, HANG_S, until
 
-_ENVIRONMENT = {name: value for name, value in os.environ.items() if "ALLOCATOR_" not in name}
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if "ALLOCATOR_" not in name} | {
+    "PYTHONFAULTHANDLER": "1"  # SIGABRT shows where one hangs
+}
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -65,8 +67,12 @@ class Following:
     async def interrupt(self) -> Told:
         """Type Ctrl-C, and return what it still had to say."""
         self._process.send_signal(signal.SIGINT)
-        async with asyncio.timeout(HANG_S):
-            said, errors = await self._process.communicate()
+        ending = asyncio.create_task(self._process.communicate())
+        ended, _ = await asyncio.wait([ending], timeout=HANG_S)
+        if not ended:
+            self._process.send_signal(signal.SIGABRT)  # has it say where it is
+        said, errors = await ending
+        assert ended, errors.decode()
         assert self._process.returncode is not None
         return Told(self._process.returncode, said.decode().splitlines(), errors.decode())
 
