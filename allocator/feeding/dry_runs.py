@@ -5,7 +5,7 @@ Nothing is kept, numbered or begun, so that neither pushes nor later runs are an
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -21,9 +21,8 @@ from allocator.domain.reconciling import (
 )
 from allocator.domain.values import units_of
 from allocator.errors import AllocatorError
-from allocator.feeding.ports import Standing
-from allocator.feeding.reach import Reach
-from allocator.feeding.told import Applied, Told
+from allocator.feeding.kit import Kit
+from allocator.feeding.told import Applied
 from allocator.wms.interface import InventoryItem, InventoryPage, Wms, WmsError, WmsLimitedError
 
 FOUND_MAX: Final = 1_000
@@ -106,30 +105,16 @@ class DryRunner:
     """Finds it out for one feed.
 
     Args:
+        kit: The feed's.
         wms: Behind its limit.
-        excludes: The states that the WMS does not call orderable.
-        clock: Milliseconds of Unix time.
+        kept: Where it is asked for.
     """
 
-    def __init__(  # noqa: PLR0913 (what it needs)
-        self,
-        standing: Standing,
-        wms: Wms,
-        *,
-        kept: DryRuns,
-        told: Told,
-        reach: Reach,
-        excludes: tuple[str, ...],
-        clock: Callable[[], int],
-    ) -> None:
-        self._feed = standing.actor_id
-        self._warehouse = standing.warehouse
+    def __init__(self, kit: Kit, wms: Wms, *, kept: DryRuns) -> None:
+        self._kit = kit
+        self._feed = kit.feed
         self._wms = wms
         self._kept = kept
-        self._told = told
-        self._reach = reach
-        self._excludes = excludes
-        self._clock = clock
         self._knocked = asyncio.Event()
 
     def knock(self) -> None:
@@ -188,7 +173,9 @@ class DryRunner:
             said.setdefault(item.sku, []).append(item)
         found: list[Found] = []
         after = products = 0
-        while pools := await self._kept.pools(self._warehouse, after=after, limit=_POOLS_AT_ONCE):
+        while pools := await self._kept.pools(
+            self._kit.warehouse, after=after, limit=_POOLS_AT_ONCE
+        ):
             after = pools[-1][0]
             products += len(pools)
             found += await self._ask_all(pools, said, first)
@@ -217,7 +204,7 @@ class DryRunner:
     ) -> list[Found]:
         through = first.applied_through
         actor_ids = [actor_id for actor_id, _ in pools]
-        applied = await self._told.applied(self._feed, actor_ids=actor_ids, through=through)
+        applied = await self._kit.told.applied(self._feed, actor_ids=actor_ids, through=through)
         if not applied:
             raise _NotKnownError(f"push {through} was not the last one that the WMS has applied")
         at_once = asyncio.Semaphore(_LOOKS_AT_ONCE)
@@ -226,7 +213,7 @@ class DryRunner:
             async with at_once:
                 lots = _statements(said.get(product, ()), applied[actor_id])
                 asks = self._asks(lots, turn=applied[actor_id].turn, as_of=first.as_of)
-                seen = [await self._reach.look(actor_id, ReconcileQuery(ask)) for ask in asks]
+                seen = [await self._kit.reach.look(actor_id, ReconcileQuery(ask)) for ask in asks]
             events = [event for view in seen for event in view.found or ()]
             return [Found(product=product, event=event) for event in events]
 
@@ -240,13 +227,13 @@ class DryRunner:
             Reconcile(
                 process=self._feed,
                 step=0,
-                sent_at_ms=self._clock(),
+                sent_at_ms=self._kit.clock(),
                 as_of=as_of,
                 turn=turn,
                 lots=tuple(lots[begin : begin + STATEMENTS_MAX]),
                 complete=is_whole,
                 lowered=not is_whole,
-                excludes=self._excludes,
+                excludes=self._kit.settings.excludes,
             )
             for begin in range(0, max(len(lots), 1), STATEMENTS_MAX)
         ]

@@ -16,6 +16,7 @@ from allocator.domain.feeds import DeleteFeed, EndFeed, Feed, FeedPut, Poll
 from allocator.domain.queries import FeedQuery, ShortQuery
 from allocator.domain.reconciling import STATEMENT_STALE_MS, Detach
 from allocator.errors import AllocatorError, JournalError
+from allocator.feeding.kit import Kit
 from allocator.feeding.lead import Lead
 from allocator.feeding.ports import Standing
 from allocator.feeding.station import Station, Tools
@@ -164,11 +165,8 @@ class Feeding:
             has_peers = rests and not self._is_alone
             self._rests[actor_id] = clock() + STATEMENT_STALE_MS if has_peers else 0
         station = Station(
-            actor_id,
-            settings,
+            self._kit(actor_id, settings),
             self._tools,
-            turns=self._turns[actor_id],
-            lead=Lead(actor_id, self._tools.reach, is_ours=self._is_ours, clock=clock),
             count=partial(self._statistics.count_request, standing.warehouse),
             rests_until_ms=self._rests[actor_id],
         )
@@ -176,6 +174,19 @@ class Feeding:
             station.poll(poll)
         task = asyncio.create_task(station.run(), name=f"feed of {standing.warehouse}")
         self._stations[actor_id] = station, task
+
+    def _kit(self, actor_id: int, settings: FeedPut) -> Kit:
+        tools = self._tools
+        return Kit(
+            feed=actor_id,
+            settings=settings,
+            store=tools.store,
+            told=tools.told,
+            pools=tools.pools,
+            reach=Lead(actor_id, tools.reach, is_ours=self._is_ours, clock=tools.clock),
+            turns=self._turns[actor_id],
+            clock=tools.clock,
+        )
 
     async def _let_go(self, actor_ids: set[int]) -> None:
         """Have feeds be another worker's; should they come back, it was theirs meanwhile."""

@@ -7,7 +7,7 @@ came to it otherwise is known by its rows.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from allocator.actors.messages import Answer, Noted, Outcome
@@ -15,10 +15,9 @@ from allocator.domain.fed import Code
 from allocator.domain.queries import ShortQuery
 from allocator.domain.reconciling import STATEMENTS_MAX, Reconcile, Statement
 from allocator.errors import AllocatorError
-from allocator.feeding.ports import Settled, Standing, Stated, Store
-from allocator.feeding.reach import GivenUpError, Reach, all_of, persistently
-from allocator.feeding.told import Told
-from allocator.feeding.turns import Turns
+from allocator.feeding.kit import Kit
+from allocator.feeding.ports import Settled, Stated
+from allocator.feeding.reach import GivenUpError, all_of, persistently
 
 _POOLS_AT_ONCE: Final = 256
 _ASKS_AT_ONCE: Final = 32
@@ -55,32 +54,13 @@ class Following:
     """Asks the pools of one feed.
 
     Args:
-        standing: Of the feed.
-        told: What its WMS tells by itself.
-        excludes: The states that the WMS does not call orderable.
-        turns: Shared with whoever else says something to the pools.
-        clock: Milliseconds of Unix time.
+        kit: The feed's.
     """
 
-    def __init__(  # noqa: PLR0913 (what it needs)
-        self,
-        standing: Standing,
-        store: Store,
-        *,
-        told: Told,
-        excludes: tuple[str, ...],
-        reach: Reach,
-        turns: Turns,
-        clock: Callable[[], int],
-    ) -> None:
-        self._feed = standing.actor_id
-        self._warehouse = standing.warehouse
-        self._store = store
-        self._told = told
-        self._excludes = excludes
-        self._reach = reach
-        self._turns = turns
-        self._clock = clock
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._feed = kit.feed
+        self._store = kit.store
         self._trouble: str | None = None
 
     async def follow(self, run: Run) -> int:
@@ -93,7 +73,7 @@ class Following:
         await self._store.begin_settling(self._feed, run.number)
         after = differences = 0
         while True:
-            async with self._turns.lock:
+            async with self._kit.turns.lock:
                 looked_at = await self._store.statements(
                     self._feed,
                     run=run.number,
@@ -122,7 +102,7 @@ class Following:
         settled = [each.actor_id for each in stated if each.was_settled]
         if settled:
             await self._store.unsettle(self._feed, settled)
-        newer = await self._told.newer(
+        newer = await self._kit.told.newer(
             self._feed, as_of=run.as_of, actor_ids=[each.actor_id for each in stated]
         )
         at_once = asyncio.Semaphore(_ASKS_AT_ONCE)
@@ -171,27 +151,27 @@ class Following:
         complete: bool = False,
         lowered: bool = False,
     ) -> _Said:
-        if self._turns.is_in_doubt(stated.actor_id):
+        if self._kit.turns.is_in_doubt(stated.actor_id):
             raise GivenUpError("a pool may yet hear what it was asked before")
         asked = 0
 
         async def ask() -> Answer:
             nonlocal asked
             asked += 1
-            with self._turns.asking(stated.actor_id):
-                return await self._reach.ask(stated.actor_id, reconcile())
+            with self._kit.turns.asking(stated.actor_id):
+                return await self._kit.reach.ask(stated.actor_id, reconcile())
 
         def reconcile() -> Reconcile:
             return Reconcile(
                 process=self._feed,
                 step=run.number,
-                sent_at_ms=self._clock(),
+                sent_at_ms=self._kit.clock(),
                 as_of=run.as_of,
                 turn=stated.turn,
                 lots=tuple(lots),
                 complete=complete,
                 lowered=lowered,
-                excludes=self._excludes,
+                excludes=self._kit.settings.excludes,
             )
 
         answer = await persistently(ask)
@@ -203,7 +183,7 @@ class Following:
                 known = max(stated.turn, stated.changed)
                 return _Said(changed=asked > 1, settled=known if complete else None)
             case _:
-                why = f"a pool of {self._warehouse} refuses: {type(answer).__name__}"
+                why = f"a pool of {self._kit.warehouse} refuses: {type(answer).__name__}"
                 raise GivenUpError(why)
 
     async def _note(self, stated: Sequence[Stated], said: Sequence[_Said], run: Run) -> None:
@@ -223,7 +203,7 @@ class Following:
         short: dict[int, int] = {}
         for begin in range(0, len(pools), _ASKS_AT_ONCE):
             some = pools[begin : begin + _ASKS_AT_ONCE]
-            seen = await all_of([self._reach.look(each, ShortQuery()) for each in some])
+            seen = await all_of([self._kit.reach.look(each, ShortQuery()) for each in some])
             short |= {each: view.short or 0 for each, view in zip(some, seen, strict=True)}
         if short:
             await self._store.note_short(self._feed, short)

@@ -7,7 +7,7 @@ be what has vanished from another; so the system is polled sooner.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import groupby
 from operator import attrgetter
@@ -16,15 +16,13 @@ from typing import Final
 import structlog
 
 from allocator.actors.messages import Answer, Outcome
-from allocator.domain.feeds import Feed, FeedPut, PollNow
+from allocator.domain.feeds import Feed, PollNow
 from allocator.domain.queries import FeedQuery, ShortQuery
 from allocator.domain.reconciling import Reconcile, Statement
 from allocator.domain.transfers import Stale
 from allocator.errors import AllocatorError
-from allocator.feeding.ports import Store
-from allocator.feeding.reach import Reach
-from allocator.feeding.told import Applied, Event, Told
-from allocator.feeding.turns import Turns
+from allocator.feeding.kit import Kit
+from allocator.feeding.told import Applied, Event
 
 log = structlog.get_logger()
 
@@ -39,30 +37,12 @@ class Inbox:
     """The events of one feed.
 
     Args:
-        actor_id: Of the feed.
-        settings: How it is fed.
-        turns: Shared with whoever else says something to its pools.
-        clock: Milliseconds of Unix time.
+        kit: The feed's.
     """
 
-    def __init__(  # noqa: PLR0913 (what it needs)
-        self,
-        actor_id: int,
-        settings: FeedPut,
-        *,
-        store: Store,
-        told: Told,
-        reach: Reach,
-        turns: Turns,
-        clock: Callable[[], int],
-    ) -> None:
-        self._feed = actor_id
-        self._settings = settings
-        self._store = store
-        self._told = told
-        self._reach = reach
-        self._turns = turns
-        self._clock = clock
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._feed = kit.feed
         self._knocked = asyncio.Event()
         self._is_wished = False
         self._is_behind = False
@@ -89,9 +69,11 @@ class Inbox:
 
     async def work_off(self) -> bool:
         """Work some events off; return whether there may be more of them."""
-        async with self._turns.lock:
-            in_doubt = self._turns.in_doubt()
-            waiting = await self._told.waiting(self._feed, besides=in_doubt, limit=_EVENTS_AT_ONCE)
+        async with self._kit.turns.lock:
+            in_doubt = self._kit.turns.in_doubt()
+            waiting = await self._kit.told.waiting(
+                self._feed, besides=in_doubt, limit=_EVENTS_AT_ONCE
+            )
             self._is_behind = bool(in_doubt)
             if not waiting:
                 return False
@@ -100,7 +82,7 @@ class Inbox:
             news = [each for each in waiting if not _is_passed(each, feed)]
             for through, some in groupby(news, key=attrgetter("applied_through")):
                 done += await self._say(list(some), through=through)
-            await self._told.worked_off(self._feed, done)
+            await self._kit.told.worked_off(self._feed, done)
         self._is_behind = self._is_behind or len(done) < len(waiting)
         return len(waiting) == _EVENTS_AT_ONCE and bool(done)
 
@@ -109,7 +91,7 @@ class Inbox:
         by_pool: defaultdict[int, list[Event]] = defaultdict(list)
         for each in events:
             by_pool[each.actor_id].append(each)
-        known = await self._told.applied(self._feed, actor_ids=list(by_pool), through=through)
+        known = await self._kit.told.applied(self._feed, actor_ids=list(by_pool), through=through)
         if not known:
             return list(events)  # a run has begun that is newer
         at_once = asyncio.Semaphore(_ASKS_AT_ONCE)
@@ -132,10 +114,10 @@ class Inbox:
                     return False
                 changed = changed or isinstance(answer, Outcome)
             if changed:
-                seen = await self._reach.look(actor_id, ShortQuery())
-                await self._store.note_short(self._feed, {actor_id: seen.short or 0})
+                seen = await self._kit.reach.look(actor_id, ShortQuery())
+                await self._kit.store.note_short(self._feed, {actor_id: seen.short or 0})
         except AllocatorError as error:  # the others follow all the same
-            warehouse = self._settings.warehouse
+            warehouse = self._kit.warehouse
             log.warning("wms.interrupted", warehouse=warehouse, error=str(error))
             return False
         return True
@@ -148,17 +130,17 @@ class Inbox:
             expires_at_ms=event.expires_at_ms,
             received_at_ms=event.received_at_ms,
         )
-        with self._turns.asking(event.actor_id):
-            return await self._reach.ask(
+        with self._kit.turns.asking(event.actor_id):
+            return await self._kit.reach.ask(
                 event.actor_id,
                 Reconcile(
                     process=self._feed,
                     step=0,
-                    sent_at_ms=self._clock(),
+                    sent_at_ms=self._kit.clock(),
                     as_of=event.as_of,
                     turn=applied.turn,
                     lots=(statement,),
-                    excludes=self._settings.excludes,
+                    excludes=self._kit.settings.excludes,
                 ),
             )
 
@@ -168,14 +150,14 @@ class Inbox:
         Between such polls it rests for as long as the last one took, so that pushes are not kept
         waiting; and what fails is repeated with pauses anyway.
         """
-        wished_ms = await self._told.wished_ms(self._feed)
-        feed = await self._look() if wished_ms and self._settings.poll_ms else None
+        wished_ms = await self._kit.told.wished_ms(self._feed)
+        feed = await self._look() if wished_ms and self._kit.settings.poll_ms else None
         self._is_wished = feed is not None and feed.polled_at_ms < wished_ms
-        if self._is_wished and feed is not None and self._clock() >= _rested_at_ms(feed):
-            await self._reach.ask(self._feed, PollNow())
+        if self._is_wished and feed is not None and self._kit.clock() >= _rested_at_ms(feed):
+            await self._kit.reach.ask(self._feed, PollNow())
 
     async def _look(self) -> Feed:
-        seen = await self._reach.look(self._feed, FeedQuery())
+        seen = await self._kit.reach.look(self._feed, FeedQuery())
         return seen.feed or Feed()
 
 

@@ -12,8 +12,8 @@ import structlog
 
 from allocator.domain.fed import Code
 from allocator.domain.feeds import Feed
+from allocator.feeding.kit import Pools
 from allocator.feeding.ports import Standing
-from allocator.feeding.runner import Pools
 from allocator.feeding.told import Event, Snapshot, Taken, Told
 from allocator.wms.shapes import ItemBody
 

@@ -5,8 +5,7 @@ asked when everything was heard: what appears in one batch may be what has vanis
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import structlog
 
@@ -23,10 +22,9 @@ from allocator.domain.feeds import (
 from allocator.domain.kinds import Command
 from allocator.domain.queries import FeedQuery
 from allocator.feeding.following import Following, Run
-from allocator.feeding.ports import Heard, Standing, Store
-from allocator.feeding.reach import PAUSE_S, TRIES, GivenUpError, Reach, persistently
-from allocator.feeding.told import Told
-from allocator.feeding.turns import Turns
+from allocator.feeding.kit import Kit
+from allocator.feeding.ports import Heard
+from allocator.feeding.reach import PAUSE_S, TRIES, GivenUpError, persistently
 from allocator.wms.interface import (
     InventoryPage,
     Wms,
@@ -39,61 +37,25 @@ log = structlog.get_logger()
 _FAILURE_MAX: Final = 200
 
 
-class Pools(Protocol):
-    """Finds and makes pools."""
-
-    async def open_all(self, warehouse: str, products: Sequence[str]) -> Mapping[str, int]:
-        """Return the actors of products, made on first use; none of products that nobody named."""
-        ...
-
-
 class Runner:
     """Sees polls of one feed through.
 
     Args:
-        standing: Of the feed.
+        kit: The feed's.
         wms: Behind its limit.
-        told: What it tells by itself.
-        excludes: The states that the WMS does not call orderable.
-        turns: Shared with whoever else says something to the pools.
-        clock: Milliseconds of Unix time.
     """
 
-    def __init__(  # noqa: PLR0913 (what it needs)
-        self,
-        standing: Standing,
-        store: Store,
-        wms: Wms,
-        *,
-        told: Told,
-        excludes: tuple[str, ...],
-        reach: Reach,
-        pools: Pools,
-        turns: Turns,
-        clock: Callable[[], int],
-    ) -> None:
-        self._feed = standing.actor_id
-        self._warehouse = standing.warehouse
-        self._store = store
-        self._told = told
+    def __init__(self, kit: Kit, wms: Wms) -> None:
+        self._kit = kit
+        self._feed = kit.feed
+        self._store = kit.store
         self._wms = wms
-        self._reach = reach
-        self._pools = pools
-        self._clock = clock
-        self._following = Following(
-            standing,
-            store,
-            told=told,
-            excludes=excludes,
-            reach=reach,
-            turns=turns,
-            clock=clock,
-        )
+        self._following = Following(kit)
         self._strangers: set[str] = set()
 
     async def poll(self, poll: Poll) -> None:
         """See a poll through to the end of its run, if it comes to one."""
-        left_ms = poll.deadline_ms - self._clock()
+        left_ms = poll.deadline_ms - self._kit.clock()
         try:
             async with asyncio.timeout(max(left_ms, 0) / 1000):
                 page = await self._wms.page(None)
@@ -121,7 +83,7 @@ class Runner:
             case Outcome(seq=run):
                 return await self._see_through(run, page)
             case Noted():  # a former life has begun it
-                seen = await self._reach.look(self._feed, FeedQuery())
+                seen = await self._kit.reach.look(self._feed, FeedQuery())
                 run_open = None if seen.feed is None else seen.feed.open_run
                 return run_open is None or await self._see_through(run_open.number, page)
             case OlderRun() | UnknownPush():
@@ -181,7 +143,7 @@ class Runner:
             )
         )
         if failure is None:
-            await self._told.forget(self._feed, as_of=page.as_of)
+            await self._kit.told.forget(self._feed, as_of=page.as_of)
         return failure is None
 
     async def _fold(self, through: int) -> None:
@@ -228,7 +190,7 @@ class Runner:
 
     async def _heard(self, page: InventoryPage) -> list[Heard]:
         skus = sorted({item.sku for item in page.items} - self._strangers)
-        known = await self._pools.open_all(self._warehouse, skus)
+        known = await self._kit.pools.open_all(self._kit.warehouse, skus)
         for sku in skus:
             if sku not in known:
                 self._meet(sku)
@@ -247,18 +209,18 @@ class Runner:
     def _meet(self, sku: str) -> None:
         """Say once in a run that there is a product that nobody has named here."""
         self._strangers.add(sku)
-        log.warning("wms.unknown_product", warehouse=self._warehouse, product=sku)
+        log.warning("wms.unknown_product", warehouse=self._kit.warehouse, product=sku)
 
     async def _end_poll(self, poll: Poll, *, failure: str | None, retry_after_ms: int = 0) -> None:
         if failure is not None:
             failure = failure[:_FAILURE_MAX]
-            log.warning("wms.poll_failed", warehouse=self._warehouse, error=failure)
+            log.warning("wms.poll_failed", warehouse=self._kit.warehouse, error=failure)
         await self._tell(EndPoll(poll=poll.number, failure=failure, retry_after_ms=retry_after_ms))
 
     async def _tell(self, command: Command) -> Answer:
         """Have our own actor decide."""
 
         async def ask() -> Answer:
-            return await self._reach.ask(self._feed, command)
+            return await self._kit.reach.ask(self._feed, command)
 
         return await persistently(ask)

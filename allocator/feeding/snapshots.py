@@ -1,15 +1,16 @@
 """Snapshots that a warehouse system pushes, in parts: a run is made of one when it is whole."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
 import msgspec
 
+from allocator.feeding.kit import Kit
 from allocator.feeding.runner import Runner
 from allocator.feeding.told import Snapshot, Told
-from allocator.wms.interface import InventoryPage, Push, Wms, WmsUnavailableError
+from allocator.wms.interface import InventoryPage, Push, WmsUnavailableError
 from allocator.wms.shapes import ItemBody, PageBody, page_of
 
 _LOOK_EVERY_S: Final = 5.0
@@ -55,17 +56,14 @@ class Snapshots:
     """The snapshots of one feed.
 
     Args:
-        actor_id: Of the feed.
-        runner: Returns what sees a run of a warehouse system through.
+        kit: The feed's.
         runs: To be held during a run.
     """
 
-    def __init__(
-        self, actor_id: int, told: Told, *, runner: Callable[[Wms], Runner], runs: asyncio.Lock
-    ) -> None:
-        self._feed = actor_id
-        self._told = told
-        self._runner = runner
+    def __init__(self, kit: Kit, *, runs: asyncio.Lock) -> None:
+        self._kit = kit
+        self._feed = kit.feed
+        self._told = kit.told
         self._runs = runs
         self._knocked = asyncio.Event()
 
@@ -97,7 +95,8 @@ class Snapshots:
     async def _hear(self, snapshot: Snapshot) -> bool:
         """Have a snapshot be heard; return whether nothing more can come of it."""
         async with self._runs:
-            is_done = await self._runner(Parts(self._told, self._feed, snapshot)).hear_pushed()
+            parts = Parts(self._told, self._feed, snapshot)
+            is_done = await Runner(self._kit, parts).hear_pushed()
         if is_done:
             await self._told.forget_snapshots(self._feed, as_of=snapshot.as_of)
         return is_done

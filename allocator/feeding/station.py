@@ -3,14 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 from random import Random
 from typing import Final, TypeAlias
 
 import msgspec
 import structlog
 
-from allocator.domain.feeds import EndPoll, EndRun, Feed, FeedPut, Poll
+from allocator.domain.feeds import EndPoll, EndRun, Feed, Poll
 from allocator.domain.positions import Position
 from allocator.domain.queries import FeedQuery
 from allocator.errors import AllocatorError
@@ -18,13 +17,13 @@ from allocator.feeding.agreement import agreed
 from allocator.feeding.counting import CountedWms
 from allocator.feeding.dry_runs import DryRunner, DryRuns
 from allocator.feeding.inbox import Inbox
+from allocator.feeding.kit import Kit, Pools
 from allocator.feeding.ports import Rows, Standing, Store
 from allocator.feeding.pusher import Pusher
 from allocator.feeding.reach import Reach
-from allocator.feeding.runner import Pools, Runner
+from allocator.feeding.runner import Runner
 from allocator.feeding.snapshots import Snapshots
 from allocator.feeding.told import Told
-from allocator.feeding.turns import Turns
 from allocator.wms.bucket import Limit
 from allocator.wms.gate import Gate, LimitedWms
 from allocator.wms.interface import Push, Wms
@@ -69,37 +68,30 @@ class Station:
     """One feed at work.
 
     Args:
-        actor_id: Of the feed.
-        settings: How it is fed.
-        turns: Of those who say something to its pools; they survive this station.
-        lead: How its pools are reached.
+        kit: The feed's; its turns survive this station.
+        count: Told of each request to the warehouse system what became of it.
         rests_until_ms: Until then pools may yet hear what a former owner of the feed has said.
 
     Attributes:
+        settings: How its feed is fed.
         progress: Of what is sent; None before it begins.
         gate: Before the warehouse system; survives what fails here.
     """
 
-    def __init__(  # noqa: PLR0913 (what it works with)
+    def __init__(
         self,
-        actor_id: int,
-        settings: FeedPut,
+        kit: Kit,
         tools: Tools,
         *,
-        turns: Turns,
-        lead: Reach,
         count: Callable[[str], None],
         rests_until_ms: int = 0,
     ) -> None:
-        self.actor_id = actor_id
-        self.settings = settings
+        self.settings = kit.settings
         self.progress: Progress | None = None
+        limit = Limit(per_s=kit.settings.rate_per_s, burst=kit.settings.burst)
+        self.gate = Gate(limit, clock=tools.clock_us)
+        self._kit = kit
         self._tools = tools
-        self.gate = Gate(
-            Limit(per_s=settings.rate_per_s, burst=settings.burst), clock=tools.clock_us
-        )
-        self._turns = turns
-        self._lead = lead
         self._count = count
         self._rests_until_ms = rests_until_ms
         self._runs = asyncio.Lock()
@@ -128,9 +120,9 @@ class Station:
             try:
                 await self._work()
             except AllocatorError as error:
-                log.warning("wms.interrupted", warehouse=self.settings.warehouse, error=str(error))
+                log.warning("wms.interrupted", warehouse=self._kit.warehouse, error=str(error))
             except Exception:
-                log.exception("wms.failed", warehouse=self.settings.warehouse)
+                log.exception("wms.failed", warehouse=self._kit.warehouse)
             await asyncio.sleep(_AGAIN_S)
 
     async def _work(self) -> None:
@@ -140,7 +132,7 @@ class Station:
         try:
             async with tools.open_wms(self.settings.url) as direct:
                 wms = LimitedWms(CountedWms(direct, count=self._count), self.gate)
-                dry_runner = self._open_dry_runner(standing, wms)
+                dry_runner = self._dry_runner = DryRunner(self._kit, wms, kept=tools.dry_runs)
                 async with _beside(dry_runner.run()):  # who asks hears why nobody knows
                     is_agreed = await agreed(
                         standing, wms, tools.store, era=tools.era, excuse=self._excuse
@@ -150,7 +142,7 @@ class Station:
                 standing = await self._standing()
                 sender = Sender(
                     wms,
-                    _Outbox(tools.store, self.actor_id),
+                    _Outbox(tools.store, self._kit.feed),
                     name=self.settings.url,
                     after=standing.acknowledged,
                     patience=tools.patience,
@@ -159,12 +151,12 @@ class Station:
                 )
                 self.progress = sender.progress
                 pusher = Pusher(standing, tools.store, rows, made=sender.wake, clock=tools.clock)
-                runner = partial(self._runner, standing)
-                inbox, snapshots = self._open_inbox(), self._open_snapshots(runner)
+                inbox = self._inbox = Inbox(self._kit)
+                snapshots = self._snapshots = Snapshots(self._kit, runs=self._runs)
                 await _until_one_fails(
                     pusher.run(),
                     sender.run(),
-                    self._hear(runner(wms)),
+                    self._hear(Runner(self._kit, wms)),
                     self._after_rest(inbox.run),
                     self._after_rest(snapshots.run),
                     dry_runner.run(),
@@ -174,60 +166,16 @@ class Station:
 
     async def _excuse(self, failure: str, wait_s: float) -> None:
         """Have a poll that waits end in vain."""
-        log.warning("wms.poll_failed", warehouse=self.settings.warehouse, error=failure)
+        log.warning("wms.poll_failed", warehouse=self._kit.warehouse, error=failure)
         if not self._polls.empty():
             poll, wait_ms = self._polls.get_nowait(), int(wait_s * 1000)
             end = EndPoll(poll=poll.number, failure=failure[:200], retry_after_ms=wait_ms)
-            await self._tools.reach.ask(self.actor_id, end)
+            await self._kit.reach.ask(self._kit.feed, end)
 
     async def _standing(self) -> Standing:
         feeds = await self._tools.store.feeds()
-        [standing] = [each for each in feeds if each.actor_id == self.actor_id]
+        [standing] = [each for each in feeds if each.actor_id == self._kit.feed]
         return standing
-
-    def _open_inbox(self) -> Inbox:
-        tools = self._tools
-        self._inbox = Inbox(
-            self.actor_id,
-            self.settings,
-            store=tools.store,
-            told=tools.told,
-            reach=self._lead,
-            turns=self._turns,
-            clock=tools.clock,
-        )
-        return self._inbox
-
-    def _open_snapshots(self, runner: Callable[[Wms], Runner]) -> Snapshots:
-        self._snapshots = Snapshots(self.actor_id, self._tools.told, runner=runner, runs=self._runs)
-        return self._snapshots
-
-    def _open_dry_runner(self, standing: Standing, wms: Wms) -> DryRunner:
-        tools = self._tools
-        self._dry_runner = DryRunner(
-            standing,
-            wms,
-            kept=tools.dry_runs,
-            told=tools.told,
-            reach=tools.reach,
-            excludes=self.settings.excludes,
-            clock=tools.clock,
-        )
-        return self._dry_runner
-
-    def _runner(self, standing: Standing, wms: Wms) -> Runner:
-        tools = self._tools
-        return Runner(
-            standing,
-            tools.store,
-            wms,
-            told=tools.told,
-            excludes=self.settings.excludes,
-            reach=self._lead,
-            pools=tools.pools,
-            turns=self._turns,
-            clock=tools.clock,
-        )
 
     async def _after_rest(self, work: Callable[[], Awaitable[None]]) -> None:
         """Do something when nothing that a former owner has said can be heard any more."""
@@ -248,14 +196,14 @@ class Station:
 
     async def _clear(self) -> None:
         """End what a former life has left: nobody else will."""
-        seen = await self._tools.reach.look(self.actor_id, FeedQuery())
+        seen = await self._kit.reach.look(self._kit.feed, FeedQuery())
         feed = seen.feed or Feed()
         if feed.poll and feed.poll != self._polled:
-            await self._tools.reach.ask(self.actor_id, EndPoll(poll=feed.poll, failure=_GONE))
+            await self._kit.reach.ask(self._kit.feed, EndPoll(poll=feed.poll, failure=_GONE))
         run = feed.open_run
         if run is not None and run.poll:
-            await self._tools.reach.ask(
-                self.actor_id,
+            await self._kit.reach.ask(
+                self._kit.feed,
                 EndRun(run=run.number, complete=False, lots=0, differences=0, failure=_GONE),
             )
 
