@@ -3,8 +3,11 @@
 import json
 from typing import Final
 
+import msgspec
 import schemathesis
 from schemathesis import Case, CheckContext, HookContext, Response, SerializationContext
+
+from allocator.http.shapes import Code
 
 _PLACES: Final = {"from": "main", "to": "shelf-07"}
 """Of moves; in adjustments, which have a reason, they are states."""
@@ -51,15 +54,26 @@ def ndjson(_context: SerializationContext, value: object) -> bytes:
 
 @schemathesis.hook
 def map_body(_context: HookContext, body: object) -> object:
-    """Name what exists in half of the bodies: nothing happens to what does not."""
+    """Name what exists in half of the bodies: nothing happens to what does not.
+
+    What cannot be a name stays as it is, for it may be all that is wrong with the request.
+    """
     if not isinstance(body, dict):
         return body
     lines = body.get("lines")
     if isinstance(lines, list):
         body = body | {"lines": [map_body(_context, line) for line in lines]}
     known = _KNOWN.keys() if "reason" not in body else _KNOWN.keys() - _PLACES.keys()
-    wrong = {name for name in known if len(str(body.get(name, ""))) % 2}
-    return body | {name: _KNOWN[name] for name in wrong & body.keys()}
+    wrong = {name for name in known & body.keys() if _is_code(body[name]) and len(body[name]) % 2}
+    return body | {name: _KNOWN[name] for name in wrong}
+
+
+def _is_code(value: object) -> bool:
+    try:
+        msgspec.convert(value, Code)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 @schemathesis.hook

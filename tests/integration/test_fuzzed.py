@@ -61,7 +61,7 @@ def fuzz(url: str, key: str, directory: Path) -> subprocess.CompletedProcess[str
             f"--header=Authorization: Bearer {key}",
             "--exclude-path=/events",  # its answers do not end
             f"--max-examples={CASES_OF_AN_OPERATION}",
-            "--workers=2",
+            "--workers=1",  # two threads that parse break one another's count in CPython 3.11
             "--seed=1",
             "--continue-on-failure",
         ],
