@@ -7,18 +7,24 @@
 -- $7 warehouse  $8 product  $9 kinds  $10 the earliest time; each NULL for any
 WITH looked_at AS MATERIALIZED (
     SELECT row_number() OVER (ORDER BY era, xid, actor_id, seq) AS place,
-           ($7::text IS NULL AND $8::text IS NULL OR actor_id IN (
-               SELECT actor_id FROM pools
-               WHERE ($7 IS NULL OR warehouse = $7) AND ($8 IS NULL OR product = $8)
-               UNION ALL
-               SELECT actor_id FROM warehouses WHERE code = $7 AND $8 IS NULL
-               UNION ALL
-               SELECT actor_id FROM products WHERE sku = $8 AND $7 IS NULL)
-               OR (kind = 'move_requested' AND $7 IS NULL
-                   OR actor_id IN (
+           CASE
+               WHEN $7::text IS NULL AND $8::text IS NULL THEN true
+               -- A warehouse may have a hundred thousand pools: no set of them is made at each look.
+               WHEN $8 IS NULL THEN
+                   $7 = (SELECT warehouse FROM pools WHERE pools.actor_id = journal.actor_id)
+                   OR actor_id = (SELECT actor_id FROM warehouses WHERE code = $7)
+               ELSE
+                   actor_id IN (
                        SELECT actor_id FROM pools
-                       WHERE product IS NULL AND ($7 IS NULL OR warehouse = $7)))
-                  AND body ->> 'product' = $8)
+                       WHERE product = $8 AND ($7 IS NULL OR warehouse = $7)
+                       UNION ALL
+                       SELECT actor_id FROM products WHERE sku = $8 AND $7 IS NULL)
+                   OR (kind = 'move_requested' AND $7 IS NULL
+                       OR actor_id IN (
+                           SELECT actor_id FROM pools
+                           WHERE product IS NULL AND ($7 IS NULL OR warehouse = $7)))
+                      AND body ->> 'product' = $8
+           END
            AND ($9::text[] IS NULL OR kind = ANY ($9))
            AND ($10::timestamptz IS NULL OR at >= $10) AS wanted,
            era, xid, actor_id, seq, at, kind, version, body, digest, principal, idempotency_key,

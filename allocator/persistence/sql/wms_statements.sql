@@ -7,25 +7,28 @@
 -- so that whatever went wrong is found some time.
 -- $1 feed  $2 run  $3 through which push it is applied  $4 after which actor  $5 how many are looked at
 WITH here AS MATERIALIZED (
-    SELECT pools.actor_id, coalesce(wms_pools.applied, '{}') AS applied, wms_pools.account,
-           wms_pools.short, wms_pools.settled, wms_pools.settled_seq
-    FROM wms_feeds
-    JOIN pools USING (warehouse)
-    LEFT JOIN wms_pools ON wms_pools.feed = $1 AND wms_pools.actor_id = pools.actor_id
-    WHERE wms_feeds.actor_id = $1 AND wms_feeds.applied = $3
-      AND pools.product IS NOT NULL AND pools.actor_id > $4
-    ORDER BY pools.actor_id LIMIT $5
+    SELECT actor_id FROM pools
+    WHERE warehouse = (SELECT warehouse FROM wms_feeds WHERE actor_id = $1 AND applied = $3)
+      AND product IS NOT NULL AND actor_id > $4
+    ORDER BY actor_id LIMIT $5
+), known AS MATERIALIZED (
+    SELECT here.actor_id, coalesce(its.applied, '{}') AS applied, its.account, its.short, its.settled,
+           its.settled_seq
+    FROM here LEFT JOIN LATERAL (
+        SELECT * FROM wms_pools WHERE feed = $1 AND wms_pools.actor_id = here.actor_id
+        LIMIT 1  -- or all pools of the feed would be read, from the first on, to join some of them
+    ) AS its ON true
 ), looked_at AS MATERIALIZED (
-    SELECT here.*,
+    SELECT known.*,
            applied || coalesce((
                SELECT jsonb_object_agg(
                    code,
                    CASE WHEN run = $2 THEN orderable ELSE 0 END
                    + coalesce((applied ->> code)::bigint, 0))
                FROM wms_lots
-               WHERE wms_lots.feed = $1 AND wms_lots.actor_id = here.actor_id
+               WHERE wms_lots.feed = $1 AND wms_lots.actor_id = known.actor_id
            ), '{}') AS figures
-    FROM here
+    FROM known
 ), judged AS (
     SELECT looked_at.*,
            (figures = settled
