@@ -32,16 +32,9 @@ from allocator.persistence.embedded import EmbeddedPostgres, default_data_dir
 from allocator.persistence.installation import refuse_unfinished_import, refuse_unsafe_storage
 from allocator.persistence.migrate import migrate
 from allocator.persistence.ownership import fence_all
-from allocator.runtime import (
-    BACKLOG,
-    Running,
-    Seat,
-    WorkerSettings,
-    now_ms,
-    seated,
-    settle_memory,
-    until_stopped,
-)
+from allocator.runtime.parts import now_ms
+from allocator.runtime.seat import Seat, WorkerSettings
+from allocator.runtime.serving import BACKLOG, Running, seated, settle_memory, until_stopped
 from allocator.supervision.child import Program
 from allocator.supervision.place import Patience
 from allocator.supervision.supervisor import Supervisor

@@ -19,7 +19,8 @@ import uvloop
 
 from allocator.errors import AllocatorError, JournalError
 from allocator.logs import bind_worker, configure_logs
-from allocator.runtime import Seat, WorkerSettings, seated, settle_memory, until_stopped
+from allocator.runtime.seat import Seat, WorkerSettings
+from allocator.runtime.serving import seated, settle_memory, until_stopped
 
 log = structlog.get_logger()
 

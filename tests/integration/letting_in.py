@@ -11,7 +11,7 @@ from allocator.persistence.api_keys import PostgresApiKeys
 from allocator.persistence.connections import connect, open_pool
 from allocator.persistence.installation import open_installation
 from allocator.persistence.migrate import migrate
-from allocator.runtime import now_ms
+from allocator.runtime.parts import now_ms
 
 
 def secret_of(name: str) -> str:

@@ -12,7 +12,6 @@ import msgspec
 from backports import zstd
 from rich.console import Console
 
-from allocator import runtime
 from allocator.domain.records import StoredSnapshot
 from allocator.domain.replay import replay
 from allocator.domain.snapshots import dump_pool
@@ -22,6 +21,7 @@ from allocator.persistence.embedded import EmbeddedPostgres
 from allocator.persistence.projection import Projection
 from allocator.persistence.reader import JournalReader
 from allocator.persistence.statements import statement
+from allocator.runtime import parts
 from tests.integration.api_shapes import Balance, Order, Stock
 from tests.integration.shop import Shop, database, opened
 
@@ -33,12 +33,12 @@ Tables = dict[str, list[tuple[object, ...]]]
 @contextmanager
 def days_ago(days: int) -> Iterator[None]:
     """Have servers that start in this process believe that it is so many days ago."""
-    present = runtime.now_ms
-    runtime.now_ms = lambda: present() - days * DAY_MS
+    present = parts.now_ms
+    parts.now_ms = lambda: present() - days * DAY_MS
     try:
         yield
     finally:
-        runtime.now_ms = present
+        parts.now_ms = present
 
 
 class Story(msgspec.Struct):

@@ -15,7 +15,7 @@ import msgspec
 from yarl import URL
 
 from allocator.config import Config
-from allocator.runtime import Running
+from allocator.runtime.serving import Running
 from allocator.server import running
 from tests.integration.api_shapes import (
     Answer,

@@ -14,7 +14,7 @@ from allocator.config import Config
 from allocator.domain.api_keys import ROLES, Role, may
 from allocator.http.reference.everything import OPERATIONS
 from allocator.http.reference.operation import Operation
-from allocator.runtime import Running
+from allocator.runtime.serving import Running
 from allocator.server import running
 from tests.integration.described import BY_NAME, Contract
 from tests.integration.described_carts import provider

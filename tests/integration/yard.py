@@ -18,7 +18,7 @@ from allocator.domain.pool import Pool
 from allocator.domain.queries import MoveQuery
 from allocator.domain.rows import MoveFilter, OrderFilter, OrderRow, Page
 from allocator.domain.transfers import Transfer
-from allocator.runtime import Running
+from allocator.runtime.serving import Running
 from tests.integration.shop import database, until
 
 EVERYTHING = Page(limit=10_000)

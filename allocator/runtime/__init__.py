@@ -1,0 +1,1 @@
+"""Puts one worker together out of all parts, and has it serve."""
