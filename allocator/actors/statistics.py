@@ -46,7 +46,7 @@ from allocator.domain.messages import (
 )
 from allocator.domain.moves import SamePlace
 from allocator.domain.orders import NotOpen, TooMuch
-from allocator.domain.reconciling import IsFed, NotFed
+from allocator.domain.reconciling import IsFed, NotFed, TurnUnknown
 from allocator.domain.records import Batch
 from allocator.domain.transfers import AlreadySent, Occupied, Stale, TooManyLots
 
@@ -83,6 +83,7 @@ REASONS: Final[dict[type[Answer], str]] = {
     AmountTooLarge: "amount_too_large",
     IsFed: "is_fed",
     NotFed: "not_fed",
+    TurnUnknown: "turn_unknown",
     FeedNotOn: "feed_not_on",
     ExcludesFixed: "excludes_fixed",
     OlderRun: "older_run",

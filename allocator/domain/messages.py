@@ -17,7 +17,14 @@ from typing import TypeAlias
 from allocator.domain.adjustments import Adjust, Adjustment, AdjustRefusal, SetState
 from allocator.domain.holds import AlreadyHeld, HoldAsked, HoldEvent
 from allocator.domain.orders import TooMuch
-from allocator.domain.reconciling import FedEvent, FeedAsked, IsFed, NotFed, RepeatReceipt
+from allocator.domain.reconciling import (
+    FedEvent,
+    FeedAsked,
+    IsFed,
+    NotFed,
+    RepeatReceipt,
+    TurnUnknown,
+)
 from allocator.domain.transfers import (
     AlreadySent,
     Asked,
@@ -242,6 +249,7 @@ Refusal: TypeAlias = (
     | Stale
     | IsFed
     | NotFed
+    | TurnUnknown
     | AdjustRefusal
 )
 

@@ -13,7 +13,7 @@ from allocator.domain.moves import Move
 from allocator.domain.orders import Order
 from allocator.domain.pool import Balance, Lot, Pool
 from allocator.domain.reconcile_rules import owed
-from allocator.domain.reconciling import LotReconciled, Reconcile
+from allocator.domain.reconciling import LotReconciled, Reconcile, TurnUnknown
 from allocator.domain.values import Picks
 
 
@@ -132,7 +132,8 @@ class View(msgspec.Struct, frozen=True):
             lots; 0 if none ever did.
         product: With a balance or a lot: the product by which a location is occupied that holds
             one at a time; None if it is free, or another kind of pool.
-        found: What would be journaled, if anything.
+        found: What would be journaled, if anything; None if whoever asks does not know yet by which
+            row the pool was attached.
         turn: With `short`: the row that attached the pool to a feed last, or detached it; 0 if none
             ever did.
     """
@@ -181,6 +182,8 @@ def _look_at_feeding(pool: Pool, query: ShortQuery | ReconcileQuery) -> View:
     if isinstance(query, ShortQuery):
         return View(short=owed(pool), turn=0 if pool.fed is None else pool.fed.turn)
     decision = reconcile_rules.decide(pool, query.ask, now_ms=query.ask.sent_at_ms)
+    if isinstance(decision, TurnUnknown):
+        return View()
     events = decision if isinstance(decision, tuple) else ()
     return View(found=tuple(each for each in events if isinstance(each, LotReconciled)))
 

@@ -30,6 +30,7 @@ from allocator.domain.reconciling import (
     NotFed,
     Reconcile,
     Statement,
+    TurnUnknown,
 )
 from allocator.domain.transfers import Stale
 from allocator.domain.values import Picks, first, units_of
@@ -38,12 +39,14 @@ _BLANK = Batch()
 """Stands for a batch of which nothing is known; never changed."""
 
 
-def decide(pool: Pool, command: FeedAsked, *, now_ms: int) -> tuple[FedEvent, ...] | Stale | NotFed:
+def decide(
+    pool: Pool, command: FeedAsked, *, now_ms: int
+) -> tuple[FedEvent, ...] | Stale | NotFed | TurnUnknown:
     """Say what a feed's ask would do to `pool`, changing nothing.
 
     Returns:
-        The events to journal, those that lower first; none if nothing differs, or the feed does
-        not know yet that the pool was attached or detached. Or a refusal; being stale comes first.
+        The events to journal, those that lower first; none if nothing differs. Or a refusal; being
+        stale comes first.
     """
     if now_ms - command.sent_at_ms > STATEMENT_STALE_MS:
         return Stale(now_ms=now_ms)
@@ -53,8 +56,9 @@ def decide(pool: Pool, command: FeedAsked, *, now_ms: int) -> tuple[FedEvent, ..
     if pool.product is not None or is_barred or attached not in {0, command.process}:
         return NotFed(feed=attached)
     match command:
-        case Reconcile():
-            return tuple(_heard(pool, command))
+        case Reconcile(turn=turn):
+            known = 0 if fed is None else fed.turn
+            return tuple(_heard(pool, command)) if turn == known else TurnUnknown(turn=known)
         case Detach():
             if fed is None or not attached:
                 return ()
@@ -157,8 +161,6 @@ def _owed_of(batch: Batch, lots: list[Lot], excludes: tuple[str, ...]) -> int:
 
 def _heard(pool: Pool, command: Reconcile) -> Iterator[FedEvent]:
     fed = pool.fed
-    if command.turn != (fed.turn if fed is not None else 0):
-        return  # it does not know what the WMS has been told of the pool
     if fed is not None and fed.feed:
         yield from _reconciled(pool, fed, command)
     elif command.complete:  # else what was here would be counted beside what the WMS names

@@ -180,3 +180,15 @@ class NotFed(Message, frozen=True, tag=True, kw_only=True):
     """This feed cannot attach the pool: it is another's, or a location's, or recalls units."""
 
     feed: int
+
+
+class TurnUnknown(Message, frozen=True, tag=True, kw_only=True):
+    """The feed does not know yet by which row the pool was attached, or detached.
+
+    So it cannot say what the WMS has applied since.
+
+    Attributes:
+        turn: That row; 0 if none ever did.
+    """
+
+    turn: int

@@ -5,7 +5,7 @@ Nothing is kept, numbered or begun, so that neither pushes nor later runs are an
 """
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -22,6 +22,7 @@ from allocator.domain.reconciling import (
 from allocator.domain.values import units_of
 from allocator.errors import AllocatorError
 from allocator.feeding.kit import Kit
+from allocator.feeding.reach import PAUSE_S, TRIES
 from allocator.feeding.told import Applied
 from allocator.wms.interface import InventoryItem, InventoryPage, Wms, WmsError, WmsLimitedError
 
@@ -202,6 +203,26 @@ class DryRunner:
         said: Mapping[str, Sequence[InventoryItem]],
         first: InventoryPage,
     ) -> list[Found]:
+        """Return what would change in pools; those that were attached just now are asked again."""
+        found: list[Found] = []
+        for attempt in range(TRIES):
+            looks = await self._ask_once(pools, said, first)
+            for (_, product), events in zip(pools, looks, strict=True):
+                found += [Found(product=product, event=each) for each in events or ()]
+            pools = [pool for pool, events in zip(pools, looks, strict=True) if events is None]
+            if not pools:
+                return found
+            await asyncio.sleep(PAUSE_S * 2**attempt)
+        product = pools[0][1]
+        raise _NotKnownError(f"{product} was attached just now, of which too little is known yet")
+
+    async def _ask_once(
+        self,
+        pools: Sequence[tuple[int, str]],
+        said: Mapping[str, Sequence[InventoryItem]],
+        first: InventoryPage,
+    ) -> list[list[LotReconciled] | None]:
+        """Return what would change in pools; None for those of which too little is known yet."""
         through = first.applied_through
         actor_ids = [actor_id for actor_id, _ in pools]
         applied = await self._kit.told.applied(self._feed, actor_ids=actor_ids, through=through)
@@ -209,16 +230,16 @@ class DryRunner:
             raise _NotKnownError(f"push {through} was not the last one that the WMS has applied")
         at_once = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
-        async def look(actor_id: int, product: str) -> list[Found]:
+        async def look(actor_id: int, product: str) -> list[LotReconciled] | None:
             async with at_once:
                 lots = _statements(said.get(product, ()), applied[actor_id])
                 asks = self._asks(lots, turn=applied[actor_id].turn, as_of=first.as_of)
                 seen = [await self._kit.reach.look(actor_id, ReconcileQuery(ask)) for ask in asks]
-            events = [event for view in seen for event in view.found or ()]
-            return [Found(product=product, event=event) for event in events]
+            if any(view.found is None for view in seen):
+                return None
+            return [event for view in seen for event in view.found or ()]
 
-        looks: list[Coroutine[None, None, list[Found]]] = [look(*pool) for pool in pools]
-        return [each for found in await asyncio.gather(*looks) for each in found]
+        return await asyncio.gather(*(look(*pool) for pool in pools))
 
     def _asks(self, lots: Sequence[Statement], *, turn: int, as_of: int) -> list[Reconcile]:
         """Return what a run would ask a pool; one for many batches, that have all been lowered."""

@@ -13,11 +13,11 @@ from typing import Final, NamedTuple
 from allocator.actors.messages import Answer, Noted, Outcome
 from allocator.domain.fed import Code
 from allocator.domain.queries import ShortQuery
-from allocator.domain.reconciling import STATEMENTS_MAX, Reconcile, Statement
+from allocator.domain.reconciling import STATEMENTS_MAX, Reconcile, Statement, TurnUnknown
 from allocator.errors import AllocatorError
 from allocator.feeding.kit import Kit
 from allocator.feeding.ports import Settled, Stated
-from allocator.feeding.reach import GivenUpError, all_of, persistently
+from allocator.feeding.reach import PAUSE_S, TRIES, GivenUpError, all_of, persistently
 
 _POOLS_AT_ONCE: Final = 256
 _ASKS_AT_ONCE: Final = 32
@@ -30,10 +30,16 @@ class _Said(NamedTuple):
         changed: Whether anything did, or nobody knows.
         settled: If the pool has followed all of it: a row, up to which that takes everything into
             account of which we know.
+        is_heard: Whether the pool has followed at all: not before it is known what attached it.
     """
 
     changed: bool
     settled: int | None = None
+    is_heard: bool = True
+
+
+class _TurnUnknownError(AllocatorError):
+    """It is not known yet by which row a pool was attached, or detached."""
 
 
 class Run(NamedTuple):
@@ -72,6 +78,28 @@ class Following:
         self._trouble = None
         await self._store.begin_settling(self._feed, run.number)
         after = differences = 0
+        for attempt in range(TRIES):
+            changed, unheard = await self._follow(run, after=after)
+            differences += changed
+            if unheard is None or self._trouble is not None:
+                break
+            after = unheard - 1
+            await asyncio.sleep(PAUSE_S * 2**attempt)
+        else:
+            self._trouble = (
+                f"pool {after + 1} was attached just now, of which too little is known yet"
+            )
+        if self._trouble is not None:
+            raise GivenUpError(self._trouble)
+        return differences
+
+    async def _follow(self, run: Run, *, after: int) -> tuple[int, int | None]:
+        """Have the pools above one follow.
+
+        Returns:
+            In how many anything changed, and the first one that has not heard it.
+        """
+        differences, unheard = 0, None
         while True:
             async with self._kit.turns.lock:
                 looked_at = await self._store.statements(
@@ -87,10 +115,11 @@ class Following:
                 stated = [each for each in looked_at if not each.is_settled]
                 said = await self._ask_all(stated, run) if stated else []
             differences += sum(each.changed for each in said)
+            for each, its in zip(stated, said, strict=True):
+                if not its.is_heard and unheard is None:
+                    unheard = each.actor_id
             await self._note(stated, said, run)
-        if self._trouble is not None:
-            raise GivenUpError(self._trouble)
-        return differences
+        return differences, unheard
 
     async def look_for_short(self) -> int:
         """Return how many units are missing of all pools."""
@@ -113,6 +142,8 @@ class Following:
                     if each.turn and each.actor_id in newer:
                         return await self._lower(each, newer[each.actor_id], run)
                     return await self._ask(each, run)
+                except _TurnUnknownError:
+                    return _Said(changed=False, is_heard=False)
                 except AllocatorError as error:  # the others follow all the same
                     self._trouble = f"pool {each.actor_id}: {error}"
                     return _Said(changed=False)
@@ -182,6 +213,8 @@ class Following:
                 # What is not known of it yet may have been why nothing was heard.
                 known = max(stated.turn, stated.changed)
                 return _Said(changed=asked > 1, settled=known if complete else None)
+            case TurnUnknown(turn=turn):
+                raise _TurnUnknownError(f"its row {turn} is not known yet")
             case _:
                 why = f"a pool of {self._kit.warehouse} refuses: {type(answer).__name__}"
                 raise GivenUpError(why)

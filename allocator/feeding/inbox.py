@@ -18,7 +18,7 @@ import structlog
 from allocator.actors.messages import Answer, Outcome
 from allocator.domain.feeds import Feed, PollNow
 from allocator.domain.queries import FeedQuery, ShortQuery
-from allocator.domain.reconciling import Reconcile, Statement
+from allocator.domain.reconciling import Reconcile, Statement, TurnUnknown
 from allocator.domain.transfers import Stale
 from allocator.errors import AllocatorError
 from allocator.feeding.kit import Kit
@@ -110,7 +110,7 @@ class Inbox:
         try:
             for each in events:
                 answer = await self._ask(each, applied)
-                if isinstance(answer, Stale):
+                if isinstance(answer, Stale | TurnUnknown):
                     return False
                 changed = changed or isinstance(answer, Outcome)
             if changed:

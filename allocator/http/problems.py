@@ -48,7 +48,7 @@ from allocator.domain.messages import (
 )
 from allocator.domain.moves import SamePlace
 from allocator.domain.orders import NotOpen, TooMuch
-from allocator.domain.reconciling import IsFed, NotFed
+from allocator.domain.reconciling import IsFed, NotFed, TurnUnknown
 from allocator.domain.transfers import AlreadySent, Occupied, Stale, TooManyLots
 from allocator.errors import AllocatorError, OverloadedError
 from allocator.http.answers import JsonAnswer
@@ -121,7 +121,9 @@ def problem_for(refusal: Refusal | KeyReused) -> Problem:
             InsufficientUnits() | UnknownLot() | FlaggedUnits() | VersionPassed()
         ):
             return _problem_of_place(refusal)
-        case AlreadyBegun() | AlreadySent() | AlreadyHeld() | Stale() | NotFed():
+        case (AlreadyBegun() | AlreadySent() | AlreadyHeld()) | (
+            Stale() | NotFed() | TurnUnknown()
+        ):
             return _problem_between_actors(refusal)
         case InsufficientStock(requested=requested, available=available):
             return Problem(
@@ -146,7 +148,7 @@ def problem_for(refusal: Refusal | KeyReused) -> Problem:
 
 
 def _problem_between_actors(
-    refusal: AlreadyBegun | AlreadySent | AlreadyHeld | Stale | NotFed,
+    refusal: AlreadyBegun | AlreadySent | AlreadyHeld | Stale | NotFed | TurnUnknown,
 ) -> Problem:
     return conflict("this was begun before") if isinstance(refusal, AlreadyBegun) else INTERNAL
 

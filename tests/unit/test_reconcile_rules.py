@@ -26,6 +26,7 @@ from allocator.domain.reconciling import (
     NotFed,
     Reconcile,
     Statement,
+    TurnUnknown,
 )
 from allocator.domain.snapshots import dump_pool, load_pool
 from allocator.domain.transfers import Expect, Stale
@@ -293,9 +294,11 @@ def test_a_feed_that_does_not_know_of_the_last_row_that_attached_is_not_heard() 
     """It could not tell what the WMS has applied since."""
     pool = fed(A=10)
 
-    assert do(pool, says(pool, batch("A", 12), as_of=11, turn=0)) == ()
+    ask = says(pool, batch("A", 12), as_of=11, turn=0)
+    assert reconcile_rules.decide(pool, ask, now_ms=NOW_MS) == TurnUnknown(turn=1)
     do(pool, Detach(process=FEED, step=2, sent_at_ms=NOW_MS))
-    assert do(pool, says(pool, batch("A", 12), as_of=12, turn=1)) == ()
+    ask = says(pool, batch("A", 12), as_of=12, turn=1)
+    assert reconcile_rules.decide(pool, ask, now_ms=NOW_MS) == TurnUnknown(turn=pool.version)
     assert not pool.is_fed
 
 
