@@ -26,8 +26,8 @@ from allocator.feeding.kit import Kit
 from allocator.feeding.ports import Heard
 from allocator.feeding.reach import PAUSE_S, TRIES, GivenUpError, persistently
 from allocator.wms.interface import (
+    Inventory,
     InventoryPage,
-    Wms,
     WmsError,
     WmsLimitedError,
 )
@@ -45,7 +45,7 @@ class Runner:
         wms: Behind its limit.
     """
 
-    def __init__(self, kit: Kit, wms: Wms) -> None:
+    def __init__(self, kit: Kit, wms: Inventory) -> None:
         self._kit = kit
         self._feed = kit.feed
         self._store = kit.store

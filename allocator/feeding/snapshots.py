@@ -1,7 +1,6 @@
 """Snapshots that a warehouse system pushes, in parts: a run is made of one when it is whole."""
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -10,7 +9,7 @@ import msgspec
 from allocator.feeding.kit import Kit
 from allocator.feeding.runner import Runner
 from allocator.feeding.told import Snapshot, Told
-from allocator.wms.interface import InventoryPage, Push, WmsUnavailableError
+from allocator.wms.interface import InventoryPage, WmsUnavailableError
 from allocator.wms.shapes import ItemBody, PageBody, page_of
 
 _LOOK_EVERY_S: Final = 5.0
@@ -21,7 +20,7 @@ items_in: Final = msgspec.json.Decoder(tuple[ItemBody, ...])
 
 
 class Parts:
-    """A snapshot as a warehouse system that is asked for its pages; it satisfies `Wms`."""
+    """A snapshot as a warehouse system that is asked for its pages; it satisfies `Inventory`."""
 
     def __init__(self, told: Told, feed: int, snapshot: Snapshot) -> None:
         self._told = told
@@ -46,10 +45,6 @@ class Parts:
                 next_cursor=str(part + 1) if part < snapshot.parts else None,
             )
         )
-
-    async def push(self, pushes: Sequence[Push]) -> int:
-        """Never: nobody is there to be told."""
-        raise NotImplementedError
 
 
 class Snapshots:

@@ -88,8 +88,8 @@ class Push(Message, frozen=True, kw_only=True):
     at_ms: int
 
 
-class Wms(Protocol):
-    """A warehouse system. Each method sends one request, at most, and never repeats it.
+class Inventory(Protocol):
+    """What a warehouse system says that there is, page by page.
 
     Raises:
         WmsLimitedError: It wants to be left alone for a time.
@@ -100,6 +100,14 @@ class Wms(Protocol):
     async def page(self, cursor: str | None) -> InventoryPage:
         """Return a page of what there is; the first one where there is no cursor."""
         ...
+
+
+class Wms(Inventory, Protocol):
+    """A warehouse system. Each method sends one request, at most, and never repeats it.
+
+    Raises:
+        WmsError: As of an inventory.
+    """
 
     async def push(self, pushes: Sequence[Push]) -> int:
         """Tell of pushes, in order; of none, to hear how far it has everything.
