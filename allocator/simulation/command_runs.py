@@ -9,8 +9,7 @@ from typing import Protocol
 import msgspec
 
 from allocator.simulation.history import Verdict
-from allocator.simulation.plan import Plan
-from allocator.simulation.plan_directed import DayName
+from allocator.simulation.plan import Fitness, Plan
 
 BROKE_OFF = "no run breaks off"
 """The law that a run breaks by raising."""
@@ -40,7 +39,7 @@ class Simulator(msgspec.Struct, frozen=True, kw_only=True):
     plan_of: Callable[[int], Plan]
     simulate: Simulate
     mutants: tuple[str, ...] = ()
-    days: dict[str, DayName] = {}
+    days: dict[str, Fitness] = {}
 
 
 class Chunk(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,7 +74,7 @@ def run_chunk(simulator: Simulator, chunk: Chunk) -> Report:
     with _collector_at_rest():
         for seed in range(chunk.first, chunk.first + chunk.count):
             plan = simulator.plan_of(seed)
-            if day is not None and plan.day != day:
+            if day is not None and not plan.is_fit_for(day):
                 continue
             verdicts.append(run_plan(simulator, plan, mutant=chunk.mutant))
             gc.collect()  # now, while what there is of this run is in the processor's caches

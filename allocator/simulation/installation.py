@@ -176,11 +176,18 @@ class Installation:
             if kind == "cart" and _is_changing(self.database.journal_of(actor_id))
         ]
 
-    def _now_ms_at(self, actor_id: int) -> int:
-        """Return the time as the owner of an actor has it; the latest, if it has none."""
+    def owner_of(self, actor_id: int) -> WorkerProcess | None:
+        """Return who has an actor, as far as it knows; None if nobody has."""
         for worker in self.workers:
             if worker.crew is not None and actor_id & SHARD_MASK in worker.crew.worker.shards:
-                return worker.process.now_ms()
+                return worker
+        return None
+
+    def _now_ms_at(self, actor_id: int) -> int:
+        """Return the time as the owner of an actor has it; the latest, if it has none."""
+        owner = self.owner_of(actor_id)
+        if owner is not None:
+            return owner.process.now_ms()
         return max((worker.process.now_ms() for worker in self.workers), default=0)
 
     @property

@@ -33,6 +33,7 @@ class FeedModel:
         committed, left: What the warehouse's own system should have heard by then, as
             (version, units by batch), and how many of these have left; ascending.
         counted: By version, what is counted of all batches, gone or not.
+        bases: What had left when it was let go of, as (version, units by batch); ascending.
     """
 
     def __init__(self, shelf: Shelf) -> None:
@@ -40,6 +41,7 @@ class FeedModel:
         self.committed: list[tuple[int, Sums]] = []
         self.left: list[Sums] = []
         self.counted: dict[int, int] = {}
+        self.bases: list[tuple[int, Sums]] = []
         self._shelf = shelf
         self._excludes: tuple[str, ...] = ()
         self._told = 0
@@ -85,6 +87,7 @@ class FeedModel:
                 self.feed, self._excludes, shelf.is_fed = feed, excludes, True
             case FeedDetached():
                 self._before.update(shelf.left)
+                self.bases.append((seq, dict(self._before)))
                 self.feed, shelf.is_fed = 0, False
             case LotReconciled():
                 return self._reconcile(seq, event, at_ms=at_ms)

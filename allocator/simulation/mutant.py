@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from allocator.simulation.plan_directed import DayName
+from allocator.simulation.plan import Fitness
 
 Method: TypeAlias = Callable[..., Any]  # type: ignore[explicit-any]  # any method at all
 
@@ -30,4 +30,4 @@ class Mutant(msgspec.Struct, frozen=True, kw_only=True):
     method: str
     make: Callable[[Method], Method]
     behind: str | None = None
-    day: DayName | None = None
+    day: Fitness | None = None

@@ -12,6 +12,7 @@ from allocator.simulation.mutant import Mutant
 from allocator.simulation.mutants_of_actors import ACTOR_MUTANTS
 from allocator.simulation.mutants_of_adjustments import ADJUSTMENT_MUTANTS
 from allocator.simulation.mutants_of_carts import CART_MUTANTS
+from allocator.simulation.mutants_of_feeds import FEED_MUTANTS
 from allocator.simulation.mutants_of_orders import ORDER_MUTANTS
 from allocator.simulation.mutants_of_processes import PROCESS_MUTANTS
 from allocator.simulation.mutants_of_tables import TABLE_MUTANTS
@@ -22,6 +23,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
     **CART_MUTANTS,
     **ORDER_MUTANTS,
     **ADJUSTMENT_MUTANTS,
+    **FEED_MUTANTS,
     **TABLE_MUTANTS,
 }
 

@@ -39,11 +39,13 @@ from allocator.simulation.oracle_feeds import (
     Feeds,
     a_feed_never_goes_back,
     both_sides_agree_in_the_end,
+    no_batch_is_as_of_what_was_before,
     nothing_is_counted_that_never_was,
     pools_are_let_go_of_when_a_feed_has_ended,
     the_limit_of_the_warehouse_is_kept,
     the_warehouse_is_told_nothing_that_cannot_be,
     the_warehouse_is_told_what_happened_in_order,
+    what_is_reconciled_is_what_the_warehouse_said,
 )
 from allocator.simulation.oracle_holds import (
     Holdings,
@@ -129,6 +131,8 @@ MOVE_LAWS: Final[tuple[Callable[[Transits], list[str]], ...]] = (
 
 FEED_LAWS: Final[tuple[Callable[[Feeds], list[str]], ...]] = (
     nothing_is_counted_that_never_was,
+    what_is_reconciled_is_what_the_warehouse_said,
+    no_batch_is_as_of_what_was_before,
     both_sides_agree_in_the_end,
     the_warehouse_is_told_what_happened_in_order,
     the_warehouse_is_told_nothing_that_cannot_be,

@@ -11,7 +11,7 @@ from allocator.domain.feeds import RunEnded
 from allocator.domain.reconciling import FeedAttached, LotReconciled
 from allocator.domain.records import Record
 from allocator.simulation.history import Evidence, Fed
-from allocator.simulation.model_feed import Sums
+from allocator.simulation.model_feed import Code, Sums
 from allocator.simulation.oracle_feed import FeedEvidence
 from allocator.simulation.oracle_pool import PoolEvidence
 from allocator.simulation.warehouse import Request, sku_of
@@ -83,6 +83,38 @@ def nothing_is_counted_that_never_was(feeds: Feeds) -> list[str]:
     return wrong
 
 
+def what_is_reconciled_is_what_the_warehouse_said(feeds: Feeds) -> list[str]:
+    """Both figures of a row are the warehouse's, as of the moment that the row names (row N10).
+
+    What it had applied is what it was told of, push by push; of others there is nothing.
+    """
+    if feeds.fed is None:
+        return []
+    warehouse = feeds.fed.warehouse
+    wrong = []
+    for pool in feeds.pools.values():
+        sku, bases = sku_of(pool.actor_id), pool.model.feed.bases
+        for seq, event in enumerate(pool.events, start=1):
+            if not isinstance(event, LotReconciled):
+                continue
+            view = warehouse.said(as_of=event.as_of)
+            if view is None:
+                wrong.append(f"{pool.name} is as of {event.as_of} at seq {seq}: nobody has said so")
+                continue
+            orderable = sum(
+                i.orderable for i in view.items if (i.sku, i.batch) == (sku, event.code)
+            )
+            base = next((sums for at, sums in reversed(bases) if at < seq), {})
+            applied = _told_of(feeds.fed, sku, event.code, through=view.applied_through)
+            said = orderable, applied - base.get(event.code, 0)
+            if said != (event.orderable, event.applied):
+                wrong.append(
+                    f"{pool.name} has {event.orderable} and {event.applied} of {event.code} at seq"
+                    f" {seq}, and as of {event.as_of} the warehouse had {said[0]} and {said[1]}"
+                )
+    return wrong
+
+
 def both_sides_agree_in_the_end(feeds: Feeds) -> list[str]:
     """When everything was told, done, said and heard, of each batch (row N10)."""
     fed = feeds.fed
@@ -98,6 +130,24 @@ def both_sides_agree_in_the_end(feeds: Feeds) -> list[str]:
             wrong.append(f"{pool.name} is not fed, and there are {agreed}")
         elif pool.model.feed.feed and ours != agreed:
             wrong.append(f"{pool.name} counts {ours}, and there are {agreed}")
+    return wrong
+
+
+def no_batch_is_as_of_what_was_before(feeds: Feeds) -> list[str]:
+    """What is reconciled of a batch is newer each time; more appears if nothing newer was heard."""
+    wrong = []
+    for pool in feeds.pools.values():
+        newest: dict[Code, int] = {}
+        for seq, event in enumerate(pool.events, start=1):
+            if isinstance(event, FeedAttached):
+                newest.clear()
+            if not isinstance(event, LotReconciled):
+                continue
+            if event.as_of <= newest.get(event.code, 0):
+                wrong.append(f"{pool.name} has {event.code} be as of {event.as_of} at seq {seq}")
+            if event.opened and event.as_of < max(newest.values(), default=0):
+                wrong.append(f"{pool.name} has more as of {event.as_of} at seq {seq}")
+            newest[event.code] = event.as_of
     return wrong
 
 
@@ -180,6 +230,17 @@ def pools_are_let_go_of_when_a_feed_has_ended(feeds: Feeds) -> list[str]:
     if feeds.feed is None or feeds.feed.state.status != "ended":
         return []
     return [f"{pool.name} is still fed" for pool in feeds.pools.values() if pool.model.feed.feed]
+
+
+def _told_of(fed: Fed, sku: str, code: Code, *, through: int) -> int:
+    """Return what the warehouse was told of a batch, all in all, up to some push."""
+    return sum(
+        line.decrease + line.aside
+        for push in fed.warehouse.told
+        if push.sku == sku and push.number <= through
+        for line in push.lines
+        if line.batch == code
+    )
 
 
 def _completed(feed: FeedEvidence, seq: int) -> int:

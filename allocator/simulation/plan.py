@@ -7,7 +7,7 @@ the rest is still a plan, which is what makes a failing one short.
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 import msgspec
 
@@ -32,6 +32,9 @@ from allocator.simulation.wants import (
 from allocator.simulation.warehouse import Terms
 
 T = TypeVar("T")
+
+Fitness: TypeAlias = DayName | Literal["fed"]
+"""What some day is needed for: it was made for that, or a warehouse is fed on it."""
 
 OPERATIONS: Final = 200
 _CLIENTS: Final = 10
@@ -69,6 +72,10 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     day: DayName | None = None
     terms: Terms | None = None
     steps: tuple[Step, ...]
+
+    def is_fit_for(self, need: Fitness) -> bool:
+        """Say whether it is such a day."""
+        return self.terms is not None if need == "fed" else self.day == need
 
 
 def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
@@ -110,6 +117,9 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
         troubles, idle_ms = day.troubles, day.idle_ms or idle_ms
     stocking = Stocking(Random(f"stock {seed}"), places, clients=_CLIENTS, hours=hours)
     fed = stocking.day()
+    has_heirs = day is None and fed.troubles is not None
+    if has_heirs and fed.troubles is not None:
+        troubles = list(fed.troubles)
     steps = stocking.around([*opening, *wishes, *troubles], fed)
     ordered = sorted(steps, key=lambda step: step.at_ms)
     return Plan(
@@ -117,7 +127,7 @@ def plan_of(seed: int, *, operations: int = OPERATIONS) -> Plan:
         load_ms=load_ms,
         idle_ms=idle_ms,
         payment_ms=shop.payment_ms,
-        day=None if day is None else day.name,
+        day="heirs" if has_heirs else None if day is None else day.name,
         terms=fed.terms,
         steps=tuple(ordered),
     )

@@ -29,7 +29,7 @@ _PAIRS: Final = ((0, 1), (1, 2), (0, 2))
 
 
 DayName: TypeAlias = Literal[
-    "restless", "comings and goings", "silent lines", "hours ahead", "hasty clocks"
+    "restless", "comings and goings", "silent lines", "hours ahead", "hasty clocks", "heirs"
 ]
 
 

@@ -4,11 +4,23 @@ from collections.abc import Sequence
 from random import Random
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from allocator.domain.ids import SHARDS
 from allocator.persistence.memory.trouble import End
 from allocator.simulation.plan_places import Spot
 from allocator.simulation.plan_troubles import WORKERS
-from allocator.simulation.steps import Arrive, Away, Break, Happening, Lose, Step, Trouble, Wish
+from allocator.simulation.steps import (
+    Arrive,
+    Away,
+    Bequeath,
+    Break,
+    Happening,
+    Lose,
+    Step,
+    Trouble,
+    Wish,
+)
 from allocator.simulation.wants import Feed, Look, Move, Want
 from allocator.simulation.warehouse import Terms
 
@@ -21,18 +33,32 @@ _BATCHES: Final = ("A", "B", "B", "C", None)
 _PUTS: Final = 3
 """It is put so often, in case that it was not heard."""
 _DELETED: Final = 1 / 4
+_AGAIN_MS: Final = 8_500
+_ENDED_MS: Final = 7_000
+"""A feed has ended so long after it was deleted, and can be put again."""
 _TTL_MS: Final = (None, None, None, 2_500, 6_000)
 _ARRIVALS: Final = (4, 10)
 _LOSSES: Final = (0, 1, 3, 6)
+_HEIRS_MIN_MS: Final = 10_000
+_HEIRS: Final = 1 / 2
+"""On so many of these days, if they are long, a feed's worker dies in the midst of what it says."""
+_HEIR_MS: Final = 6_000
+_SILENT_MS: Final = 4_600
+_SWING_MS: Final = 600
 _AWAYS: Final = (0, 0, 1, 3)
-_BREAKS: Final = (0, 0, 3, 8)
+_BREAKS: Final = (0, 3, 8, 20)
 
 
 class Stocked(NamedTuple):
-    """How the warehouse is fed, if one is, and what happens because of that."""
+    """How the warehouse is fed, if one is, and what happens because of that.
+
+    Attributes:
+        troubles: What goes wrong, instead of anything else, on a day with heirs.
+    """
 
     terms: Terms | None
     steps: Sequence[Step] = ()
+    troubles: Sequence[Trouble] | None = None
 
 
 class Stocking:
@@ -73,14 +99,37 @@ class Stocking:
             stale=dice.random() < 1 / 3,
             swaps=0.0 if friendly else dice.choice((0.0, 0.0, 0.2)),
             lost=0.0 if friendly else dice.choice((0.0, 0.1, 0.3)),
+            behind=0.0 if friendly else dice.choice((0.0, 0.0, 0.3)),
         )
         steps: list[Step] = [self._arrive(pool, at_ms=0) for pool in pools for _ in range(2)]
         steps += [self._arrive(dice.choice(pools)) for _ in range(dice.choice(_ARRIVALS))]
         steps += [self._lose(dice.choice(pools)) for _ in range(dice.choice(_LOSSES))]
+        if dice.random() < _HEIRS and self._hours[1] >= _HEIRS_MIN_MS:
+            return self._heirs(terms, steps)
         if not friendly:
             steps += [self._away() for _ in range(dice.choice(_AWAYS))]
             steps += [self._break() for _ in range(dice.choice(_BREAKS))]
         return Stocked(terms, [*steps, *self._wishes(terms)])
+
+    def _heirs(self, terms: Terms, steps: list[Step]) -> Stocked:
+        """Make a day on which what one worker has said lies before a silent line when it dies.
+
+        Another says something newer meanwhile. Units come and go all the time.
+        """
+        dice = self._dice
+        terms = replace(
+            terms, poll_ms=1_000, rate_per_s=50.0, burst=20, stale=False, lost=0.0, behind=0.0
+        )
+        troubles = [
+            Bequeath(at_ms=at_ms, for_ms=_SILENT_MS)
+            for at_ms in range(1_500, self._hours[1], _HEIR_MS)
+        ]
+        for pool in terms.pools:
+            for at_ms in range(_SWING_MS, self._hours[1], 2 * _SWING_MS):
+                gone_ms = at_ms + dice.randrange(_SWING_MS)
+                steps.append(Arrive(at_ms=at_ms, pool=pool, batch="A", quantity=4))
+                steps.append(Lose(at_ms=gone_ms, pool=pool, batch="A", quantity=4))
+        return Stocked(terms, [*steps, *self._wishes(terms)], troubles)
 
     def around(self, steps: Sequence[Step], fed: Stocked) -> list[Step]:
         """Return everything that happens: nothing is moved to a warehouse that its system feeds."""
@@ -90,19 +139,19 @@ class Stocking:
     def _wishes(self, terms: Terms) -> list[Step]:
         dice = self._dice
         first_ms = dice.choice((50, 50, 600))
-        wishes: list[Step] = [
-            self._wish(terms, Feed(what="put"), at_ms=first_ms + 400 * number)
-            for number in range(_PUTS)
-        ]
+        wishes = self._often(terms, Feed(what="put"), first_ms=first_ms)
         wishes += [self._wish(terms, Feed(what="poll")) for _ in range(3)]
         wishes += [self._wish(terms, Look(what="feed")) for _ in range(5)]
         if dice.random() < _DELETED:
-            late_ms = self._hours[1] - dice.randrange(1_500)
-            wishes += [
-                self._wish(terms, Feed(what="delete"), at_ms=late_ms + 200 * number)
-                for number in range(_PUTS)
-            ]
+            late_ms = self._hours[1] - dice.choice((dice.randrange(1_500), _AGAIN_MS))
+            wishes += self._often(terms, Feed(what="delete"), first_ms=late_ms)
+            if late_ms + _ENDED_MS < self._hours[1]:
+                wishes += self._often(terms, Feed(what="put"), first_ms=late_ms + _ENDED_MS)
         return wishes
+
+    def _often(self, terms: Terms, want: Want, *, first_ms: int) -> list[Step]:
+        """Want something again and again, in case that it was not heard."""
+        return [self._wish(terms, want, at_ms=first_ms + 200 * n) for n in range(_PUTS)]
 
     def _wish(self, terms: Terms, want: Want, *, at_ms: int | None = None) -> Wish:
         dice = self._dice

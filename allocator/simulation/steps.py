@@ -131,6 +131,12 @@ class Foreign(_Step, frozen=True):
     place: int
 
 
+class Bequeath(_Step, frozen=True):
+    """The worker that has the feed says something before lines that fall silent, and dies."""
+
+    for_ms: int
+
+
 class Arrive(_Step, frozen=True):
     """Units arrive at the warehouse that has a system of its own; they expire after `ttl_ms`."""
 
@@ -172,5 +178,6 @@ Trouble: TypeAlias = (
     | Crash
     | Jump
     | Foreign
+    | Bequeath
 )
 Step: TypeAlias = Wish | Trouble | Happening

@@ -16,6 +16,7 @@ from allocator.simulation.processes import WorkerProcess
 from allocator.simulation.steps import (
     Arrive,
     Away,
+    Bequeath,
     Break,
     Crash,
     Cut,
@@ -44,6 +45,9 @@ _USUAL: Final = tuple(
     for request_s, commit_s, reply_s in product(_THERE_S, _COMMIT_S, _BACK_S)
 )
 _WRITES: Final = ("append", "confirm")
+_SAYS_S: Final = 0.01
+_SAYS_MAX: Final = 200
+"""So often it is looked whether a feed's worker has said something."""
 _LINE_S: Final = (0.00005, 0.0002, 0.001)
 """What bytes take between two workers."""
 
@@ -113,6 +117,8 @@ class Troubles:
                 self._bring_upon_the_database(step)
             case Arrive() | Lose() | Away():
                 self._bring_upon_the_warehouse(step)
+            case Bequeath(for_ms=for_ms):
+                self._ends.append(asyncio.create_task(self._bequeath(for_ms)))
             case _:
                 assert_never(step)
 
@@ -159,6 +165,25 @@ class Troubles:
                 self._after(for_ms, warehouse.come_back)
             case _:
                 assert_never(step)
+
+    async def _bequeath(self, for_ms: int) -> None:
+        """Have lines to the feed's worker be silent, and it die when it has said something."""
+        installation, feeders = self._installation, self._installation.feeders
+        assert feeders is not None, "there is a feed"
+        owner = installation.owner_of(feeders.warehouse.terms.feed)
+        if owner is None:
+            return
+        for other in installation.workers:
+            if other is not owner:
+                installation.network.partition(owner.process, other.process)
+        self._after(for_ms, installation.network.heal)
+        said = len(feeders.asked)
+        for _ in range(_SAYS_MAX):
+            await asyncio.sleep(_SAYS_S)
+            if len(feeders.asked) > said:
+                break
+        await asyncio.sleep(_SAYS_S)
+        owner.signal(signal.SIGKILL)
 
     def _bring_upon_processes(
         self, step: Kill | Pause | Leave | Roll | Orphan | Jump | Foreign

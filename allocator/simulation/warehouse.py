@@ -39,8 +39,8 @@ _ITEMS_MAX: Final = 3
 """Of a page."""
 _VIEWS_MAX: Final = 6
 """So many moments it remembers, for those who turn pages."""
-_TURNED: Final = 1 / 16
-"""So often somebody who turns a page finds what is so by then."""
+_TURNED: Final = 1 / 8
+"""So often somebody who turns a page finds what was so at another moment."""
 _RETRY_AFTER_S: Final = 0.3
 
 
@@ -55,6 +55,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         stale: Whether pages show what was so when that was done last.
         swaps: How often others are picked than were named.
         lost: How often an answer is lost.
+        behind: How often it says first what was so before, as one of several that know of each
+            other late.
     """
 
     feed: int
@@ -67,6 +69,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     stale: bool = False
     swaps: float = 0.0
     lost: float = 0.0
+    behind: float = 0.0
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +125,7 @@ class Warehouse:
         self._views: deque[View] = deque(maxlen=_VIEWS_MAX)
         self._moments = [0]
         self._totals: list[dict[str, int]] = [{}]
+        self._said: dict[int, View] = {}
         self._shown = self._view()
         self._wire.call_later(terms.batch_ms / 1000, self._work)
 
@@ -161,6 +165,10 @@ class Warehouse:
         index = bisect_right(self._moments, as_of) - 1
         return self._totals[index].get(sku, 0)
 
+    def said(self, *, as_of: int) -> View | None:
+        """Return what it says, or has said, as of a moment; None if it never said anything."""
+        return self._said.get(as_of)
+
     def orderable(self, sku: str) -> dict[str | None, int]:
         """Return what can be ordered of the batches of a product now."""
         return {each.batch: each.orderable for each in self.truth.batches() if each.sku == sku}
@@ -188,8 +196,12 @@ class Warehouse:
         if cursor is not None:
             as_of, first = map(int, cursor.split("."))
             kept = [each for each in self._views if each.as_of == as_of]
-            if kept and self._goes_well(_TURNED):
-                view = kept[-1]
+            if self._goes_well(_TURNED):
+                view = kept[-1] if kept else view
+            elif self._views:
+                view = self._views[0]
+        elif self._views and not self._goes_well(self.terms.behind):
+            view = self._views[0]
         elif view not in self._views:
             self._views.append(view)
         last = first + _ITEMS_MAX
@@ -253,7 +265,8 @@ class Warehouse:
             if each.orderable
         ]
         items.append(InventoryItem(sku=STRANGER, batch=None, orderable=1))
-        return View(as_of=truth.as_of, applied_through=truth.applied_through, items=tuple(items))
+        view = View(as_of=truth.as_of, applied_through=truth.applied_through, items=tuple(items))
+        return self._said.setdefault(view.as_of, view)
 
     def _note(self) -> None:
         sums: dict[str, int] = {}
