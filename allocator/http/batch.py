@@ -29,10 +29,10 @@ from allocator.http.problems import (
     Problem,
     ProblemError,
     invalid,
-    problem_for,
     problem_of,
     unauthenticated,
 )
+from allocator.http.refusals import problem_for
 from allocator.http.shapes import BatchOrder, Order
 from allocator.http.shaping import placed_order
 

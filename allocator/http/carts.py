@@ -22,13 +22,8 @@ from allocator.http.doors import principal_of
 from allocator.http.open_carts import OpenCarts
 from allocator.http.paging import no_query
 from allocator.http.patience import seen_in_time
-from allocator.http.problems import (
-    ProblemError,
-    invalid,
-    not_found,
-    problem_for,
-    too_many_carts,
-)
+from allocator.http.problems import ProblemError, invalid, not_found, too_many_carts
+from allocator.http.refusals import problem_for
 
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,17}")
 _NO_NUMBER: Final = (

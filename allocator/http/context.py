@@ -29,14 +29,8 @@ from allocator.http.doors import Doors
 from allocator.http.listening import Feed, Webhooks
 from allocator.http.paging import no_query
 from allocator.http.ports import Asker, Carts, Catalogue, Feeds, Past, Readings, Tickets
-from allocator.http.problems import (
-    ProblemError,
-    bad_code,
-    invalid,
-    malformed,
-    not_found,
-    problem_for,
-)
+from allocator.http.problems import ProblemError, bad_code, invalid, malformed, not_found
+from allocator.http.refusals import problem_for
 
 T = TypeVar("T")
 

@@ -12,8 +12,9 @@ from allocator.feeding.ports import Standing
 from allocator.http.answers import JsonAnswer, PatientAnswer
 from allocator.http.context import Context
 from allocator.http.feed_shapes import ShownDifference, ShownDryRun
-from allocator.http.problems import ProblemError, problem_for
+from allocator.http.problems import ProblemError
 from allocator.http.reconciliations import appeared, explanation
+from allocator.http.refusals import problem_for
 
 WAIT_MAX_S: Final = 50.0
 _LOOK_EVERY_S: Final = 0.1

@@ -19,7 +19,8 @@ from allocator.http.doors import principal_of
 from allocator.http.dry_runs import dry_run
 from allocator.http.feed_shapes import PutFeedBody, ShownFeed, feed_shape
 from allocator.http.paging import limit_of, listing, name_cursor, no_query, query
-from allocator.http.problems import ProblemError, invalid, not_found, problem_for
+from allocator.http.problems import ProblemError, invalid, not_found
+from allocator.http.refusals import problem_for
 from allocator.wms.http_wms import check_url as check_wms_url
 from allocator.wms.http_wms import is_same_address
 from allocator.wms.interface import WmsUrlError

@@ -17,7 +17,8 @@ from allocator.http.doors import principal_of
 from allocator.http.paging import listing, no_query, page_of, query
 from allocator.http.patience import seen_in_time
 from allocator.http.place_shapes import Move, MovedLot, MoveReason, PostMove
-from allocator.http.problems import ProblemError, invalid, not_decided, not_found, problem_for
+from allocator.http.problems import ProblemError, invalid, not_decided, not_found
+from allocator.http.refusals import problem_for
 from allocator.http.shapes import time_of
 
 _decoder: Final = msgspec.json.Decoder(PostMove)

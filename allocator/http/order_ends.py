@@ -25,14 +25,8 @@ from allocator.http.context import Context, key_of, success
 from allocator.http.doors import principal_of
 from allocator.http.order_lookup import OrderAddress, OrderLookup, with_left
 from allocator.http.order_shapes import DispatchLine
-from allocator.http.problems import (
-    Problem,
-    ProblemError,
-    invalid,
-    not_found,
-    not_so_much_left,
-    problem_for,
-)
+from allocator.http.problems import Problem, ProblemError, invalid, not_found, not_so_much_left
+from allocator.http.refusals import problem_for
 from allocator.http.shapes import Order
 from allocator.http.shaping import order_of, order_of_lines
 

@@ -19,7 +19,8 @@ from allocator.http.context import Context, decode_body, key_of
 from allocator.http.doors import principal_of
 from allocator.http.moments import Moment, moment_in, pruned, too_far_back
 from allocator.http.paging import listing, no_query, page_of, query
-from allocator.http.problems import ProblemError, invalid, not_found, problem_for
+from allocator.http.problems import ProblemError, invalid, not_found
+from allocator.http.refusals import problem_for
 from allocator.http.shapes import TIME_MAX_MS, PostStock, ms_of
 from allocator.http.shaping import balance_of, balance_shape, stock_of
 

@@ -16,7 +16,8 @@ from allocator.feeding.ports import Standing
 from allocator.feeding.told import Snapshot
 from allocator.http.answers import JsonAnswer, json_answer
 from allocator.http.context import Context, decode_body
-from allocator.http.problems import ProblemError, conflict, invalid, not_found, problem_for
+from allocator.http.problems import ProblemError, conflict, invalid, not_found
+from allocator.http.refusals import problem_for
 from allocator.http.shapes import TIME_MAX_MS, ms_of
 from allocator.http.told_shapes import (
     EventBody,

@@ -23,12 +23,13 @@ from allocator.http.openapi import document
 from allocator.http.page.fields import Types
 from allocator.http.page.markup import inline, json_listing, tag
 from allocator.http.page.whole import Page, page
-from allocator.http.problems import problem_for, problem_of
+from allocator.http.problems import problem_of
 from allocator.http.reference.everything import OPERATIONS
 from allocator.http.reference.operation import Operation
 from allocator.http.reference.problem_types import PROBLEM_TYPES
 from allocator.http.reference.schemas import JsonObject, named_schemas, schema_of
 from allocator.http.reference.values import example_of
+from allocator.http.refusals import problem_for
 from allocator.http.shapes import Order, PostOrder, PostProduct
 
 WITH_BODY = [one for one in OPERATIONS if one.body is not None]

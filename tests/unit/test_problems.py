@@ -23,14 +23,8 @@ from allocator.errors import (
     QuarantinedError,
     UnavailableError,
 )
-from allocator.http.problems import (
-    Problem,
-    answer,
-    method_not_allowed,
-    problem_for,
-    problem_of,
-    problem_of_http,
-)
+from allocator.http.problems import Problem, answer, method_not_allowed, problem_of, problem_of_http
+from allocator.http.refusals import problem_for
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 from typing import Final
 
 from allocator.domain.adjustments import FlaggedUnits, InsufficientUnits, VersionPassed
-from allocator.http.problems import problem_for, version_required
+from allocator.http.problems import version_required
 from allocator.http.reference.problem_type import ProblemType
+from allocator.http.refusals import problem_for
 
 ADJUSTMENT_PROBLEMS: Final = (
     ProblemType(

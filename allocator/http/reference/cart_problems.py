@@ -11,9 +11,10 @@ from allocator.domain.checkouts import (
     NotUnknown,
     TooManyCheckouts,
 )
-from allocator.http.problems import problem_for, too_many_carts
+from allocator.http.problems import too_many_carts
 from allocator.http.reference.examples import ORDER_ID
 from allocator.http.reference.problem_type import ProblemType
+from allocator.http.refusals import problem_for
 
 _CART: Final = f"/carts/{ORDER_ID}"
 _CHECKOUT: Final = f"{_CART}/checkout"

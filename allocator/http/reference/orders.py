@@ -7,7 +7,6 @@ from allocator.domain.messages import InsufficientStock
 from allocator.domain.rows import OrderStatus
 from allocator.http.batch import NDJSON, BatchResult
 from allocator.http.order_shapes import BatchLines, DispatchLine, PostDispatch, PostLines
-from allocator.http.problems import problem_for
 from allocator.http.reference.examples import (
     CANCELLED,
     DISPATCHED,
@@ -29,6 +28,7 @@ from allocator.http.reference.operation import (
     Operation,
     Parameter,
 )
+from allocator.http.refusals import problem_for
 from allocator.http.shapes import BatchOrder, Listing, Order, PostOrder
 
 _CLOSING: Final = (

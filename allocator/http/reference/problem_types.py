@@ -28,7 +28,6 @@ from allocator.http.problems import (
     method_not_allowed,
     not_found,
     not_so_much_left,
-    problem_for,
     problem_of,
     problem_of_http,
     rate_limited,
@@ -38,6 +37,7 @@ from allocator.http.problems import (
 from allocator.http.reference.adjustment_problems import ADJUSTMENT_PROBLEMS
 from allocator.http.reference.cart_problems import CART_PROBLEMS
 from allocator.http.reference.problem_type import ProblemType
+from allocator.http.refusals import problem_for
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
