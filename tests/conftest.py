@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import signal
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,16 @@ import pytest
 from allocator.persistence.embedded import EmbeddedPostgres
 from bench.databases import scratch_directory
 from tests.integration.embedded_support import end_all_below
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_is_heard() -> None:
+    """Have what tests start end at Ctrl-C, also where they run in the background of a script.
+
+    There a shell has SIGINT be ignored, and by whatever is started from there too.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
