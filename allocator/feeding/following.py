@@ -10,14 +10,23 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
+
 from allocator.actors.messages import Answer, Noted, Outcome
-from allocator.domain.fed import Code
 from allocator.domain.queries import ShortQuery
 from allocator.domain.reconciling import STATEMENTS_MAX, Reconcile, Statement, TurnUnknown
 from allocator.errors import AllocatorError
 from allocator.feeding.kit import Kit
 from allocator.feeding.ports import Settled, Stated
-from allocator.feeding.reach import PAUSE_S, TRIES, GivenUpError, all_of, persistently
+                    events = newer.get(each.actor_id, ())
+                    if not events:
+                        return await self._ask(each, run)
+                    if each.is_attached:
+                        return await self._lower(each, events, run)
+                    said = await self._ask(await self._capped(each, events), run)
+                    return said._replace(settled=None)
+                except _TurnUnknownError:
+                    return _Said(changed=False, is_heard=False)
 
 _POOLS_AT_ONCE: Final = 256
 _ASKS_AT_ONCE: Final = 32
@@ -35,11 +44,14 @@ class _Said(NamedTuple):
 
     changed: bool
     settled: int | None = None
+<<<<<<< HEAD
     is_heard: bool = True
 
 
 class _TurnUnknownError(AllocatorError):
     """It is not known yet by which row a pool was attached, or detached."""
+=======
+>>>>>>> 04a1f92 (Lose nothing of what a WMS told: events outlive runs that fail, and bound older runs that attach)
 
 
 class Run(NamedTuple):
@@ -139,23 +151,35 @@ class Following:
         async def ask(each: Stated) -> _Said:
             async with at_once:
                 try:
+<<<<<<< HEAD
                     if each.turn and each.actor_id in newer:
                         return await self._lower(each, newer[each.actor_id], run)
                     return await self._ask(each, run)
                 except _TurnUnknownError:
                     return _Said(changed=False, is_heard=False)
+=======
+                    events = newer.get(each.actor_id, ())
+                    if not events:
+                        return await self._ask(each, run)
+                    if each.is_attached:
+                        return await self._lower(each, events, run)
+                    said = await self._ask(await self._capped(each, events), run)
+                    return said._replace(settled=None)
+>>>>>>> 04a1f92 (Lose nothing of what a WMS told: events outlive runs that fail, and bound older runs that attach)
                 except AllocatorError as error:  # the others follow all the same
                     self._trouble = f"pool {each.actor_id}: {error}"
-                    return _Said(changed=False)
+                    return _Said(changed=False, is_heard=False)
 
         return await all_of([ask(each) for each in stated])
 
     async def _ask(self, stated: Stated, run: Run) -> _Said:
         """Have one pool follow."""
         lots, changed = stated.lots, False
+        if len(lots) > STATEMENTS_MAX:  # those of which there is nothing need not be named
+            lots = [each for each in lots if each.orderable or each.applied]
         if len(lots) <= STATEMENTS_MAX:
             return await self._say(stated, lots, run, complete=True)
-        if not stated.turn:
+        if not stated.is_attached:
             raise GivenUpError(
                 f"a product has {len(lots)} batches, and at first it may have {STATEMENTS_MAX}"
             )
@@ -165,9 +189,30 @@ class Following:
                 changed = (await self._say(stated, some, run, lowered=lowered)).changed or changed
         return _Said(changed)
 
-    async def _lower(self, stated: Stated, newer: frozenset[Code], run: Run) -> _Said:
+    async def _capped(self, stated: Stated, newer: Sequence[Event]) -> Stated:
+        """Return what is said of a pool that has not followed what is newer: it was not attached.
+
+        No batch has more than that says: those units may have gone since.
+        """
+        events = {each.code: each for each in newer}
+        lots = []
+        for lot in stated.lots:
+            if (event := events.get(lot.code)) is not None:
+                known = await self._kit.told.applied(
+                    self._feed, actor_ids=[stated.actor_id], through=event.applied_through
+                )
+                is_known = stated.actor_id in known
+                units = known[stated.actor_id].units if is_known else {lot.code: lot.applied}
+                most = event.orderable + units.get(lot.code, 0) - lot.applied
+                lots.append(replace(lot, orderable=min(lot.orderable, most)))
+            else:
+                lots.append(lot)
+        return replace(stated, lots=lots)
+
+    async def _lower(self, stated: Stated, newer: Sequence[Event], run: Run) -> _Said:
         """Have a pool follow of which something newer was told: what is older may lower only."""
-        lots, changed = [each for each in stated.lots if each.code not in newer], False
+        codes = {each.code for each in newer}
+        lots, changed = [each for each in stated.lots if each.code not in codes], False
         for begin in range(0, len(lots), STATEMENTS_MAX):
             some = lots[begin : begin + STATEMENTS_MAX]
             changed = (await self._say(stated, some, run)).changed or changed
@@ -251,7 +296,8 @@ def _may_be_short(stated: Stated, said: _Said) -> bool:
     would take three more: a receipt, an order, and the loss.
     """
     if not said.changed:
-        return False
+        # It may have followed when nobody heard of it; else it is noted what it is short of.
+        return said.is_heard and not stated.was_settled
     gross = [each.orderable + each.applied for each in stated.lots]
     rows = 1 + sum(units > 0 for units in gross)
     return bool(stated.turn) or said.settled != rows or min(gross, default=0) < 0

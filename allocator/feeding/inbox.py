@@ -16,7 +16,7 @@ from typing import Final
 import structlog
 
 from allocator.actors.messages import Answer, Outcome
-from allocator.domain.feeds import Feed, PollNow
+from allocator.domain.feeds import Feed, PollNow, Run
 from allocator.domain.queries import FeedQuery, ShortQuery
 from allocator.domain.reconciling import Reconcile, Statement, TurnUnknown
 from allocator.domain.transfers import Stale
@@ -31,6 +31,7 @@ _AGAIN_S: Final = 0.5
 _EVENTS_AT_ONCE: Final = 500
 _ASKS_AT_ONCE: Final = 32
 _REST_MIN_MS: Final = 1_000
+_SURE_MAX: Final = 10_000
 
 
 class Inbox:
@@ -46,6 +47,7 @@ class Inbox:
         self._knocked = asyncio.Event()
         self._is_wished = False
         self._is_behind = False
+        self._sure: set[int] = set()  # pools of which it is noted how many units they are short of
 
     def knock(self) -> None:
         """Have events be worked off that were just taken."""
@@ -78,8 +80,9 @@ class Inbox:
             if not waiting:
                 return False
             feed = await self._look()
-            done = [each for each in waiting if _is_passed(each, feed)]
-            news = [each for each in waiting if not _is_passed(each, feed)]
+            run = _last_said(feed, await self._kit.store.settling(self._feed))
+            done = [each for each in waiting if _is_passed(each, run)]
+            news = [each for each in waiting if not _is_passed(each, run)]
             for through, some in groupby(news, key=attrgetter("applied_through")):
                 done += await self._say(list(some), through=through)
             await self._kit.told.worked_off(self._feed, done)
@@ -106,20 +109,24 @@ class Inbox:
 
     async def _say_to(self, actor_id: int, events: Sequence[Event], applied: Applied) -> bool:
         """Tell a pool of its batches, the oldest first; return whether it has answered to all."""
-        changed = False
+        changed, is_sure = False, actor_id in self._sure
+        self._sure.discard(actor_id)
         try:
             for each in events:
                 answer = await self._ask(each, applied)
                 if isinstance(answer, Stale | TurnUnknown):
                     return False
                 changed = changed or isinstance(answer, Outcome)
-            if changed:
+            if changed or not is_sure:
                 seen = await self._kit.reach.look(actor_id, ShortQuery())
                 await self._kit.store.note_short(self._feed, {actor_id: seen.short or 0})
         except AllocatorError as error:  # the others follow all the same
             warehouse = self._kit.warehouse
             log.warning("wms.interrupted", warehouse=warehouse, error=str(error))
             return False
+        if len(self._sure) >= _SURE_MAX:
+            self._sure.clear()
+        self._sure.add(actor_id)
         return True
 
     async def _ask(self, event: Event, applied: Applied) -> Answer:
@@ -161,9 +168,19 @@ class Inbox:
         return seen.feed or Feed()
 
 
-def _is_passed(event: Event, feed: Feed) -> bool:
-    """Say whether a run was heard, or is being heard, that says more than an event."""
-    run = feed.run
+def _last_said(feed: Feed, settling: int) -> Run | None:
+    """Return the last run of which pools may have heard; a later one, if nobody knows.
+
+    What a run says that is being heard is lost if it fails, so that it makes nothing old yet.
+    """
+    run, completed = feed.run, feed.completed
+    if run is None or run.number <= settling:
+        return run
+    return completed if completed is not None and completed.number == settling else run
+
+
+def _is_passed(event: Event, run: Run | None) -> bool:
+    """Say whether pools may have heard of a run that says more than an event."""
     return run is not None and (
         event.as_of <= run.as_of or event.applied_through < run.applied_through
     )

@@ -65,6 +65,7 @@ class Stated(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         turn: The row that attached or detached the pool of which we know; 0 for none.
+        is_attached: Whether it has attached it.
         lots: Of all batches that were named, or of which the WMS was told.
         figures: What is compared, by batch, as JSON.
         changed: The last row of which we know that may have changed the like in the pool.
@@ -75,6 +76,7 @@ class Stated(msgspec.Struct, frozen=True, kw_only=True):
     actor_id: int
     turn: int
     lots: Sequence[Statement]
+    is_attached: bool = False
     figures: str = "{}"
     changed: int = 0
     was_settled: bool = False
@@ -167,6 +169,10 @@ class Store(Protocol):
 
     async def begin_settling(self, feed: int, run: int) -> None:
         """Note that a run asks pools; what an older one has settled is not noted any more."""
+        ...
+
+    async def settling(self, feed: int) -> int:
+        """Return the last run that has asked pools anything; 0 if none has."""
         ...
 
     async def unsettle(self, feed: int, actor_ids: Sequence[int]) -> None:

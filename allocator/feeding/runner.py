@@ -15,6 +15,7 @@ from allocator.domain.feeds import (
     BeginRun,
     EndPoll,
     EndRun,
+    NotUnderWay,
     OlderRun,
     Poll,
     UnknownPush,
@@ -105,6 +106,11 @@ class Runner:
         match await self._begin_run(poll.number, page):
             case Outcome(seq=run):
                 await self._see_through(run, page)
+            case NotUnderWay():  # it was begun, perhaps, and the answer was lost
+                seen = await self._kit.reach.look(self._feed, FeedQuery())
+                run_open = None if seen.feed is None else seen.feed.open_run
+                if run_open is not None and run_open.poll == poll.number:
+                    await self._see_through(run_open.number, page)
             case OlderRun(as_of=as_of, applied_through=through):
                 is_same = (as_of, through) == (page.as_of, page.applied_through)
                 failure = f"the WMS went back from {as_of}, {through}"
@@ -113,7 +119,7 @@ class Runner:
                 failure = f"the WMS has applied push {through}, and the newest is {newest}"
                 await self._end_poll(poll, failure=failure)
             case _:
-                pass  # the feed was deleted, or the poll given up
+                pass  # the feed was deleted
 
     async def _see_through(self, run: int, page: InventoryPage) -> bool:
         """Have all pools follow what a run says; return whether they have."""
@@ -121,8 +127,8 @@ class Runner:
         failure, retry_after_ms = None, 0
         try:
             async with asyncio.timeout(RUN_MAX_MS / 1000):
-                await self._fold(page.applied_through)
                 lots = await self._hear(run, page)
+                await self._fold(page.applied_through)  # then what was told before counts no more
                 self._strangers.clear()
                 said = Run(run, page.as_of, page.applied_through)
                 differences = await self._following.follow(said)

@@ -114,8 +114,8 @@ class Told(Protocol):
 
     async def newer(
         self, feed: int, *, as_of: int, actor_ids: Sequence[int]
-    ) -> Mapping[int, frozenset[Code]]:
-        """Return the batches of pools of which an event is newer than a run."""
+    ) -> Mapping[int, Sequence[Event]]:
+        """Return the events of pools that are newer than a run."""
         ...
 
     async def applied(

@@ -20,7 +20,11 @@ from allocator.wms.interface import Push, PushLine
 
 _FEEDS_MAX: Final = 10_000
 _ACTOR: Final = "SELECT id FROM actors WHERE key = $1"
-_IS_ON: Final = "SELECT is_on FROM wms_feeds WHERE actor_id = $1"
+_GOES_ON: Final = """
+SELECT is_on AND (SELECT kind FROM journal WHERE actor_id = $1 ORDER BY seq DESC LIMIT 1)
+    IS DISTINCT FROM 'feed_ended'
+FROM wms_feeds WHERE actor_id = $1
+"""
 _EVER: Final = (1 << 63) - 1
 """As of then, or before."""
 
@@ -46,7 +50,7 @@ class PostgresFeeds:
         async with borrowed(self._pool) as connection, connection.transaction():
             made = await make_actor(connection, kind="feed", key=key)
             actor_id = int(await connection.fetchval(_ACTOR, key))
-            if not await connection.fetchval(_IS_ON, actor_id):
+            if not await connection.fetchval(_GOES_ON, actor_id):
                 await connection.execute(statement("wms_forget_events"), actor_id, _EVER)
                 await connection.execute(statement("wms_forget_parts"), actor_id, _EVER)
             begin = statement("wms_begin_feed")
@@ -195,6 +199,12 @@ class PostgresFeeds:
         """Note that a run asks pools; what an older one has settled is not noted any more."""
         async with borrowed(self._pool) as connection:
             await connection.execute(statement("wms_begin_settling"), feed, run)
+
+    async def settling(self, feed: int) -> int:
+        """Return the last run that has asked pools anything; 0 if none has."""
+        sql = "SELECT settling FROM wms_feeds WHERE actor_id = $1"
+        async with borrowed(self._pool) as connection:
+            return int(await connection.fetchval(sql, feed))
 
     async def unsettle(self, feed: int, actor_ids: Sequence[int]) -> None:
         """Note that nobody knows what pools have followed."""
@@ -370,7 +380,11 @@ def stated_of(row: asyncpg.Record, *, lots: str | None) -> Stated:
             )
         )
     return Stated(
-        actor_id=account.actor_id, turn=account.turn, lots=statements, changed=account.changed
+        actor_id=account.actor_id,
+        turn=account.turn,
+        is_attached=account.attached,
+        lots=statements,
+        changed=account.changed,
     )
 
 

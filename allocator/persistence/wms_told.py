@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 import asyncpg
 
-from allocator.domain.fed import Code
 from allocator.feeding.told import WAITING_MAX, Applied, Event, FullError, Snapshot, Taken
 from allocator.persistence.connections import Pool, borrowed
 from allocator.persistence.statements import statement
@@ -77,14 +76,14 @@ class PostgresTold:
 
     async def newer(
         self, feed: int, *, as_of: int, actor_ids: Sequence[int]
-    ) -> Mapping[int, frozenset[Code]]:
-        """Return the batches of pools of which an event is newer than a run."""
+    ) -> Mapping[int, Sequence[Event]]:
+        """Return the events of pools that are newer than a run."""
         async with borrowed(self._pool) as connection:
             rows = await connection.fetch(statement("wms_newer_events"), feed, as_of, actor_ids)
-        codes: defaultdict[int, set[Code]] = defaultdict(set)
+        newer: defaultdict[int, list[Event]] = defaultdict(list)
         for row in rows:
-            codes[row["actor_id"]].add(row["code"] or None)
-        return {actor_id: frozenset(its) for actor_id, its in codes.items()}
+            newer[row["actor_id"]].append(_event_of(row))
+        return dict(newer)
 
     async def applied(
         self, feed: int, *, actor_ids: Sequence[int], through: int

@@ -57,7 +57,7 @@ class FeedRow:
         self.actor_id = actor_id
         self.warehouse = warehouse
         self.position = position
-        self.numbered = self.acknowledged = self.applied = 0
+        self.numbered = self.acknowledged = self.applied = self.settling = 0
         self.is_on = True
         self.numbers: Numbers = "new"
         self.lock = Lock()
@@ -163,7 +163,7 @@ class FeedRow:
         account = pool.account or Account(actor_id=actor_id)
         codes = dict.fromkeys((*pool.said, *pool.applied, *account.base))
         lots = [_statement(code, pool, account.base, run) for code in codes]
-        return Stated(actor_id=actor_id, turn=account.turn, lots=lots)
+        return Stated(actor_id=actor_id, turn=account.turn, is_attached=account.attached, lots=lots)
 
 
 class FeedTables:

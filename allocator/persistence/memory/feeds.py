@@ -193,10 +193,19 @@ class MemoryFeeds(Calls):
         return await self._read(statements)
 
     async def begin_settling(self, feed: int, run: int) -> None:
-        """Do nothing: every pool is asked, in every run."""
+        """Note that a run asks pools."""
+
+        def note(row: FeedRow) -> None:
+            row.settling = max(row.settling, run)
+
+        await self._change(partial(self._alone, feed, note))
+
+    async def settling(self, feed: int) -> int:
+        """Return the last run that has asked pools anything; 0 if none has."""
+        return await self._read(lambda: self._tables.rows[feed].settling)
 
     async def unsettle(self, feed: int, actor_ids: Sequence[int]) -> None:
-        """Likewise."""
+        """Do nothing: every pool is asked, in every run."""
 
     async def settle(self, feed: int, *, run: int, settled: Sequence[Settled]) -> None:
         """Likewise."""

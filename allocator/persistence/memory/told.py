@@ -6,7 +6,6 @@ from functools import partial
 
 import msgspec
 
-from allocator.domain.fed import Code
 from allocator.feeding.dry_runs import Comparison
 from allocator.feeding.told import Applied, Event, Snapshot, Taken
 from allocator.persistence.memory.feed_tables import FeedRow
@@ -70,15 +69,15 @@ class MemoryTold(Calls):
 
     async def newer(
         self, feed: int, *, as_of: int, actor_ids: Sequence[int]
-    ) -> Mapping[int, frozenset[Code]]:
-        """Return the batches of pools of which an event is newer than a run."""
+    ) -> Mapping[int, Sequence[Event]]:
+        """Return the events of pools that are newer than a run."""
 
-        def newer() -> dict[int, frozenset[Code]]:
-            found: defaultdict[int, set[Code]] = defaultdict(set)
-            for (actor_id, code), row in self._tables.rows[feed].events.items():
+        def newer() -> dict[int, list[Event]]:
+            found: defaultdict[int, list[Event]] = defaultdict(list)
+            for (actor_id, _), row in self._tables.rows[feed].events.items():
                 if row.event.as_of > as_of and actor_id in actor_ids:
-                    found[actor_id].add(code)
-            return {actor_id: frozenset(codes) for actor_id, codes in found.items()}
+                    found[actor_id].append(row.event)
+            return dict(found)
 
         return await self._read(newer)
 

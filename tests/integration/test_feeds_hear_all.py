@@ -1,0 +1,153 @@
+"""What a warehouse system (WMS) has told is not lost, and not taken back by what is older."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from allocator.actors.messages import Answer, Outcome
+from allocator.domain.feeds import BeginRun, EndRun
+from allocator.domain.kinds import Command
+from allocator.domain.queries import Query, ShortQuery, View
+from allocator.errors import UnavailableError
+from allocator.feeding.lead import Lead
+from allocator.persistence.wms import PostgresFeeds
+from tests.integration.shop import Shop, until
+from tests.integration.test_feeds_api import NATURE, fed_by
+from tests.integration.test_wms_tells import Telling
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def telling(shop: Shop) -> AsyncIterator[Telling]:
+    async with fed_by(shop, NATURE) as fed:
+        yield Telling(fed)
+
+
+async def ask(telling: Telling, command: Command) -> Answer:
+    """Have the feed decide."""
+    context = telling.shop.server.context
+    standing = await context.feeds.find(telling.shop.warehouse)
+    assert standing is not None
+    return await context.asker.ask(standing.actor_id, command, principal="")
+
+
+async def begun(telling: Telling, *, as_of: int) -> int:
+    """Begin a run that nobody sees through; return its number."""
+    answer = await ask(telling, BeginRun(as_of=as_of, applied_through=0, sent_through=0))
+    assert isinstance(answer, Outcome)
+    return answer.seq
+
+
+async def test_an_older_run_that_attaches_a_pool_raises_no_batch_above_what_an_event_has_told(
+    telling: Telling,
+) -> None:
+    """The pool has not followed the event, as it was not attached."""
+    await telling.fed.put(poll_s=0)
+    await telling.tell(telling.event(as_of=20, orderable=5))
+    await telling.heard()
+
+    await telling.pushed(
+        as_of=10, items=[telling.item(orderable=10), telling.item("L8", orderable=2)]
+    )
+    await telling.heard()
+
+    assert await telling.fed.available() == 5 + 2
+
+
+async def test_a_loss_is_believed_at_once_though_a_run_is_heard_that_may_fail(
+    telling: Telling,
+) -> None:
+    await telling.fed.begun(10)
+    await telling.fed.put(poll_s=0)
+    as_of = telling.fed.wms.truth.as_of
+    run = await begun(telling, as_of=as_of + 9)
+
+    await telling.tell(telling.event(as_of=as_of + 5, orderable=6))
+    await telling.becomes(6)
+    await ask(telling, EndRun(run=run, complete=False, lots=0, differences=0))
+
+    assert await telling.fed.available() == 6
+
+
+async def test_what_a_former_feed_was_told_is_forgotten_though_the_next_is_put_at_once(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another WMS counts its moments otherwise: none of the former one's is newer to it."""
+    monkeypatch.setattr("allocator.feeding.feeding._LINGER_MS", 500)
+    await telling.fed.begun(10)
+    await telling.fed.put(poll_s=0)
+    await telling.tell(telling.event(as_of=1_000_000, orderable=3))
+    await telling.becomes(3)
+
+    async def never(_store: PostgresFeeds, _feed: int) -> None:
+        """Have nobody note that the feed has ended before it is put again."""
+
+    with monkeypatch.context() as patched:
+        patched.setattr(PostgresFeeds, "end", never)
+        await telling.shop.send("DELETE", telling.fed.path)
+
+        async def has_ended() -> bool:
+            return (await telling.fed.shown()).status == "ended"
+
+        await until(has_ended)
+        await telling.fed.put()
+
+    await telling.becomes(10)
+
+
+async def test_a_run_of_which_nobody_heard_that_it_was_begun_is_seen_through(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nothing is polled for a quarter of an hour."""
+    await telling.fed.begun(10)
+    lost: list[Command] = []
+    ask_it = Lead.ask
+
+    def losing(
+        lead: Lead, actor_id: int, command: Command, *, principal: str = ""
+    ) -> asyncio.Future[Answer]:
+        answer = ask_it(lead, actor_id, command, principal=principal)
+        if not isinstance(command, BeginRun) or lost:
+            return answer
+        lost.append(command)
+
+        async def lose() -> Answer:
+            await answer
+            raise UnavailableError(reason="the answer was lost")
+
+        return asyncio.ensure_future(lose())
+
+    monkeypatch.setattr(Lead, "ask", losing)
+    telling.fed.wms.truth.damage((telling.shop.product, "L7"), 1)
+
+    await telling.becomes(9)
+    assert lost
+
+
+async def test_units_are_known_to_be_missing_though_nobody_could_look_when_they_vanished(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await telling.fed.begun(10)
+    await telling.shop.placed(quantity=8)
+    await telling.fed.put(poll_s=0)
+    await telling.fed.told(1)
+    failed: list[Query] = []
+    look_at_it = Lead.look
+
+    async def look(lead: Lead, actor_id: int, query: Query) -> View:
+        if isinstance(query, ShortQuery) and not failed:
+            failed.append(query)
+            raise UnavailableError(reason="it cannot be looked at")
+        return await look_at_it(lead, actor_id, query)
+
+    monkeypatch.setattr(Lead, "look", look)
+    await telling.tell(telling.event(as_of=1_000, orderable=5))
+
+    async def is_short() -> bool:
+        return (await telling.fed.shown()).shortfall == 3
+
+    await until(is_short)
+    assert failed
