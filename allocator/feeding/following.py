@@ -18,15 +18,8 @@ from allocator.domain.reconciling import STATEMENTS_MAX, Reconcile, Statement, T
 from allocator.errors import AllocatorError
 from allocator.feeding.kit import Kit
 from allocator.feeding.ports import Settled, Stated
-                    events = newer.get(each.actor_id, ())
-                    if not events:
-                        return await self._ask(each, run)
-                    if each.is_attached:
-                        return await self._lower(each, events, run)
-                    said = await self._ask(await self._capped(each, events), run)
-                    return said._replace(settled=None)
-                except _TurnUnknownError:
-                    return _Said(changed=False, is_heard=False)
+from allocator.feeding.reach import PAUSE_S, TRIES, GivenUpError, all_of, persistently
+from allocator.feeding.told import Event
 
 _POOLS_AT_ONCE: Final = 256
 _ASKS_AT_ONCE: Final = 32
@@ -39,19 +32,16 @@ class _Said(NamedTuple):
         changed: Whether anything did, or nobody knows.
         settled: If the pool has followed all of it: a row, up to which that takes everything into
             account of which we know.
-        is_heard: Whether the pool has followed at all: not before it is known what attached it.
+        is_heard: Whether the pool has answered: it cannot before it is known what attached it.
     """
 
     changed: bool
     settled: int | None = None
-<<<<<<< HEAD
     is_heard: bool = True
 
 
 class _TurnUnknownError(AllocatorError):
     """It is not known yet by which row a pool was attached, or detached."""
-=======
->>>>>>> 04a1f92 (Lose nothing of what a WMS told: events outlive runs that fail, and bound older runs that attach)
 
 
 class Run(NamedTuple):
@@ -151,13 +141,6 @@ class Following:
         async def ask(each: Stated) -> _Said:
             async with at_once:
                 try:
-<<<<<<< HEAD
-                    if each.turn and each.actor_id in newer:
-                        return await self._lower(each, newer[each.actor_id], run)
-                    return await self._ask(each, run)
-                except _TurnUnknownError:
-                    return _Said(changed=False, is_heard=False)
-=======
                     events = newer.get(each.actor_id, ())
                     if not events:
                         return await self._ask(each, run)
@@ -165,7 +148,8 @@ class Following:
                         return await self._lower(each, events, run)
                     said = await self._ask(await self._capped(each, events), run)
                     return said._replace(settled=None)
->>>>>>> 04a1f92 (Lose nothing of what a WMS told: events outlive runs that fail, and bound older runs that attach)
+                except _TurnUnknownError:
+                    return _Said(changed=False, is_heard=False)
                 except AllocatorError as error:  # the others follow all the same
                     self._trouble = f"pool {each.actor_id}: {error}"
                     return _Said(changed=False, is_heard=False)
