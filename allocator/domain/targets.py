@@ -48,14 +48,18 @@ def check_address(address: _Address, *, host: str, anywhere: bool) -> None:
     """
     meant = _unwrapped(address)
     if meant.is_multicast or meant.is_unspecified:
-        raise TargetError(f"url must lead to one machine, and {host} is {meant}")
+        raise TargetError(f"url must lead to one machine, {_unlike(host, meant)}")
     if anywhere or (meant.is_loopback and _is_this_machine(host)):
         return
     if not meant.is_global:
         raise TargetError(
-            f"url must lead to a public address, and {host} is {meant}; "
+            f"url must lead to a public address, {_unlike(host, meant)}; "
             "a server that is started with --webhook-anywhere allows it"
         )
+
+
+def _unlike(host: str, meant: _Address) -> str:
+    return f"which {host} is not" if host == str(meant) else f"and {host} is {meant}"
 
 
 def _parts(url: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from allocator.domain.messages import QUANTITY_MAX
+from allocator.http import patterns
 from allocator.http.shapes import (
     Body,
     KnownPlace,
@@ -19,13 +20,12 @@ from allocator.http.shapes import (
     Time,
 )
 
-STATE_PATTERN = r"^[a-z][a-z0-9_]{0,31}\Z"
 """Of the names of states: lower-case words."""
 
 StateName = Annotated[
     str,
     Meta(
-        pattern=STATE_PATTERN,
+        pattern=patterns.STATE,
         description="`available`, `expired`, `damaged`, `quarantined`, `wms_reserved`, `lost`, or "
         "one that the operator of the server chose",
         examples=["damaged"],

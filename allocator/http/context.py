@@ -28,6 +28,7 @@ from allocator.feeding.letterbox import Letterbox
 from allocator.http.doors import Doors
 from allocator.http.listening import Feed, Webhooks
 from allocator.http.paging import no_query
+from allocator.http.patterns import in_words
 from allocator.http.ports import Asker, Carts, Catalogue, Feeds, Past, Readings, Tickets
 from allocator.http.problems import ProblemError, bad_code, invalid, malformed, not_found
 from allocator.http.refusals import problem_for
@@ -282,7 +283,7 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
                 raise
             return _decode_again(body, decoder)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise ProblemError(invalid(str(error))) from error
+        raise ProblemError(invalid(in_words(str(error)))) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ProblemError(malformed(f"the body is not JSON: {error}")) from error
 

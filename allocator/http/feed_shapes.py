@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from allocator.domain.feeds import Feed, Run
 from allocator.feeding.ports import Standing
+from allocator.http import patterns
 from allocator.http.shapes import Body, Code, Sealed, Sku, Time, Units, time_of
 from allocator.http.webhook_shapes import Url
 
@@ -26,7 +27,7 @@ Rate = Annotated[
 Burst = Annotated[
     int, Meta(ge=1, le=BURST_MAX, description="of them, so many at once after a quiet time")
 ]
-State = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,63}\Z", examples=["expired"])]
+State = Annotated[str, Meta(pattern=patterns.STATE, examples=["expired"])]
 States = Annotated[
     tuple[State, ...],
     Meta(max_length=STATES_MAX, description="states whose units the WMS does not call orderable"),

@@ -7,6 +7,7 @@ import msgspec
 from aiohttp import web
 
 from allocator.actors.messages import KeyReused, Noted, Outcome
+from allocator.domain.adjustments import EXPIRED, STATES
 from allocator.domain.catalogue import is_code
 from allocator.domain.feeds import DeleteFeed, Feed, PollNow, PutFeed
 from allocator.domain.kinds import Command
@@ -35,6 +36,7 @@ class FeedHandlers:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._feeds = context.feeds
+        self._states = {EXPIRED, *STATES, *context.states}
 
     def routes(self) -> list[web.RouteDef]:
         """Return what to register."""
@@ -50,11 +52,7 @@ class FeedHandlers:
     async def put(self, request: web.Request) -> JsonAnswer:
         """Have a warehouse be fed, or fed differently."""
         body = await decode_body(request, _put)
-        try:
-            check_wms_url(body.url)
-            check_url(body.url, anywhere=self._feeds.anywhere)
-        except (TargetError, WmsUrlError) as error:
-            raise ProblemError(invalid(str(error))) from error
+        self._check(body)
         warehouse = request.match_info["warehouse"]
         known = is_code(warehouse) and await self._context.catalogue.warehouse(warehouse)
         if not known:
@@ -124,6 +122,19 @@ class FeedHandlers:
                 raise AssertionError("there is no key")
             case _:
                 raise ProblemError(problem_for(answer))
+
+    def _check(self, body: PutFeedBody) -> None:
+        try:
+            check_wms_url(body.url)
+            check_url(body.url, anywhere=self._feeds.anywhere)
+        except (TargetError, WmsUrlError) as error:
+            raise ProblemError(invalid(str(error))) from error
+        for state in body.excludes:
+            if state not in self._states:
+                names = ", ".join(sorted(self._states))
+                raise ProblemError(
+                    invalid(f"nothing can be excluded as {state}; there are {names}")
+                )
 
     async def _check_address(self, warehouse: str, url: str) -> None:
         """Refuse the address of a WMS that feeds another warehouse.

@@ -109,7 +109,8 @@ def _problem_of_place(
                 type="warehouse-fed",
                 title="The warehouse is fed by its own system",
                 status=HTTPStatus.CONFLICT,
-                detail="what comes into this warehouse, its own system (WMS) says",
+                detail="its own system (WMS) says what comes into this warehouse, and what is "
+                "lost there",
             )
         case Occupied(product=product):
             return Problem(

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from allocator.domain.messages import QUANTITY_MAX
 from allocator.domain.rows import OrderStatus
+from allocator.http import patterns
 
 # Whole numbers all the way: as seconds in a float, some milliseconds would become others.
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -19,17 +20,16 @@ AMOUNT_MAX = 1_000_000_000_000
 TIME_MAX_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MS
 """The last millisecond that RFC 3339 can tell in UTC."""
 
-_CODE = r"^(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}\Z"
 Code = Annotated[
     str,
     Meta(
-        pattern=_CODE,
+        pattern=patterns.CODE,
         description="1 to 64 of A-Z a-z 0-9 . _ -, but neither . nor ..",
         examples=["main", "tea-01"],
     ),
 ]
 Quantity = Annotated[int, Meta(ge=1, le=QUANTITY_MAX, description="units")]
-Text = Annotated[str, Meta(min_length=1, max_length=TEXT_MAX, pattern=r"^[^\x00]*\Z")]
+Text = Annotated[str, Meta(min_length=1, max_length=TEXT_MAX, pattern=patterns.TEXT)]
 Title = Annotated[Text, Meta(description="what people call it")]
 LotCode = Annotated[Text, Meta(description="what the lot is called where it comes from")]
 Reference = Annotated[Text, Meta(description="your own note: a delivery, a purchase order")]
@@ -38,12 +38,12 @@ Amount = Annotated[
     int, Meta(ge=0, le=AMOUNT_MAX, description="minor units of the currency, such as cents")
 ]
 Currency = Annotated[
-    str, Meta(pattern=r"^[A-Z]{3}\Z", description="an ISO 4217 code", examples=["EUR"])
+    str, Meta(pattern=patterns.CURRENCY, description="an ISO 4217 code", examples=["EUR"])
 ]
 Key = Annotated[
     str,
     Meta(
-        pattern=r"^[\x20-\x7e]{1,255}\Z",
+        pattern=patterns.KEY,
         description="the Idempotency-Key of this order alone: 1 to 255 printable ASCII characters",
     ),
 ]
@@ -51,13 +51,13 @@ Key = Annotated[
 TicketName = Annotated[Text, Meta(description="what the tickets are called")]
 Description = Annotated[
     str,
-    Meta(max_length=2000, pattern=r"^[^\x00]*\Z", description="whatever a buyer should know"),
+    Meta(max_length=2000, pattern=patterns.TEXT, description="whatever a buyer should know"),
 ]
 Allocation = Annotated[int, Meta(ge=0, le=QUANTITY_MAX, description="how many tickets there are")]
 UserId = Annotated[
     str,
     Meta(
-        pattern=r"^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\Z",
+        pattern=patterns.UUID,
         description="who buys: a UUID of any version",
         examples=["406c1725-0ae2-45ab-8c8e-b2e5ea5e9b9c"],
         extra_json_schema={"format": "uuid"},
@@ -69,8 +69,8 @@ Sku = Annotated[str, Meta(description="sku of a product", examples=["tea-01"])]
 Place = Annotated[
     str, Meta(description="code of a warehouse, or of a location in one", examples=["main"])
 ]
-KnownSku = Annotated[Sku, Meta(extra_json_schema={"pattern": _CODE})]
-KnownPlace = Annotated[Place, Meta(extra_json_schema={"pattern": _CODE})]
+KnownSku = Annotated[Sku, Meta(extra_json_schema={"pattern": patterns.CODE})]
+KnownPlace = Annotated[Place, Meta(extra_json_schema={"pattern": patterns.CODE})]
 Units = Annotated[int, Meta(description="units")]
 Time = Annotated[
     datetime,

@@ -13,6 +13,7 @@ from allocator.domain.webhooks import (
     message_id,
     secret_text,
 )
+from allocator.http import patterns
 from allocator.http.shapes import Body, Code, Happening, Place, Sku, Time, time_of
 
 Told = Literal[
@@ -79,7 +80,7 @@ Told = Literal[
 Url = Annotated[
     str,
     Meta(
-        pattern=r"^https?://[!-~]+\Z",
+        pattern=patterns.URL,
         max_length=URL_MAX,
         description="where messages are posted; https, unless it is this machine",
         examples=["https://shop.example/stock-events"],

@@ -80,6 +80,31 @@ async def test_json_of_another_shape_is_invalid(shop: Shop, path: str, body: byt
     assert (await shop.refused(422, path, body)).type == "/problems/invalid-request"
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "detail"),
+    [
+        ("/warehouses", {"code": "a b", "name": "A"}, "a code of 1 to 64 of A-Z a-z 0-9 . _ -"),
+        ("/products", {"sku": "a", "name": "A\0"}, "text without the character NUL - at `$.name`"),
+        (
+            "/products",
+            {"sku": "a", "name": "A", "price": {"amount": 1, "currency": "euro"}},
+            "three capital letters - at `$.price.currency`",
+        ),
+        (
+            "/ticket_options/00000000-0000-8000-8000-000000000000/purchases",
+            {"quantity": 1, "user_id": "ada"},
+            "a UUID - at `$.user_id`",
+        ),
+    ],
+)
+async def test_what_a_text_has_to_look_like_is_said_in_words(
+    shop: Shop, path: str, body: dict[str, object], detail: str
+) -> None:
+    problem = await shop.refused(422, path, body)
+
+    assert problem.detail.startswith(f"Expected {detail}")
+
+
 @pytest.mark.parametrize("path", ["/orders", "/stocks"])
 @pytest.mark.parametrize(
     "quantity",

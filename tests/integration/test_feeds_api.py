@@ -246,6 +246,19 @@ async def test_a_feed_of_nowhere_is_refused_with_what_would_be_right(fed: Fed) -
     assert (await fed.shop.get(fed.path)).status == 404
 
 
+async def test_what_no_state_is_called_cannot_be_excluded(fed: Fed) -> None:
+    """A slip of the pen would have units taken off twice, and nobody would know why."""
+    body = {"url": fed.url, "excludes": ["expired", "damagd"]}
+
+    problem = (await fed.shop.put(fed.path, body)).problem(422)
+
+    assert problem.detail == (
+        "nothing can be excluded as damagd; there are "
+        "damaged, expired, lost, quarantined, wms_reserved"
+    )
+    assert (await fed.shop.get(fed.path)).status == 404
+
+
 async def test_n2_an_outage_of_the_wms_slows_no_order_and_loses_nothing(fed: Fed) -> None:
     """N2, N3: nobody who orders asks it."""
     await fed.begun(10)

@@ -310,12 +310,12 @@ async def test_redirects_are_not_followed(hook: Hook, heard: Receiver) -> None:
     ("url", "detail"),
     [
         ("http://shop.example/x", "url must begin with https:// unless it leads to this machine"),
-        ("https://10.0.0.1/", "and 10.0.0.1 is 10.0.0.1"),
+        ("https://10.0.0.1/", "must lead to a public address, which 10.0.0.1 is not;"),
         ("https://169.254.169.254/latest", "must lead to a public address"),
         ("https://[::ffff:192.168.1.1]/", "::ffff:192.168.1.1 is 192.168.1.1"),
         ("https://me:secret@shop.example/", "url must have no user name or password"),
         ("https://%31%32%37.0.0.1/", "url must look like https://host/path"),
-        ("ftp://shop.example/", "$.url"),
+        ("ftp://shop.example/", "a URL that begins with https:// or http://"),
     ],
 )
 async def test_addresses_that_only_the_server_can_reach_are_refused(
