@@ -18,11 +18,16 @@ from allocator.domain.reconciling import STATEMENTS_MAX, Reconcile, Statement, T
 from allocator.errors import AllocatorError
 from allocator.feeding.kit import Kit
 from allocator.feeding.ports import Settled, Stated
-from allocator.feeding.reach import PAUSE_S, TRIES, GivenUpError, all_of, persistently
+from allocator.feeding.reach import PAUSE_S, TRIES, GivenUpError, all_of, one_by_one, persistently
 from allocator.feeding.told import Event
 
 _POOLS_AT_ONCE: Final = 256
-_ASKS_AT_ONCE: Final = 32
+_QUIET_POOLS_AT_ONCE: Final = 1_024
+_FEW: Final = 32
+"""So many pools of those that were looked at had to be asked: the next will not be many more."""
+_ASKS_AT_ONCE: Final = 64
+"""While some are stored, others are decided."""
+_LOOKS_AT_ONCE: Final = 32
 
 
 class _Said(NamedTuple):
@@ -101,7 +106,7 @@ class Following:
         Returns:
             In how many anything changed, and the first one that has not heard it.
         """
-        differences, unheard = 0, None
+        differences, unheard, limit = 0, None, _POOLS_AT_ONCE
         while True:
             async with self._kit.turns.lock:
                 looked_at = await self._store.statements(
@@ -109,13 +114,14 @@ class Following:
                     run=run.number,
                     through=run.applied_through,
                     after=after,
-                    limit=_POOLS_AT_ONCE,
+                    limit=limit,
                 )
                 if not looked_at:
                     break
                 after = looked_at[-1].actor_id
                 stated = [each for each in looked_at if not each.is_settled]
                 said = await self._ask_all(stated, run) if stated else []
+            limit = _QUIET_POOLS_AT_ONCE if len(stated) <= _FEW else _POOLS_AT_ONCE
             differences += sum(each.changed for each in said)
             for each, its in zip(stated, said, strict=True):
                 if not its.is_heard and unheard is None:
@@ -136,25 +142,23 @@ class Following:
         newer = await self._kit.told.newer(
             self._feed, as_of=run.as_of, actor_ids=[each.actor_id for each in stated]
         )
-        at_once = asyncio.Semaphore(_ASKS_AT_ONCE)
 
         async def ask(each: Stated) -> _Said:
-            async with at_once:
-                try:
-                    events = newer.get(each.actor_id, ())
-                    if not events:
-                        return await self._ask(each, run)
-                    if each.is_attached:
-                        return await self._lower(each, events, run)
-                    said = await self._ask(await self._capped(each, events), run)
-                    return said._replace(settled=None)
-                except _TurnUnknownError:
-                    return _Said(changed=False, is_heard=False)
-                except AllocatorError as error:  # the others follow all the same
-                    self._trouble = f"pool {each.actor_id}: {error}"
-                    return _Said(changed=False, is_heard=False)
+            try:
+                events = newer.get(each.actor_id, ())
+                if not events:
+                    return await self._ask(each, run)
+                if each.is_attached:
+                    return await self._lower(each, events, run)
+                said = await self._ask(await self._capped(each, events), run)
+                return said._replace(settled=None)
+            except _TurnUnknownError:
+                return _Said(changed=False, is_heard=False)
+            except AllocatorError as error:  # the others follow all the same
+                self._trouble = f"pool {each.actor_id}: {error}"
+                return _Said(changed=False, is_heard=False)
 
-        return await all_of([ask(each) for each in stated])
+        return await one_by_one(ask, stated, at_once=_ASKS_AT_ONCE)
 
     async def _ask(self, stated: Stated, run: Run) -> _Said:
         """Have one pool follow."""
@@ -263,8 +267,8 @@ class Following:
     async def _note_short(self, pools: Sequence[int]) -> dict[int, int]:
         """Note how many units are missing of these pools, and return it."""
         short: dict[int, int] = {}
-        for begin in range(0, len(pools), _ASKS_AT_ONCE):
-            some = pools[begin : begin + _ASKS_AT_ONCE]
+        for begin in range(0, len(pools), _LOOKS_AT_ONCE):
+            some = pools[begin : begin + _LOOKS_AT_ONCE]
             seen = await all_of([self._kit.reach.look(each, ShortQuery()) for each in some])
             short |= {each: view.short or 0 for each, view in zip(some, seen, strict=True)}
         if short:

@@ -208,13 +208,25 @@ class Store(Protocol):
         ...
 
 
+class Stretch(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of the settled journal.
+
+    Attributes:
+        records: Those of one warehouse.
+        reached: Up to where it reaches.
+        is_last: Whether nothing was behind it.
+    """
+
+    records: Sequence[Record]
+    reached: Position
+    is_last: bool
+
+
 class Rows(Protocol):
     """The settled journal, of one warehouse."""
 
-    async def next(
-        self, after: Position, *, warehouse: str
-    ) -> tuple[Sequence[Record], Position] | None:
-        """Return the next rows and up to where they reach; None if there are none yet."""
+    async def next(self, after: Position, *, warehouse: str) -> Stretch | None:
+        """Return the next rows, some hundreds at most; None if there are none yet."""
         ...
 
     def close(self) -> None:

@@ -21,6 +21,9 @@ from allocator.errors import AllocatorError
 from allocator.feeding.ports import Made, Rows, Standing, Store
 
 _LOOK_EVERY_S: Final = 0.1
+"""A look costs a commit, a request to the WMS and another commit, however many rows it finds."""
+_ROWS_IN_ONE_GO: Final = 100
+"""Then orders have their turn."""
 _SAVE_EVERY_S: Final = 2.0
 _ACCOUNTS_MAX: Final = 20_000
 """In memory; the others are read again."""
@@ -71,9 +74,10 @@ class Pusher:
             found = await self._rows.next(self._reached, warehouse=self._warehouse)
             if found is None:
                 await self._save_idly()
-                await asyncio.sleep(_LOOK_EVERY_S)
             else:
-                await self._take(*found)
+                await self._take(found.records, found.reached)
+            if found is None or found.is_last:
+                await asyncio.sleep(_LOOK_EVERY_S)
 
     async def _take(self, records: Sequence[Record], reached: Position) -> None:
         by_actor: defaultdict[int, list[Record]] = defaultdict(list)
@@ -82,17 +86,17 @@ class Pusher:
         await self._learn(list(by_actor))
         pushes: list[tuple[int, str, str]] = []
         changed: list[Account] = []
+        in_one_go = 0
         for actor_id, its in by_actor.items():
-            known = self._known[actor_id]
+            in_one_go += len(its)
+            if in_one_go > _ROWS_IN_ONE_GO:
+                await asyncio.sleep(0)
+                in_one_go = len(its)
+            rows = [(each.seq, _event_of(each)) for each in its]
+            known = self._of(actor_id, rows)
             if known is None:
                 continue
             sku, account = known
-            rows = [(each.seq, _event_of(each)) for each in its]
-            if account is None:
-                if not any(isinstance(event, FeedAttached) for _, event in rows):
-                    continue
-                account = Account(actor_id=actor_id)
-                self._known[actor_id] = sku, account
             push = account.push(rows)
             changed.append(account)
             if push is not None:
@@ -102,6 +106,19 @@ class Pusher:
             await self._save(Made(pushes=pushes, accounts=changed))
         if pushes:
             self._made()
+
+    def _of(self, actor_id: int, rows: Sequence[tuple[int, Event]]) -> tuple[str, Account] | None:
+        """Return the product of a pool and what was told of it; None if it was never attached."""
+        known = self._known[actor_id]
+        if known is None:
+            return None
+        sku, account = known
+        if account is None:
+            if not any(isinstance(event, FeedAttached) for _, event in rows):
+                return None
+            account = Account(actor_id=actor_id)
+            self._known[actor_id] = sku, account
+        return sku, account
 
     async def _learn(self, actor_ids: Sequence[int]) -> None:
         """Know of all these actors which product they are of, if any, and what was told of them."""

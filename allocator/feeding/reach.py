@@ -13,6 +13,10 @@ from allocator.errors import AllocatorError
 TRIES: Final = 6
 PAUSE_S: Final = 0.2
 
+_BEGUN_IN_ONE_GO: Final = 8
+"""Each has a pool decide, at once; then orders have their turn."""
+
+_S = TypeVar("_S")
 _T = TypeVar("_T")
 
 
@@ -55,6 +59,30 @@ async def all_of(asks: Sequence[Coroutine[None, None, _T]]) -> list[_T]:
     """Return all results; if one fails, none goes on."""
     tasks = [asyncio.create_task(each) for each in asks]
     try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def one_by_one(
+    ask: Callable[[_S], Coroutine[None, None, _T]], things: Sequence[_S], *, at_once: int
+) -> list[_T]:
+    """Return what comes of each, in order, with no more than some of them under way.
+
+    Raises:
+        Exception: What any of them raises, when all of them have ended or were begun.
+    """
+    room = asyncio.Semaphore(at_once)
+    tasks: list[asyncio.Task[_T]] = []
+    try:
+        for place, thing in enumerate(things):
+            if place % _BEGUN_IN_ONE_GO == 0:
+                await asyncio.sleep(0)
+            await room.acquire()
+            task = asyncio.create_task(ask(thing))
+            task.add_done_callback(lambda _: room.release())
+            tasks.append(task)
         return await asyncio.gather(*tasks)
     finally:
         for task in tasks:

@@ -58,10 +58,12 @@ class Chunk(msgspec.Struct, frozen=True):
     Attributes:
         entries: What was wanted, in order; may be empty.
         reached: The last row that was looked at: everything up to it has been told.
+        looked_at: How many rows were; if fewer than asked for, nothing was behind them.
     """
 
     entries: Sequence[Entry]
     reached: Position
+    looked_at: int
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,7 +172,8 @@ class Tail:
         )
         if not found:
             return None
-        return Chunk([_entry_of(row) for row in found if row["wanted"]], _position_of(found[-1]))
+        entries = [_entry_of(row) for row in found if row["wanted"]]
+        return Chunk(entries, _position_of(found[-1]), looked_at=found[-1]["place"])
 
     async def before_last(self, count: int, *, wanted: Wanted = EVERYTHING) -> Position:
         """Return the position after which the last `count` settled rows stand, wanted ones.

@@ -10,8 +10,7 @@ from allocator.domain.fed import Code
 from allocator.domain.positions import Position
 from allocator.domain.pushes import Account, Line
 from allocator.domain.reconciling import Statement
-from allocator.domain.records import Record
-from allocator.feeding.ports import Heard, Made, Settled, Standing, Stated
+from allocator.feeding.ports import Heard, Made, Settled, Standing, Stated, Stretch
 from allocator.persistence.changes import make_actor
 from allocator.persistence.connections import Executor, Pool, borrowed
 from allocator.persistence.statements import statement
@@ -19,6 +18,8 @@ from allocator.persistence.tail import Tail, Wanted
 from allocator.wms.interface import Push, PushLine
 
 _FEEDS_MAX: Final = 10_000
+_ROWS_AT_ONCE: Final = 500
+"""Rows of the journal that become pushes in one go: orders wait for so long at most."""
 _ACTOR: Final = "SELECT id FROM actors WHERE key = $1"
 _GOES_ON: Final = """
 SELECT is_on AND (SELECT kind FROM journal WHERE actor_id = $1 ORDER BY seq DESC LIMIT 1)
@@ -267,14 +268,15 @@ class TailRows:
     def __init__(self, tail: Tail) -> None:
         self._tail = tail
 
-    async def next(
-        self, after: Position, *, warehouse: str
-    ) -> tuple[Sequence[Record], Position] | None:
-        """Return the next rows and up to where they reach; None if there are none yet."""
-        chunk = await self._tail.chunk(after, wanted=Wanted(warehouse=warehouse))
+    async def next(self, after: Position, *, warehouse: str) -> Stretch | None:
+        """Return the next rows, some hundreds at most; None if there are none yet."""
+        wanted = Wanted(warehouse=warehouse)
+        chunk = await self._tail.chunk(after, wanted=wanted, rows=_ROWS_AT_ONCE)
         if chunk is None:
             return None
-        return [entry.record for entry in chunk.entries], chunk.reached
+        records = [entry.record for entry in chunk.entries]
+        is_last = chunk.looked_at < _ROWS_AT_ONCE
+        return Stretch(records=records, reached=chunk.reached, is_last=is_last)
 
     def close(self) -> None:
         """Let go of the connection."""

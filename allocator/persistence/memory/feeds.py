@@ -3,12 +3,12 @@
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 from allocator.domain.positions import Position
 from allocator.domain.pushes import Account
 from allocator.domain.records import Record
-from allocator.feeding.ports import Heard, Made, Settled, Standing, Stated
+from allocator.feeding.ports import Heard, Made, Settled, Standing, Stated, Stretch
 from allocator.persistence.memory.database import MemoryDatabase
 from allocator.persistence.memory.feed_tables import FeedRow, PoolRow, copy_of
 from allocator.persistence.memory.transaction import Transaction
@@ -17,7 +17,6 @@ from allocator.wms.interface import Push
 
 T = TypeVar("T")
 
-_Chunk: TypeAlias = tuple[Sequence[Record], Position] | None
 
 _TIMEOUT_S: Final = 10.0
 ERA: Final = 1
@@ -301,23 +300,21 @@ class MemoryRows:
     def __init__(
         self,
         database: MemoryDatabase,
-        read: Callable[[Callable[[], _Chunk]], Awaitable[_Chunk]],
+        read: Callable[[Callable[[], Stretch | None]], Awaitable[Stretch | None]],
     ) -> None:
         self._database = database
         self._read = read
         self._seen = 0
         self._unsettled: list[tuple[int, Record]] = []
 
-    async def next(
-        self, after: Position, *, warehouse: str
-    ) -> tuple[Sequence[Record], Position] | None:
-        """Return the next rows and up to where they reach; None if there are none yet."""
+    async def next(self, after: Position, *, warehouse: str) -> Stretch | None:
+        """Return the next rows; None if there are none yet."""
         return await self._read(partial(self._next, after, warehouse))
 
     def close(self) -> None:
         """Let go of it."""
 
-    def _next(self, after: Position, warehouse: str) -> _Chunk:
+    def _next(self, after: Position, warehouse: str) -> Stretch | None:
         database = self._database
         new = database.commits_from(self._seen)
         self._seen += len(new)
@@ -333,7 +330,8 @@ class MemoryRows:
         if not settled:
             return None
         ours = {pool for _, pool in database.feeds.products(warehouse)}
-        return [row for _, row in settled if row.actor_id in ours], settled[-1][0]
+        records = [row for _, row in settled if row.actor_id in ours]
+        return Stretch(records=records, reached=settled[-1][0], is_last=True)
 
 
 def _set_short(pool: PoolRow, units: int) -> None:

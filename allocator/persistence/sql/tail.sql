@@ -35,7 +35,7 @@ WITH looked_at AS MATERIALIZED (
     ORDER BY era, xid, actor_id, seq
     LIMIT $6
 )
-SELECT wanted, era, xid, actor_id, seq, at, kind, version, body, digest, principal,
+SELECT place, wanted, era, xid, actor_id, seq, at, kind, version, body, digest, principal,
        idempotency_key, request_digest
 FROM looked_at
 WHERE wanted OR place = (SELECT max(place) FROM looked_at)
