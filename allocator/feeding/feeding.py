@@ -15,6 +15,7 @@ from allocator.actors.statistics import FeedStatistics
 from allocator.domain.feeds import DeleteFeed, EndFeed, Feed, FeedPut, Poll
 from allocator.domain.queries import FeedQuery, ShortQuery
 from allocator.domain.reconciling import STATEMENT_STALE_MS, Detach
+from allocator.domain.transfers import Stale
 from allocator.errors import AllocatorError, JournalError
 from allocator.feeding.kit import Kit
 from allocator.feeding.lead import Lead
@@ -214,7 +215,8 @@ class Feeding:
             for each in pools:
                 detach = Detach(process=actor_id, step=feed.version, sent_at_ms=self._tools.clock())
                 try:
-                    await self._tools.reach.ask(each, detach)
+                    answer = await self._tools.reach.ask(each, detach)
+                    failed = failed or isinstance(answer, Stale)
                 except AllocatorError as error:
                     failed = True
                     warehouse = standing.warehouse

@@ -17,6 +17,7 @@ from allocator.domain.queries import ShortQuery
 from allocator.domain.reconciling import STATEMENTS_MAX, Reconcile, Statement, TurnUnknown
 from allocator.errors import AllocatorError
 from allocator.feeding.kit import Kit
+from allocator.feeding.lead import FeedOffError
 from allocator.feeding.ports import Settled, Stated
 from allocator.feeding.reach import PAUSE_S, TRIES, GivenUpError, all_of, one_by_one, persistently
 from allocator.feeding.told import Event
@@ -154,6 +155,8 @@ class Following:
                 return said._replace(settled=None)
             except _TurnUnknownError:
                 return _Said(changed=False, is_heard=False)
+            except FeedOffError:
+                raise
             except AllocatorError as error:  # the others follow all the same
                 self._trouble = f"pool {each.actor_id}: {error}"
                 return _Said(changed=False, is_heard=False)

@@ -80,6 +80,8 @@ class Inbox:
             if not waiting:
                 return False
             feed = await self._look()
+            if feed.status != "on":
+                return False  # it was deleted, and what was told of it will be forgotten
             run = _last_said(feed, await self._kit.store.settling(self._feed))
             done = [each for each in waiting if _is_passed(each, run)]
             news = [each for each in waiting if not _is_passed(each, run)]

@@ -16,14 +16,23 @@ from allocator.domain.kinds import Command
 from allocator.domain.queries import FeedQuery, Query, View
 from allocator.domain.reconciling import Reconcile
 from allocator.errors import UnavailableError
-from allocator.feeding.reach import Reach
+from allocator.feeding.reach import GivenUpError, Reach
 
 _CERTAIN_MS: Final = 1_000
 """For so long nobody asks again whether the feed is ours."""
 
 
+class FeedOffError(GivenUpError):
+    """The feed was deleted: its pools are let go of, and nothing is said to them any more."""
+
+    def __init__(self) -> None:
+        super().__init__("the feed was deleted")
+
+
 class Lead:
     """Reaches any actor for a feed; what it reconciles is stale soon after the feed is another's.
+
+    Likewise, soon after it was deleted.
 
     Args:
         feed: Its actor.
@@ -62,9 +71,11 @@ class Lead:
 
     async def _say_certainly(self, actor_id: int, command: Reconcile) -> Answer:
         now_ms = self._clock()
-        await self._reach.look(self._feed, FeedQuery())
+        seen = await self._reach.look(self._feed, FeedQuery())
         if not self._is_ours(self._feed):
             raise UnavailableError(reason="the feed is another worker's by now")
+        if seen.feed is not None and seen.feed.status != "on":
+            raise FeedOffError
         self._certain_ms = now_ms
         return await self._say(actor_id, command)
 

@@ -1,7 +1,7 @@
 """What a warehouse system (WMS) has told is not lost, and not taken back by what is older."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 import pytest_asyncio
@@ -12,6 +12,7 @@ from allocator.domain.kinds import Command
 from allocator.domain.queries import Query, ShortQuery, View
 from allocator.errors import UnavailableError
 from allocator.feeding.lead import Lead
+from allocator.feeding.ports import Stated
 from allocator.persistence.wms import PostgresFeeds
 from tests.integration.shop import Shop, until
 from tests.integration.test_feeds_api import NATURE, fed_by
@@ -151,3 +152,52 @@ async def test_units_are_known_to_be_missing_though_nobody_could_look_when_they_
 
     await until(is_short)
     assert failed
+
+
+async def test_no_pool_is_attached_any_more_by_a_run_of_a_feed_that_was_deleted(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it takes nothing in for ever: nobody is there who lets go of it."""
+    monkeypatch.setattr("allocator.feeding.feeding._LINGER_MS", 500)
+    is_asked, may_follow, has_followed = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    look_at_them, is_it_let_go, ask_it = (
+        PostgresFeeds.statements,
+        PostgresFeeds.is_let_go,
+        Lead.ask,
+    )
+
+    async def statements(  # noqa: PLR0913 (as it is)
+        store: PostgresFeeds, feed: int, *, run: int, through: int, after: int, limit: int
+    ) -> Sequence[Stated]:
+        is_asked.set()
+        await may_follow.wait()
+        return await look_at_them(store, feed, run=run, through=through, after=after, limit=limit)
+
+    async def is_let_go(store: PostgresFeeds, feed: int) -> bool:
+        """Have the run go on after all pools were detached."""
+        is_so = await is_it_let_go(store, feed)
+        may_follow.set()
+        await asyncio.wait_for(has_followed.wait(), timeout=20)
+        return is_so
+
+    def ask(
+        lead: Lead, actor_id: int, command: Command, *, principal: str = ""
+    ) -> asyncio.Future[Answer]:
+        if isinstance(command, EndRun):
+            has_followed.set()
+        return ask_it(lead, actor_id, command, principal=principal)
+
+    monkeypatch.setattr(PostgresFeeds, "statements", statements)
+    monkeypatch.setattr(PostgresFeeds, "is_let_go", is_let_go)
+    monkeypatch.setattr(Lead, "ask", ask)
+    telling.fed.wms.truth.receive((telling.shop.product, "L7"), 10)
+    await telling.fed.put()
+    await is_asked.wait()
+
+    assert (await telling.shop.send("DELETE", telling.fed.path)).status == 202
+
+    async def takes_stock() -> bool:
+        return (await telling.shop.receive(quantity=1)).status == 201
+
+    await until(takes_stock)
+    assert has_followed.is_set()

@@ -5,12 +5,12 @@ import asyncio
 import pytest
 
 from allocator.actors.messages import Answer, Noted
-from allocator.domain.feeds import EndFeed
+from allocator.domain.feeds import EndFeed, Feed
 from allocator.domain.kinds import Command
 from allocator.domain.queries import Query, View
 from allocator.domain.reconciling import Reconcile
 from allocator.errors import UnavailableError
-from allocator.feeding.lead import Lead
+from allocator.feeding.lead import FeedOffError, Lead
 
 FEED, POOL = 5, 6
 SAY = Reconcile(process=FEED, step=1, sent_at_ms=0, as_of=1, turn=0)
@@ -22,6 +22,7 @@ class World:
     def __init__(self) -> None:
         self.now_ms = 100_000
         self.is_ours = True
+        self.feed = Feed(status="on")
         self.asked: list[Command] = []
         self.looked = 0
         self.lead = Lead(FEED, self, is_ours=lambda _: self.is_ours, clock=lambda: self.now_ms)
@@ -40,7 +41,7 @@ class World:
         assert actor_id == FEED
         self.looked += 1
         self.now_ms += 300  # that takes a while
-        return View()
+        return View(feed=self.feed)
 
     def said_at_ms(self) -> list[int]:
         return [each.sent_at_ms for each in self.asked if isinstance(each, Reconcile)]
@@ -86,3 +87,15 @@ async def test_anything_else_is_asked_as_it_is() -> None:
     await world.lead.ask(POOL, EndFeed())
 
     assert (world.asked, world.looked) == ([EndFeed()], 0)
+
+
+async def test_nothing_is_said_for_a_feed_that_was_deleted() -> None:
+    world = World()
+    await world.lead.ask(POOL, SAY)
+    world.feed = Feed(status="deleted")
+    world.now_ms += 60_000
+
+    with pytest.raises(FeedOffError):
+        await world.lead.ask(POOL, SAY)
+
+    assert world.said_at_ms() == [100_000]
