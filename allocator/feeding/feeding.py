@@ -130,6 +130,9 @@ class Feeding:
             await self._detach(standing, feed)
         elif feed.status == "ended":
             await self._dismiss({standing.actor_id})
+            if standing.numbers == "lost":  # it had ended before it came from another database
+                await self._note_turns(standing)
+                await self._tools.store.close(standing.actor_id)
             await self._tools.store.end(standing.actor_id)
 
     async def _give_up(self, standing: Standing, feed: Feed) -> None:

@@ -151,6 +151,34 @@ async def test_n10_an_imported_warehouse_is_fed_anew_above_the_numbers_that_its_
     assert (balance.available, balance.ordered) == (2, 5)
 
 
+async def test_a_feed_that_had_ended_before_an_import_can_be_put_at_once(
+    database_url: str, tmp_path: Path, wms: tuple[Simulator, str]
+) -> None:
+    simulator, url = wms
+    async with opened(database_url) as shop:
+        await traded(shop, simulator, url)
+        await ended(shop)
+        await told(simulator, 4)
+    simulator.run_batch()
+
+    async with another(database_url) as target:
+        await copied(database_url, target, tmp_path / "all.ndjson")
+        async with opened(target) as copy:
+            copy.warehouse, copy.product = shop.warehouse, shop.product
+            await has_ended(copy)
+
+            async def takes_stock() -> bool:
+                return (await copy.receive(quantity=1)).status == 201
+
+            await until(takes_stock)  # it is known here that the feed has ended
+            await put(copy, url)
+            await heard(copy, simulator)
+            feed, balance = await shown(copy), await copy.balance()
+
+    assert feed.status == "on"
+    assert (balance.available, balance.ordered) == (7, 3)
+
+
 async def test_a_database_that_was_set_back_ends_its_feeds_when_it_has_moved(
     database_url: str, wms: tuple[Simulator, str]
 ) -> None:
