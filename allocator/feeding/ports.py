@@ -155,7 +155,11 @@ class Store(Protocol):
         ...
 
     async def stage(self, feed: int, *, run: int, heard: Sequence[Heard]) -> None:
-        """Keep what a page says."""
+        """Keep what a page says, which names no batch twice."""
+        ...
+
+    async def named(self, feed: int, *, run: int) -> int:
+        """Return how many batches the pages of a run have named that were kept."""
         ...
 
     async def statements(

@@ -29,11 +29,16 @@ class Reach(Asker, Protocol):
 
 
 class GivenUpError(AllocatorError):
-    """A run cannot be complete; the message says why."""
+    """A run cannot be complete; the message says why.
 
-    def __init__(self, why: str, *, retry_after_ms: int = 0) -> None:
+    Attributes:
+        for_good: Whether it could not either if it were begun again.
+    """
+
+    def __init__(self, why: str, *, retry_after_ms: int = 0, for_good: bool = False) -> None:
         super().__init__(why)
         self.retry_after_ms = retry_after_ms
+        self.for_good = for_good
 
 
 async def persistently(ask: Callable[[], Awaitable[Answer]]) -> Answer:

@@ -122,9 +122,9 @@ class Runner:
                 pass  # the feed was deleted
 
     async def _see_through(self, run: int, page: InventoryPage) -> bool:
-        """Have all pools follow what a run says; return whether they have."""
+        """Have all pools follow what a run says; return whether nothing more can come of it."""
         lots = differences = shortfall = 0
-        failure, retry_after_ms = None, 0
+        failure, retry_after_ms, for_good = None, 0, False
         try:
             async with asyncio.timeout(RUN_MAX_MS / 1000):
                 lots = await self._hear(run, page)
@@ -134,10 +134,10 @@ class Runner:
                 differences = await self._following.follow(said)
                 shortfall = await self._following.look_for_short()
         except GivenUpError as error:
-            failure, retry_after_ms = str(error), error.retry_after_ms
+            failure, retry_after_ms, for_good = str(error), error.retry_after_ms, error.for_good
         except TimeoutError:
             failure = "it took too long"
-        await self._tell(
+        ended = await self._tell(
             EndRun(
                 run=run,
                 complete=failure is None,
@@ -150,7 +150,9 @@ class Runner:
         )
         if failure is None:
             await self._kit.told.forget(self._feed, as_of=page.as_of)
-        return failure is None
+        else:
+            log.warning("wms.run_failed", warehouse=self._kit.warehouse, error=failure)
+        return failure is None or (for_good and isinstance(ended, Outcome))
 
     async def _fold(self, through: int) -> None:
         """Know what the WMS has applied, which is no less than it ever had."""
@@ -162,7 +164,11 @@ class Runner:
             )
 
     async def _hear(self, run: int, first: InventoryPage) -> int:
-        """Keep all pages of a run; return how many batches they name."""
+        """Keep all pages of a run; return how many batches they name.
+
+        Raises:
+            GivenUpError: They are not all there, or not of one moment, or contradict each other.
+        """
         page, lots = first, 0
         while True:
             heard = await self._heard(page)
@@ -170,10 +176,20 @@ class Runner:
                 await self._store.stage(self._feed, run=run, heard=heard)
             lots += len(heard)
             if page.next_cursor is None:
+                await self._check_named_once(run, lots)
                 return lots
             page = await self._page(page.next_cursor)
             if (page.as_of, page.applied_through) != (first.as_of, first.applied_through):
                 raise GivenUpError("the pages of the WMS are not of one moment")
+
+    async def _check_named_once(self, run: int, lots: int) -> None:
+        """Refuse what says one thing of a batch on a page, and perhaps another on the next."""
+        twice = lots - await self._store.named(self._feed, run=run)
+        if twice > 0:
+            raise GivenUpError(
+                f"the WMS names {lots} batches, {twice} of them again: each must be named once",
+                for_good=True,
+            )
 
     async def _page(self, cursor: str) -> InventoryPage:
         async def ask() -> InventoryPage:

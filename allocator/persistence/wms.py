@@ -171,7 +171,7 @@ class PostgresFeeds:
         return through
 
     async def stage(self, feed: int, *, run: int, heard: Sequence[Heard]) -> None:
-        """Keep what a page says; no batch twice."""
+        """Keep what a page says, which names no batch twice."""
         async with borrowed(self._pool) as connection, connection.transaction():
             pools = sorted({each.actor_id for each in heard})
             await connection.execute(statement("wms_begin_pools"), feed, pools)
@@ -185,6 +185,11 @@ class PostgresFeeds:
                 [each.expires_at_ms for each in heard],
                 [each.received_at_ms for each in heard],
             )
+
+    async def named(self, feed: int, *, run: int) -> int:
+        """Return how many batches the pages of a run have named that were kept."""
+        async with borrowed(self._pool) as connection:
+            return int(await connection.fetchval(statement("wms_named"), feed, run))
 
     async def statements(
         self, feed: int, *, run: int, through: int, after: int, limit: int

@@ -6,6 +6,7 @@ from functools import partial
 import msgspec
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from allocator.http.told_shapes import TakenEvents, TakenPart
 from allocator.wms.simulator_nature import Nature
@@ -240,6 +241,7 @@ async def test_a_snapshot_of_which_a_part_is_missing_concludes_nothing(telling: 
     await telling.pushed(as_of=as_of + 1, items=[telling.item(orderable=8)])
 
     await telling.becomes(8)
+    await telling.heard()
     older = await telling.pushed(as_of=as_of, part=2, parts=2, items=[])
     assert older.missing == ()
     await telling.heard()
@@ -253,6 +255,27 @@ async def test_what_no_part_of_a_snapshot_names_has_nothing_to_sell(telling: Tel
     await telling.pushed(as_of=telling.fed.wms.truth.as_of + 1, items=[])
 
     await telling.becomes(0)
+
+
+async def test_a_snapshot_whose_parts_name_a_batch_twice_concludes_nothing(
+    telling: Telling,
+) -> None:
+    await telling.fed.begun(10)
+    await telling.fed.put(poll_s=0)
+    as_of = telling.fed.wms.truth.as_of + 1
+    with capture_logs() as logs:
+        for part, orderable in ((1, 3), (2, 20)):
+            items = [telling.item(orderable=orderable), telling.item(f"L{part}", orderable=1)]
+            await telling.pushed(as_of=as_of, part=part, parts=2, items=items)
+        await telling.heard()
+
+    [failed] = [each for each in logs if each["event"] == "wms.run_failed"]
+    assert "the WMS names 4 batches, 1 of them again" in failed["error"]
+    assert await telling.fed.available() == 10
+
+    await telling.pushed(as_of=as_of + 1, items=[telling.item(orderable=8)])
+
+    await telling.becomes(8)
 
 
 async def test_two_snapshots_as_of_one_moment_are_a_conflict(telling: Telling) -> None:

@@ -155,7 +155,12 @@ class FeedRow:
         """Keep what a page says."""
         for each in heard:
             pool = self.pools[each.actor_id]
-            pool.said = {**pool.said, each.code: (run, each)}
+            if pool.said.get(each.code, (0, each))[0] <= run:
+                pool.said = {**pool.said, each.code: (run, each)}
+
+    def named(self, run: int) -> int:
+        """Return how many batches a run has named."""
+        return sum(said[0] == run for pool in self.pools.values() for said in pool.said.values())
 
     def stated(self, actor_id: int, run: int) -> Stated:
         """Return what a run says of a pool: of what no page names, nothing is orderable."""

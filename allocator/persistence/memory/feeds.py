@@ -168,7 +168,7 @@ class MemoryFeeds(Calls):
         return await self._change(fold)
 
     async def stage(self, feed: int, *, run: int, heard: Sequence[Heard]) -> None:
-        """Keep what a page says; no batch twice."""
+        """Keep what a page says, which names no batch twice."""
 
         def stage(transaction: Transaction) -> Generator[None, None, None]:
             row = self._tables.rows[feed]
@@ -176,6 +176,10 @@ class MemoryFeeds(Calls):
             yield from ()
 
         await self._change(stage)
+
+    async def named(self, feed: int, *, run: int) -> int:
+        """Return how many batches the pages of a run have named that were kept."""
+        return await self._read(lambda: self._tables.rows[feed].named(run))
 
     async def statements(
         self, feed: int, *, run: int, through: int, after: int, limit: int
