@@ -20,8 +20,11 @@ from allocator.domain.records import Record
 from allocator.errors import AllocatorError
 from allocator.feeding.ports import Made, Rows, Standing, Store
 
-_LOOK_EVERY_S: Final = 0.1
-"""A look costs a commit, a request to the WMS and another commit, however many rows it finds."""
+_REST_MIN_S: Final = 0.1
+_REST_MAX_S: Final = 0.5
+_REST_SHARE: Final = 10
+"""It rests so many times as long as it worked, as orders come first: pushes cost a commit, a
+request to the WMS and another commit, however many rows are in them."""
 _ROWS_IN_ONE_GO: Final = 100
 """Then orders have their turn."""
 _SAVE_EVERY_S: Final = 2.0
@@ -70,6 +73,8 @@ class Pusher:
             SupersededError: Somebody else does.
             JournalError: The database does not answer.
         """
+        clock_s = asyncio.get_running_loop().time
+        began_s = clock_s()
         while True:
             found = await self._rows.next(self._reached, warehouse=self._warehouse)
             if found is None:
@@ -77,7 +82,9 @@ class Pusher:
             else:
                 await self._take(found.records, found.reached)
             if found is None or found.is_last:
-                await asyncio.sleep(_LOOK_EVERY_S)
+                rest_s = _REST_SHARE * (clock_s() - began_s)
+                await asyncio.sleep(min(max(rest_s, _REST_MIN_S), _REST_MAX_S))
+                began_s = clock_s()
 
     async def _take(self, records: Sequence[Record], reached: Position) -> None:
         by_actor: defaultdict[int, list[Record]] = defaultdict(list)

@@ -120,7 +120,8 @@ async def test_others_have_their_turn_while_many_rows_become_pushes() -> None:
 async def test_what_is_behind_a_stretch_is_looked_for_at_once_and_what_comes_later_in_one_go(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "_LOOK_EVERY_S", LONG_S)
+    monkeypatch.setattr(module, "_REST_MIN_S", LONG_S)
+    monkeypatch.setattr(module, "_REST_MAX_S", LONG_S)
     kept = _Kept()
     journal = _Journal(
         stretch(range(1, 10), is_last=False),
