@@ -176,7 +176,7 @@ _SAID = (
     'not heard: "no answer"',
     "hears what is there as of 17, applied through 4",
     "hears what is there as of 17, applied through 4",
-    "part 2 heard: 1 differences",
+    "part 2 heard: 1 difference",
     "all heard: 4 differences in 300 batches",
     'not all heard: "no answer"',
 )

@@ -36,6 +36,8 @@ from allocator.wms.interface import (
 log = structlog.get_logger()
 
 _FAILURE_MAX: Final = 200
+_NAMED_MAX: Final = 20
+"""Of the products that nobody has named here, the log names so many a run."""
 
 
 class Runner:
@@ -229,9 +231,10 @@ class Runner:
         ]
 
     def _meet(self, sku: str) -> None:
-        """Say once in a run that there is a product that nobody has named here."""
+        """Say once in a run of a product that nobody has named it here; of many, of some."""
         self._strangers.add(sku)
-        log.warning("wms.unknown_product", warehouse=self._kit.warehouse, product=sku)
+        if len(self._strangers) <= _NAMED_MAX:
+            log.warning("wms.unknown_product", warehouse=self._kit.warehouse, product=sku)
 
     async def _end_poll(self, poll: Poll, *, failure: str | None, retry_after_ms: int = 0) -> None:
         if failure is not None:

@@ -159,7 +159,7 @@ def feed_shape(standing: Standing, feed: Feed) -> ShownFeed:
             applied=standing.applied,
             waiting_since=_time_of(standing.waiting_since_ms),
         ),
-        shortfall=standing.shortfall,
+        shortfall=0 if feed.status == "ended" else standing.shortfall,
     )
 
 

@@ -97,8 +97,9 @@ def _outcome(event: LotReconciled) -> str:
         there += f", {past} past their date {'is' if past == 1 else 'are'} gone"
     if not event.short:
         return there
-    missing = "1 promised unit is" if event.short == 1 else f"{event.short} promised units are"
-    return f"{there}, and {missing} missing"
+    if event.short == 1:
+        return f"{there}, and 1 unit that is promised or set aside is missing"
+    return f"{there}, and {event.short} units that are promised or set aside are missing"
 
 
 def _cursor_of(row: Reconciliation) -> str:

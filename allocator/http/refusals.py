@@ -59,6 +59,10 @@ _NOT_OPEN: Final = {
     "expired": "the cart has expired, and everything in it was given back: open another one",
     "paid": "the cart was paid for, and is an order now: open another one",
 }
+_NOT_ON: Final = {
+    "deleted": "the feed was deleted, and ends in some seconds: it can be put again then",
+    "ended": "the feed has ended: put it again to have the warehouse fed",
+}
 
 
 def problem_for(refusal: Refusal | KeyReused) -> Problem:
@@ -169,7 +173,7 @@ def _problem_of_process(
 ) -> Problem:
     match refusal:
         case FeedNotOn(status=status):
-            detail = f"the feed is {status}" if status else "there is no feed"
+            detail = _NOT_ON.get(status, "there is no feed: put one")
         case ExcludesFixed():
             detail = "excludes cannot change while the warehouse is fed: delete the feed first"
         case OlderRun(as_of=as_of, applied_through=through):

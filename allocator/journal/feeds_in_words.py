@@ -30,7 +30,7 @@ def feed_in_words(meaning: Meaning, *, plain: Callable[[str], str]) -> str | Non
         case FeedDetached():
             said = "fed no longer"
         case ShortfallChanged(before=before, short=short):
-            said = f"{short} ordered units are missing, after {before}"
+            said = f"{_missing(short)}, after {before}"
         case LotReconciled():
             said = _difference(meaning, plain=plain)
         case FeedPut(url=url):
@@ -61,11 +61,29 @@ def _run_in_words(meaning: Meaning, *, plain: Callable[[str], str]) -> str | Non
         case RunBegun(as_of=as_of, applied_through=through):
             said = f"hears what is there as of {as_of}, applied through {through}"
         case PartEnded(part=part, differences=differences):
-            said = f"part {part} heard: {differences} differences"
+            said = f"part {part} heard: {_so_many(differences, 'difference')}"
         case RunEnded(complete=True, lots=lots, differences=differences):
-            said = f"all heard: {differences} differences in {lots} batches"
+            said = f"all heard: {_so_many(differences, 'difference')} in {_batches(lots)}"
         case RunEnded(failure=failure):
             said = f"not all heard: {plain(failure or 'cut off')}"
         case _:
             return None
     return said
+
+
+def _missing(short: int) -> str:
+    match short:
+        case 0:
+            return "no ordered unit is missing any more"
+        case 1:
+            return "1 ordered unit is missing"
+        case _:
+            return f"{short} ordered units are missing"
+
+
+def _so_many(number: int, what: str) -> str:
+    return f"1 {what}" if number == 1 else f"{number} {what}s"
+
+
+def _batches(number: int) -> str:
+    return "1 batch" if number == 1 else f"{number} batches"

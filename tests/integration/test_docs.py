@@ -25,6 +25,7 @@ from allocator.http.reference.values import example_of, path_parameters
 from allocator.http.reference.webhooks import LETTER_ID
 from allocator.http.statistics import HttpStatistics
 from allocator.server import running
+from allocator.wms.simulator_nature import Nature
 from tests.integration.described import BY_NAME, Contract, Said, settled
 from tests.integration.described_carts import (
     decided,
@@ -33,6 +34,7 @@ from tests.integration.described_carts import (
     provoke_refused_carts,
 )
 from tests.integration.shop import until
+from tests.integration.wms import NEVER_S, simulated
 
 BODY_MAX = 1_024
 NOWHERE = "00000000-0000-8000-8000-000000000000"
@@ -293,10 +295,32 @@ async def provoke_feeds(contract: Contract) -> None:
         return said.problem == "warehouse-fed"
 
     await until(is_refused)
+    await provoke_refused_in_a_fed_warehouse(contract)
     await contract.ask("delete_feed")
     await contract.ask("poll_feed", query={"dry_run": "true"})
     for name in ("tell_events", "tell_snapshot"):
         await contract.ask(name)
+
+
+async def provoke_refused_in_a_fed_warehouse(contract: Contract) -> None:
+    """Find units, count some, and move some there, of which its own system knows nothing."""
+    tea: dict[str, object] = {"product": "tea-01"}
+    found = msgspec.json.encode(tea | {"warehouse": "main", "delta": 1, "reason": "found"})
+    async with simulated(Nature(batch_s=NEVER_S, rate_per_s=500.0, burst=100)) as (_, url):
+        fed = {"url": url, "poll_s": 0.2, "rate_per_s": 400.0, "burst": 80}
+        await contract.ask("put_feed", body=msgspec.json.encode(fed))
+        await contract.ask("poll_feed")
+
+        async def is_attached() -> bool:
+            said = await contract.ask("adjust_stock", body=found, key=secrets.token_hex(8))
+            return said.problem == "warehouse-fed"
+
+        await until(is_attached)
+    balance = await contract.ask("get_stock_balance")
+    read = {"If-Match": balance.headers["ETag"]}
+    await contract.ask("set_state", body=b'{"quantity": 99}', headers=read, key="counted, and fed")
+    move = msgspec.json.encode(tea | {"from": "shelf-07", "to": "main", "quantity": 1})
+    await contract.ask("move_stock", body=move, key="moved, and fed")
 
 
 async def provoke_refused_adjustments(contract: Contract) -> None:

@@ -55,7 +55,7 @@ async def test_a_dry_run_says_what_would_change_and_changes_nothing(fed: Fed) ->
     assert [(each.batch, each.change) for each in found.items] == [("L7", -6), ("L8", 2)]
     assert found.items[0].explanation == (
         "the WMS says -1 orderable and has applied 4 of ours, 3 together; we counted 10: "
-        "6 fewer are available, and 1 promised unit is missing"
+        "6 fewer are available, and 1 unit that is promised or set aside is missing"
     )
     assert await fed.shop.journal() == before
     assert await fed.available() == 6

@@ -87,6 +87,24 @@ async def test_a_warehouse_that_is_fed_again_goes_on_where_it_was(
     assert (fed.wms.truth.mistakes, fed.wms.truth.gaps) == ([], 0)
 
 
+async def test_nothing_is_missing_of_what_is_fed_no_longer(
+    fed: Fed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeding, "_LINGER_MS", 0)
+    await fed.begun(5)
+    await fed.shop.placed(quantity=4)
+    await fed.told(1)
+    fed.wms.damage((fed.shop.product, "L7"), 3)
+    await fed.heard()
+    assert (await fed.shown()).shortfall == 2
+
+    await ended(fed)
+
+    assert (await fed.shown()).shortfall == 0
+    problem = (await fed.shop.post(f"{fed.path}/poll?dry_run=true")).problem(409)
+    assert problem.detail == "the feed has ended: put it again to have the warehouse fed"
+
+
 async def test_a_warehouse_may_be_fed_by_another_system_after_the_end(
     fed: Fed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -52,7 +52,7 @@ async def test_a_difference_has_both_sides_numbers_and_an_explanation(fed: Fed) 
     assert (loss.change, loss.available, loss.shortfall) == (-6, 0, 1)
     assert loss.explanation == (
         "the WMS says -1 orderable and has applied 4 of ours, 3 together; we counted 10: "
-        "6 fewer are available, and 1 promised unit is missing"
+        "6 fewer are available, and 1 unit that is promised or set aside is missing"
     )
     assert (first.product, first.batch, first.counted) == (fed.shop.product, "L7", 0)
     assert first.explanation == ("the WMS says 10 orderable; we counted 0: 10 more are available")

@@ -55,6 +55,7 @@ from allocator.domain.orders import (
     Shortage,
 )
 from allocator.domain.pool import Balance
+from allocator.domain.reconciling import ShortfallChanged
 from allocator.domain.records import Record
 from allocator.domain.transfers import (
     Occupied,
@@ -200,6 +201,8 @@ EVENTS: list[tuple[Event, str]] = [
     (MoveRefused(reason=TooManyLots(lots=300, limit=256)), "refused: spread over 300 lots"),
     (MoveEnded(), "ended"),
     *SAID_OF_FEEDS,
+    (ShortfallChanged(before=3, short=1), "1 ordered unit is missing, after 3"),
+    (ShortfallChanged(before=1, short=0), "no ordered unit is missing any more, after 1"),
     *SAID_OF_MISSING,
 ]
 

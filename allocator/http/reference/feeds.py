@@ -70,7 +70,7 @@ _FOUND: Final = ShownReconciliation(
     available=0,
     shortfall=1,
     explanation="the WMS says 1 orderable and has applied 3 of ours, 4 together; we counted 15: "
-    "10 fewer are available, and 1 promised unit is missing",
+    "10 fewer are available, and 1 unit that is promised or set aside is missing",
 )
 _WOULD: Final = ShownDryRun(
     failure=None,

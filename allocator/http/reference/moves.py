@@ -57,6 +57,7 @@ MOVE_OPERATIONS: Final = (
             "insufficient-stock",
             "location-occupied",
             "too-many-lots",
+            "warehouse-fed",
             "key-reused",
             *DECODING,
             *ASKING,
