@@ -11,6 +11,7 @@ import msgspec
 
 from allocator.domain import kinds
 from allocator.domain.adjustments import OrderRepicked, UnitsAdjusted, UnitsRecalled
+from allocator.domain.arrivals import arrival_of
 from allocator.domain.carts import Cart, CartOpened
 from allocator.domain.catalogue import is_code, location_key, pool_key, warehouse_key
 from allocator.domain.checkouts import CheckoutBegun, CheckoutPaid
@@ -61,7 +62,6 @@ _THINGS: Final = frozenset({"order", "stock", *_WHOLE})
 
 _MADE_BY: Final = (
     (OrderPlaced, "order"),
-    (StockReceived | UnitsTaken, "stock"),
     (TicketOptionOpened, "ticket option"),
     (MoveRequested, "move"),
     (OrderRequested | OrderAccepted | OrderDeclined | CheckoutPaid, LED_ORDER),
@@ -142,6 +142,10 @@ async def _thing(history: History, actor_id: int, seq: int) -> str | None:
     if record is None:
         return await history.pruned_thing(actor_id, seq)
     meaning = meaning_of(record)
+    if meaning is None or isinstance(meaning, OfTable):
+        return ""
+    if arrival_of(meaning, seq=seq, at_ms=record.at_ms) is not None:
+        return "stock"
     return next((thing for events, thing in _MADE_BY if isinstance(meaning, events)), "")
 
 

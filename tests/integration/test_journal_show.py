@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 import pytest_asyncio
 
@@ -9,6 +10,7 @@ from allocator.persistence.history import open_history
 from tests.integration.api_shapes import Order, Stock
 from tests.integration.journal_command import Told, journal
 from tests.integration.shop import Shop, database, opened, until
+from tests.integration.test_feeds_api import NATURE, fed_by
 
 OTHERS_ID = "6eced5c5-1bc1-8158-8237-bcf084e55943"
 
@@ -81,6 +83,31 @@ async def test_a_stock_is_told_with_its_own_part_of_every_order(
         "#5 dispatched → 5 available, 3 ordered, 8 on hand",
         "#6 cancelled → 8 available, 8 on hand",
         "#7 ordered → 7 available, 1 ordered, 8 on hand",
+    ]
+
+
+async def test_a_batch_that_a_warehouse_system_named_is_told_like_any_stock(
+    shop: Shop, database_url: str
+) -> None:
+    async with fed_by(shop, NATURE) as fed:
+        await fed.begun(10)
+        order = await shop.placed(quantity=3)
+        [stock] = order.lines[0].stocks
+        told = ends_of(await journal("show", stock.id, "--database-url", database_url))
+
+    assert told[0].endswith("L7: → 10 available, 10 on hand")
+    assert told[-1].endswith("ordered → 7 available, 3 ordered, 10 on hand")
+
+
+async def test_units_that_were_found_are_told_like_any_stock(shop: Shop, database_url: str) -> None:
+    body = {"product": shop.product, "warehouse": shop.warehouse, "delta": 4, "reason": "found"}
+    answer = await shop.post("/adjustments", body)
+    found = msgspec.json.decode(answer.body)["changes"][0]["stock"]
+    await shop.placed(quantity=1)
+
+    assert ends_of(await journal("show", found, "--database-url", database_url)) == [
+        "#1 adjusted → 4 available, 4 on hand",
+        "#2 ordered → 3 available, 1 ordered, 4 on hand",
     ]
 
 
