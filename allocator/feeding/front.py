@@ -1,6 +1,7 @@
 """What handlers and charts need to know of feeds, and how one comes into being."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from allocator.domain.positions import Position
@@ -10,6 +11,10 @@ from allocator.feeding.ports import Standing
 
 class Beginnings(Protocol):
     """Where feeds come into being."""
+
+    def alone(self) -> AbstractAsyncContextManager[bool]:
+        """Say whether nobody else in any worker is in this context, or it is left at once."""
+        ...
 
     async def begin(self, warehouse: str, *, position: Position) -> int:
         """Have a warehouse's feed be known and on; return its actor."""
@@ -51,6 +56,10 @@ class Front:
     def is_fed(self, warehouse: str) -> bool:
         """Whether a warehouse is fed, as of half a second ago."""
         return warehouse in self._feeding.standings
+
+    def alone(self) -> AbstractAsyncContextManager[bool]:
+        """Say whether nobody else in any worker is in this context."""
+        return self._beginnings.alone()
 
     async def begin(self, warehouse: str) -> int:
         """Have a warehouse's feed be known and on; return its actor."""

@@ -1,5 +1,6 @@
 """Feeds: which warehouses are run by systems of their own (WMS), and how that goes."""
 
+import asyncio
 from http import HTTPStatus
 from typing import Final
 
@@ -20,13 +21,15 @@ from allocator.http.doors import principal_of
 from allocator.http.dry_runs import dry_run
 from allocator.http.feed_shapes import PutFeedBody, ShownFeed, feed_shape
 from allocator.http.paging import limit_of, listing, name_cursor, no_query, query
-from allocator.http.problems import ProblemError, invalid, not_found
+from allocator.http.problems import ProblemError, conflict, invalid, not_found
 from allocator.http.refusals import problem_for
 from allocator.wms.http_wms import check_url as check_wms_url
 from allocator.wms.http_wms import is_same_address
 from allocator.wms.interface import WmsUrlError
 
 _FEEDS_MAX: Final = 10_000
+_TRIES: Final = 50
+_PAUSE_S: Final = 0.1
 _put: Final = msgspec.json.Decoder(PutFeedBody)
 
 
@@ -65,13 +68,24 @@ class FeedHandlers:
             burst=body.burst,
             excludes=tuple(body.excludes),
         )
-        await self._check_address(warehouse, body.url)
-        actor_id = await self._feeds.begin(warehouse)
-        version = await self._have(actor_id, command, request)
-        await self._feeds.begin(warehouse)  # one that ended just before is on by now
+        version = await self._put_alone(command, request)
         shape = await self._shape(await self._standing(request))
         status = HTTPStatus.CREATED if version == 1 else HTTPStatus.OK
         return json_answer(shape, status=status)
+
+    async def _put_alone(self, command: PutFeed, request: web.Request) -> int:
+        """Put a feed while nobody else puts one, perhaps of the same URL."""
+        for _ in range(_TRIES):
+            async with self._feeds.alone() as is_alone:
+                if is_alone:
+                    await self._check_address(command.warehouse, command.url)
+                    actor_id = await self._feeds.begin(command.warehouse)
+                    version = await self._have(actor_id, command, request)
+                    # One that ended just before is on by now.
+                    await self._feeds.begin(command.warehouse)
+                    return version
+            await asyncio.sleep(_PAUSE_S)
+        raise ProblemError(conflict("others are putting feeds all the time: repeat this request"))
 
     async def get(self, request: web.Request) -> JsonAnswer:
         """Return how a warehouse is fed, and how that goes."""
@@ -148,7 +162,7 @@ class FeedHandlers:
             if feed.status != "ended" and _is_fed_from(feed, url):
                 code = standing.warehouse
                 raise ProblemError(
-                    invalid(f"warehouse {code} is fed from this url: give each one of its own")
+                    conflict(f"warehouse {code} is fed from this url: give each one of its own")
                 )
 
     async def _feed(self, standing: Standing) -> Feed:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from allocator.actors.keys import KeyedRequest
@@ -231,6 +232,9 @@ class Feeds(Protocol):
 
     def is_fed(self, warehouse: str) -> bool:
         """Whether a warehouse is fed, as of half a second ago."""
+
+    def alone(self) -> AbstractAsyncContextManager[bool]:
+        """Say whether nobody else in any worker is in this context."""
 
     async def begin(self, warehouse: str) -> int:
         """Have a warehouse's feed be known and on; return its actor."""

@@ -1,6 +1,7 @@
 """What is kept of feeds: what warehouse systems are told under which number, and what they said."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import asyncpg
@@ -18,6 +19,7 @@ from allocator.persistence.tail import Tail, Wanted
 from allocator.wms.interface import Push, PushLine
 
 _FEEDS_MAX: Final = 10_000
+_PUTTING_LOCK: Final = 0x66656564
 _ROWS_AT_ONCE: Final = 500
 """Rows of the journal that become pushes in one go: orders wait for so long at most."""
 _ACTOR: Final = "SELECT id FROM actors WHERE key = $1"
@@ -44,6 +46,13 @@ class PostgresFeeds:
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[bool]:
+        """Say whether nobody else in any worker is in this context, or it is left at once."""
+        async with borrowed(self._pool) as connection, connection.transaction():
+            lock = "SELECT pg_try_advisory_xact_lock($1)"
+            yield bool(await connection.fetchval(lock, _PUTTING_LOCK))
 
     async def begin(self, warehouse: str, *, position: Position) -> int:
         """Have a warehouse's feed be known and on; return its actor."""

@@ -38,10 +38,11 @@ _MEANT_OTHERWISE: Final = (
     "stock must be the id of ",
     "part must be at most parts",
     "times of batches must lie ",
+    "nothing can be excluded as ",
     "url must ",  # lead somewhere, and be https unless the operator says otherwise
 )
 _MEANT_SO: Final = {"/problems/key-reused", "/problems/version-passed"}
-_ENDINGS: Final = ("printable characters", "name a batch once", "give each one of its own")
+_ENDINGS: Final = ("printable characters", "name a batch once")
 
 
 @schemathesis.serializer("application/x-ndjson")

@@ -141,12 +141,24 @@ async def test_two_warehouses_cannot_be_fed_from_the_same_address(
     other = await another(fed.shop)
     path, body = f"/wms/feeds/{other.warehouse}", {"url": f"{fed.url}/"}
 
-    problem = (await other.put(path, body)).problem(422)
+    problem = (await other.put(path, body)).problem(409)
 
     assert fed.shop.warehouse in problem.detail
     assert (await other.get(path)).status == 404
     await ended(fed)
     assert (await other.put(path, body)).status == 201
+
+
+async def test_of_those_who_put_one_address_at_once_one_has_it(shop: Shop) -> None:
+    async with simulated(NATURE) as (_, url):
+        shops = [shop, *[await another(shop) for _ in range(4)]]
+        paths = [f"/wms/feeds/{each.warehouse}" for each in shops]
+        answers = await asyncio.gather(
+            *(each.put(path, {"url": url}) for each, path in zip(shops, paths, strict=True))
+        )
+
+        assert sorted(answer.status for answer in answers) == [201, 409, 409, 409, 409]
+        await shop.send("DELETE", paths[[answer.status for answer in answers].index(201)])
 
 
 async def test_a_warehouse_system_that_was_set_back_is_not_believed(
