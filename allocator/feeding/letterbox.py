@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 
 from allocator.domain.fed import Code
 from allocator.domain.feeds import Feed
@@ -89,6 +90,10 @@ class Letterbox:
                 newest[place] = event
             if other is not None:
                 counts["duplicates" if other.as_of == event.as_of else "older"] += 1
+                if (
+                    wished_ms := event.wished_ms or other.wished_ms
+                ) is not None:  # of the older one
+                    newest[place] = replace(newest[place], wished_ms=wished_ms)
         taken = await self._told.take_events(standing.actor_id, list(newest.values()))
         if taken.taken:
             self._knock(standing.actor_id)

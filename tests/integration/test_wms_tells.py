@@ -142,6 +142,20 @@ async def test_n12_a_receipt_of_a_new_batch_has_the_wms_be_polled(telling: Telli
     await telling.becomes(15)
 
 
+async def test_n12_a_receipt_has_the_wms_be_polled_though_something_newer_came_along(
+    telling: Telling,
+) -> None:
+    await rarely_polled(telling)
+    truth, place = telling.fed.wms.truth, (telling.shop.product, "L8")
+    truth.receive(place, 5)
+    receipt = telling.event("L8", type="receipt", delta=5)
+    truth.damage(place, 1)
+
+    await telling.tell(receipt, telling.event("L8", delta=-1))
+
+    await telling.becomes(14)
+
+
 async def test_n12_what_comes_twice_or_late_changes_nothing(telling: Telling) -> None:
     await rarely_polled(telling)
     truth, place = telling.fed.wms.truth, (telling.shop.product, "L7")
