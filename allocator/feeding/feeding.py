@@ -158,12 +158,13 @@ class Feeding:
             log.info("wms.shortfall_over", warehouse=warehouse, before=before)
 
     async def _employ(self, standing: Standing, settings: FeedPut, *, rests: bool) -> None:
-        actor_id, clock = standing.actor_id, self._tools.clock
+        actor_id, clock, former = standing.actor_id, self._tools.clock, None
         if actor_id in self._stations:
             station, task = self._stations[actor_id]
             if station.settings == settings and not task.done():
                 return
             await self._dismiss({actor_id})
+            former = station.gate if station.settings.url == settings.url else None
         if actor_id not in self._turns:
             self._turns[actor_id] = Turns(is_near=self._is_ours, clock=clock)
             has_peers = rests and not self._is_alone
@@ -173,6 +174,7 @@ class Feeding:
             self._tools,
             count=partial(self._statistics.count_request, standing.warehouse),
             rests_until_ms=self._rests[actor_id],
+            former=former,
         )
         if (poll := self._polls.pop(actor_id, None)) is not None:
             station.poll(poll)

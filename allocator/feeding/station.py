@@ -71,6 +71,7 @@ class Station:
         kit: The feed's; its turns survive this station.
         count: Told of each request to the warehouse system what became of it.
         rests_until_ms: Until then pools may yet hear what a former owner of the feed has said.
+        former: The gate of the station that it takes the place of, if it asks the same system.
 
     Attributes:
         settings: How its feed is fed.
@@ -85,11 +86,12 @@ class Station:
         *,
         count: Callable[[str], None],
         rests_until_ms: int = 0,
+        former: Gate | None = None,
     ) -> None:
         self.settings = kit.settings
         self.progress: Progress | None = None
         limit = Limit(per_s=kit.settings.rate_per_s, burst=kit.settings.burst)
-        self.gate = Gate(limit, clock=tools.clock_us)
+        self.gate = former.heir(limit) if former else Gate(limit, clock=tools.clock_us)
         self._kit = kit
         self._tools = tools
         self._count = count

@@ -61,6 +61,19 @@ class Bucket:
         """How many requests may yet be counted by the server."""
         return self._under_way
 
+    def heir(self, limit: Limit, *, now_us: int) -> "Bucket":
+        """Return one of another limit for the same server, empty, that knows what this one does.
+
+        To be used once nobody waits for an answer of those that this one has let through.
+        """
+        self._advance(now_us)
+        heir = Bucket(limit, now_us=now_us)
+        heir._level_us = min(self._level_us, 0)
+        heir._quiet_until_us = self._quiet_until_us
+        heir._doubtful = deque(self._doubtful)
+        heir._under_way = len(heir._doubtful)
+        return heir
+
     def take(self, *, now_us: int) -> int | None:
         """Take a token for a request that is sent at once.
 

@@ -39,6 +39,12 @@ class Gate:
         self._turns = asyncio.Lock()
         self._changed = asyncio.Event()
 
+    def heir(self, limit: Limit) -> "Gate":
+        """Return one with another limit before the same server, when nobody is inside any more."""
+        gate = Gate(limit, clock=self._clock)
+        gate._bucket = self._bucket.heir(limit, now_us=self._clock())
+        return gate
+
     @asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
         """Wait until a request may be sent; it is sent, and answered, inside.

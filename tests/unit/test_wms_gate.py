@@ -153,3 +153,29 @@ def test_the_clock_of_whoever_answers_counts_if_he_has_one() -> None:
     assert date_of("Sun, 22 Nov 2026 01:02:33 GMT", otherwise=NOW) == NOW.replace(second=33)
     assert date_of("yesterday", otherwise=NOW) == NOW
     assert date_of(None, otherwise=NOW) == NOW
+
+
+@virtual_time
+async def test_a_refusal_is_heeded_though_the_limit_is_another_one_meanwhile() -> None:
+    asked = Asked(WmsLimitedError(url=URL, retry_after_s=60))
+    gate = Gate(Limit(per_s=1), clock=clock_us)
+    await asyncio.sleep(10)
+    with pytest.raises(WmsLimitedError):
+        await LimitedWms(asked, gate).page(None)
+
+    await LimitedWms(asked, gate.heir(Limit(per_s=5, burst=3))).page(None)
+
+    assert asked.at_s[1] >= asked.at_s[0] + 60
+
+
+@virtual_time
+async def test_a_request_that_may_yet_come_counts_though_the_limit_is_another_one() -> None:
+    asked = Asked(takes_s=30)
+    gate = Gate(Limit(per_s=1), clock=clock_us)
+    await asyncio.sleep(10)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(LimitedWms(asked, gate).page(None), timeout=1)
+
+    await LimitedWms(asked, gate.heir(Limit(per_s=2))).page(None)
+
+    assert asked.at_s[1] >= asked.at_s[0] + 10
