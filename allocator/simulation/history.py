@@ -25,7 +25,7 @@ from allocator.errors import (
 )
 from allocator.feeding.ports import Standing
 from allocator.simulation.provider import Entry
-from allocator.simulation.warehouse import Asked, Warehouse
+from allocator.simulation.warehouse import Asked, Told, Warehouse
 
 
 class Moved(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,6 +131,7 @@ class Fed(msgspec.Struct, kw_only=True):
     Attributes:
         warehouse: That system, with its own truth.
         asked: What was asked of pools, in order.
+        told: What they have answered to, in order.
         standings: How far the feed had come, time and again.
         applied: By pool and batch, which of our decreases count as applied in the end.
         at_rest: Whether everything was told, done, said and heard.
@@ -138,6 +139,7 @@ class Fed(msgspec.Struct, kw_only=True):
 
     warehouse: Warehouse
     asked: list[Asked]
+    told: list[Told]
     standings: list[Standing]
     applied: dict[tuple[int, str | None], int]
     at_rest: bool

@@ -26,6 +26,7 @@ from allocator.simulation.plan_troubles import WORKERS
 from allocator.simulation.process import Process
 from allocator.simulation.processes import DRAIN_S, LIMITS, Machine, WorkerProcess
 from allocator.simulation.provider import Provider
+from allocator.simulation.telling import Teller
 from allocator.simulation.warehouse import Warehouse
 from allocator.supervision.backoff import Backoff
 from allocator.supervision.child import Program
@@ -49,7 +50,8 @@ class Installation:
 
     Args:
         dice: Decides what nobody else does.
-        books: Likewise, for the payment provider; `stock`, for the warehouse.
+        books: Likewise, for the payment provider; `stock`, for the warehouse; `tales`,
+            for what that tells by itself.
         plan: What happens.
 
     Attributes:
@@ -61,8 +63,15 @@ class Installation:
         failures: What a server did that it must never do.
     """
 
-    def __init__(
-        self, loop: SimulationLoop, *, dice: Random, books: Random, stock: Random, plan: Plan
+    def __init__(  # noqa: PLR0913 (what decides)
+        self,
+        loop: SimulationLoop,
+        *,
+        dice: Random,
+        books: Random,
+        stock: Random,
+        tales: Random,
+        plan: Plan,
     ) -> None:
         self.network = Network(loop, dice)
         self.database_process = loop.process("database")
@@ -85,6 +94,7 @@ class Installation:
         if plan.terms is not None:
             self.warehouse = Warehouse(loop, dice=stock, terms=plan.terms)
             self.feeders = Feeders(self.database, self.warehouse)
+            Teller(loop, dice=tales, warehouse=self.warehouse, workers=lambda: self.workers)
         self._machine = Machine(
             database=self.database,
             sockets=self.network.sockets(),

@@ -1,5 +1,6 @@
 """Feeds without one of their guards: what is old, partial or told twice is believed."""
 
+import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -25,6 +26,8 @@ from allocator.simulation.mutant import Method, Mutant
 from allocator.wms.bucket import Bucket
 from allocator.wms.interface import InventoryPage, Push
 from allocator.wms.sender import Sender
+
+_BETWEEN_S: Final = 0.2
 
 
 def _count_what_was_acknowledged(guard: Method) -> Method:
@@ -101,6 +104,7 @@ def _go_on_unheard(guard: Method) -> Method:
 def _advance_first(guard: Method) -> Method:
     async def mutant(pusher: Pusher, made: Made) -> None:
         await guard(pusher, Made(pushes=(), accounts=()))
+        await asyncio.sleep(_BETWEEN_S)
         await guard(pusher, made)
 
     return mutant

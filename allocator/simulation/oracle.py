@@ -39,8 +39,8 @@ from allocator.simulation.oracle_feeds import (
     Feeds,
     a_feed_never_goes_back,
     both_sides_agree_in_the_end,
-    no_batch_is_as_of_what_was_before,
     nothing_is_counted_that_never_was,
+    nothing_is_heard_after_what_is_newer,
     pools_are_let_go_of_when_a_feed_has_ended,
     the_limit_of_the_warehouse_is_kept,
     the_warehouse_is_told_nothing_that_cannot_be,
@@ -132,7 +132,7 @@ MOVE_LAWS: Final[tuple[Callable[[Transits], list[str]], ...]] = (
 FEED_LAWS: Final[tuple[Callable[[Feeds], list[str]], ...]] = (
     nothing_is_counted_that_never_was,
     what_is_reconciled_is_what_the_warehouse_said,
-    no_batch_is_as_of_what_was_before,
+    nothing_is_heard_after_what_is_newer,
     both_sides_agree_in_the_end,
     the_warehouse_is_told_what_happened_in_order,
     the_warehouse_is_told_nothing_that_cannot_be,

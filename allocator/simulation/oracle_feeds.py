@@ -8,13 +8,13 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from allocator.domain.feeds import RunEnded
-from allocator.domain.reconciling import FeedAttached, LotReconciled
+from allocator.domain.reconciling import FeedAttached, LotReconciled, Reconcile
 from allocator.domain.records import Record
 from allocator.simulation.history import Evidence, Fed
 from allocator.simulation.model_feed import Code, Sums
 from allocator.simulation.oracle_feed import FeedEvidence
 from allocator.simulation.oracle_pool import PoolEvidence
-from allocator.simulation.warehouse import Request, sku_of
+from allocator.simulation.warehouse import Request, Told, sku_of
 from allocator.wms.interface import Push
 
 _SLACK = 1e-6
@@ -49,8 +49,9 @@ class Feeds:
 def nothing_is_counted_that_never_was(feeds: Feeds) -> list[str]:
     """No pool counts more units than there are by the newest that was heard (rows N4 and N5).
 
-    So what is promised is there, but for what was lost since. Heard is what has changed anything,
-    and what a complete run said.
+    So what is promised is there, but for what was lost since. Heard is what a complete run said,
+    what was said of all batches at once, and what has units appear. Who hears that one batch has
+    fewer need not know yet that another has, too.
     """
     fed, feed = feeds.fed, feeds.feed
     if fed is None or feed is None:
@@ -58,6 +59,11 @@ def nothing_is_counted_that_never_was(feeds: Feeds) -> list[str]:
     wrong: list[str] = []
     heard: dict[int, int] = dict.fromkeys(feeds.pools, 0)
     rows = list(feeds.rows())
+    whole = {
+        each.command.as_of
+        for each in fed.asked
+        if isinstance(each.command, Reconcile) and each.command.complete
+    }
     for row, after in pairwise([*rows, None]):
         if row is None:
             break
@@ -67,15 +73,14 @@ def nothing_is_counted_that_never_was(feeds: Feeds) -> list[str]:
             continue
         pool = feeds.pools[row.actor_id]
         event = pool.events[row.seq - 1]
-        if not isinstance(event, FeedAttached | LotReconciled):
+        if not isinstance(event, LotReconciled):
             continue
-        if isinstance(event, LotReconciled):
-            heard[pool.actor_id] = max(heard[pool.actor_id], event.as_of)
-        if _goes_on(pool, row, after):
+        if event.as_of not in whole and _appearing(event) <= 0:
             continue
+        heard[pool.actor_id] = max(heard[pool.actor_id], event.as_of)
         counted = pool.model.feed.counted[row.seq]
         there = fed.warehouse.total(sku_of(pool.actor_id), as_of=heard[pool.actor_id])
-        if isinstance(event, LotReconciled) and counted > there:
+        if counted > there and not _goes_on(pool, row, after):
             wrong.append(
                 f"{pool.name} counts {counted} units at seq {row.seq}, and as of "
                 f"{heard[pool.actor_id]} there were {there}"
@@ -133,22 +138,17 @@ def both_sides_agree_in_the_end(feeds: Feeds) -> list[str]:
     return wrong
 
 
-def no_batch_is_as_of_what_was_before(feeds: Feeds) -> list[str]:
-    """What is reconciled of a batch is newer each time; more appears if nothing newer was heard."""
-    wrong = []
-    for pool in feeds.pools.values():
-        newest: dict[Code, int] = {}
-        for seq, event in enumerate(pool.events, start=1):
-            if isinstance(event, FeedAttached):
-                newest.clear()
-            if not isinstance(event, LotReconciled):
-                continue
-            if event.as_of <= newest.get(event.code, 0):
-                wrong.append(f"{pool.name} has {event.code} be as of {event.as_of} at seq {seq}")
-            if event.opened and event.as_of < max(newest.values(), default=0):
-                wrong.append(f"{pool.name} has more as of {event.as_of} at seq {seq}")
-            newest[event.code] = event.as_of
-    return wrong
+def nothing_is_heard_after_what_is_newer(feeds: Feeds) -> list[str]:
+    """What is reconciled of a batch is newer than all that its pool has heard of it before.
+
+    Units appear in it only if nothing newer has changed any of them.
+    """
+    if feeds.fed is None:
+        return []
+    told: defaultdict[int, list[Told]] = defaultdict(list)
+    for each in feeds.fed.told:
+        told[each.pool].append(each)
+    return [what for pool in feeds.pools.values() for what in _older(pool, told[pool.actor_id])]
 
 
 def the_warehouse_is_told_what_happened_in_order(feeds: Feeds) -> list[str]:
@@ -230,6 +230,32 @@ def pools_are_let_go_of_when_a_feed_has_ended(feeds: Feeds) -> list[str]:
     if feeds.feed is None or feeds.feed.state.status != "ended":
         return []
     return [f"{pool.name} is still fed" for pool in feeds.pools.values() if pool.model.feed.feed]
+
+
+def _appearing(event: LotReconciled) -> int:
+    """Return how many units appear; negative if they vanish."""
+    return event.opened + sum(units for _, units in event.changes)
+
+
+def _older(pool: PoolEvidence, told: Sequence[Told]) -> Iterator[str]:
+    changed: dict[Code, int] = {}
+    attached = 0
+    for seq, event in enumerate(pool.events, start=1):
+        if isinstance(event, FeedAttached):
+            attached = seq
+            changed.clear()
+        if not isinstance(event, LotReconciled):
+            continue
+        heard = [
+            each.as_of
+            for each in told
+            if attached <= each.before < seq and (each.codes is None or event.code in each.codes)
+        ]
+        if event.as_of < max(heard, default=0) or event.as_of <= changed.get(event.code, 0):
+            yield f"{pool.name} has {event.code} be as of {event.as_of} at seq {seq}"
+        if _appearing(event) > 0 and event.as_of < max(changed.values(), default=0):
+            yield f"{pool.name} has more as of {event.as_of} at seq {seq}"
+        changed[event.code] = event.as_of
 
 
 def _told_of(fed: Fed, sku: str, code: Code, *, through: int) -> int:

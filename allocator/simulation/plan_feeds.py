@@ -29,6 +29,7 @@ _DAYS: Final = 1 / 8
 _FEED: Final = 200
 """The number of the feed; pools have small ones."""
 _POOLS: Final = (1, 2, 2, 3)
+_POOLS_OF_HEIRS: Final = 5
 _BATCHES: Final = ("A", "B", "B", "C", None)
 _PUTS: Final = 3
 """It is put so often, in case that it was not heard."""
@@ -39,10 +40,10 @@ _ENDED_MS: Final = 7_000
 _TTL_MS: Final = (None, None, None, 2_500, 6_000)
 _ARRIVALS: Final = (4, 10)
 _LOSSES: Final = (0, 1, 3, 6)
-_HEIRS_MIN_MS: Final = 10_000
-_HEIRS: Final = 1 / 2
-"""On so many of these days, if they are long, a feed's worker dies in the midst of what it says."""
-_HEIR_MS: Final = 6_000
+_HEIRS: Final = 1 / 3
+"""On so many of these days a feed's worker dies in the midst of what it says."""
+_FIRST_HEIR_MS: Final = 1_200
+_HEIR_MS: Final = 5_500
 _SILENT_MS: Final = 4_600
 _SWING_MS: Final = 600
 _AWAYS: Final = (0, 0, 1, 3)
@@ -84,27 +85,29 @@ class Stocking:
         dice = self._dice
         if dice.random() >= _DAYS or not self._spots:
             return Stocked(None)
-        pools = tuple(
-            sorted(dice.sample(self._spots, k=min(dice.choice(_POOLS), len(self._spots))))
-        )
+        has_heirs = dice.random() < _HEIRS
+        wanted = _POOLS_OF_HEIRS if has_heirs else dice.choice(_POOLS)
+        pools = tuple(sorted(dice.sample(self._spots, k=min(wanted, len(self._spots)))))
         friendly = dice.random() < 1 / 4
         terms = Terms(
             feed=_FEED << 8 | dice.randrange(SHARDS),
             pools=pools,
             batch_ms=dice.choice((200, 700, 2_000)),
-            poll_ms=dice.choice((1_000, 1_000, 2_500)),
-            rate_per_s=dice.choice((2.0, 5.0, 20.0)),
+            poll_ms=dice.choice((1_000, 1_000, 1_000, 2_500)),
+            rate_per_s=dice.choice((2.0, 10.0, 50.0)),
             burst=dice.choice((1, 3, 10)),
             excludes=dice.choice(((), ("damaged",), ("damaged", "expired"))),
             stale=dice.random() < 1 / 3,
             swaps=0.0 if friendly else dice.choice((0.0, 0.0, 0.2)),
             lost=0.0 if friendly else dice.choice((0.0, 0.1, 0.3)),
-            behind=0.0 if friendly else dice.choice((0.0, 0.0, 0.3)),
+            behind=0.0 if friendly else dice.choice((0.0, 0.5)),
+            tells=dice.random() < 1 / 2,
+            snapshot_ms=dice.choice((0, 0, 300, 1_100)),
         )
         steps: list[Step] = [self._arrive(pool, at_ms=0) for pool in pools for _ in range(2)]
         steps += [self._arrive(dice.choice(pools)) for _ in range(dice.choice(_ARRIVALS))]
         steps += [self._lose(dice.choice(pools)) for _ in range(dice.choice(_LOSSES))]
-        if dice.random() < _HEIRS and self._hours[1] >= _HEIRS_MIN_MS:
+        if has_heirs:
             return self._heirs(terms, steps)
         if not friendly:
             steps += [self._away() for _ in range(dice.choice(_AWAYS))]
@@ -118,15 +121,23 @@ class Stocking:
         """
         dice = self._dice
         terms = replace(
-            terms, poll_ms=1_000, rate_per_s=50.0, burst=20, stale=False, lost=0.0, behind=0.0
+            terms,
+            poll_ms=1_000,
+            rate_per_s=50.0,
+            burst=20,
+            stale=False,
+            lost=0.0,
+            behind=0.0,
+            tells=False,
+            snapshot_ms=300,
         )
         troubles = [
             Bequeath(at_ms=at_ms, for_ms=_SILENT_MS)
-            for at_ms in range(1_500, self._hours[1], _HEIR_MS)
+            for at_ms in range(_FIRST_HEIR_MS, self._hours[1], _HEIR_MS)
         ]
         for pool in terms.pools:
             for at_ms in range(_SWING_MS, self._hours[1], 2 * _SWING_MS):
-                gone_ms = at_ms + dice.randrange(_SWING_MS)
+                gone_ms = at_ms + _SWING_MS // 2 + dice.randrange(_SWING_MS)
                 steps.append(Arrive(at_ms=at_ms, pool=pool, batch="A", quantity=4))
                 steps.append(Lose(at_ms=gone_ms, pool=pool, batch="A", quantity=4))
         return Stocked(terms, [*steps, *self._wishes(terms)], troubles)

@@ -22,7 +22,7 @@ from allocator.peers.frames import Hello
 from allocator.peers.sockets import Sockets
 from allocator.persistence.memory.database import MemoryDatabase
 from allocator.persistence.memory.journal import MemoryJournal
-from allocator.simulation.feeders import Feeders
+from allocator.simulation.feeders import Door, Feeders
 from allocator.simulation.handling import ask
 from allocator.simulation.history import Heard, Operation
 from allocator.simulation.process import Process
@@ -86,6 +86,7 @@ class WorkerProcess:
         orphaned: Whether its server is dead.
         lingering: Whether it has given its place up, and may still wait for the provider.
         requests: What it has taken and not answered, each with how to answer it.
+        door: Where a warehouse's own system tells it something; None if there is none.
     """
 
     def __init__(  # noqa: PLR0913 (what a process is started with)
@@ -111,6 +112,7 @@ class WorkerProcess:
         self.lingering = False
         self.requests: dict[int, Respond] = {}
         self.crew: Crew | None = None
+        self.door: Door | None = None
         self._calls: Calls | None = None
         self._machine = machine
         self._parent = parent
@@ -231,6 +233,7 @@ class WorkerProcess:
             return []
         feeding = self._machine.feeders.feeding(crew, self.process)
         crew.worker.office.poller = feeding
+        self.door = self._machine.feeders.door(crew, self.process, feeding)
         return [asyncio.create_task(feeding.run(), name="warehouse feeds")]
 
     async def _begin_feed(self) -> None:

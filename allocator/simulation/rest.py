@@ -73,6 +73,7 @@ class Rest:
         return Fed(
             warehouse=self._warehouse,
             asked=self._feeders.asked,
+            told=self._feeders.told,
             standings=self._standings,
             applied=applied,
             at_rest=at_rest and self._state.status is not None,

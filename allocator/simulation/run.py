@@ -71,6 +71,7 @@ class _Run:
             dice=self._dice,
             books=Random(f"books {plan.seed}"),
             stock=Random(f"warehouse {plan.seed}"),
+            tales=Random(f"tales {plan.seed}"),
             plan=plan,
         )
         self._clients = Clients(

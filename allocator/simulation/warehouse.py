@@ -26,7 +26,7 @@ from allocator.wms.interface import (
     WmsUnavailableError,
 )
 from allocator.wms.shapes import LineBody, PushBody
-from allocator.wms.simulator_truth import Truth
+from allocator.wms.simulator_truth import Batch, Truth
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ _PATIENCE_S: Final = 2.0
 _ITEMS_MAX: Final = 3
 """Of a page."""
 _VIEWS_MAX: Final = 6
-"""So many moments it remembers, for those who turn pages."""
+"""So many moments it remembers: for those who turn pages, and if it is behind."""
 _TURNED: Final = 1 / 8
 """So often somebody who turns a page finds what was so at another moment."""
 _RETRY_AFTER_S: Final = 0.3
@@ -57,6 +57,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         lost: How often an answer is lost.
         behind: How often it says first what was so before, as one of several that know of each
             other late.
+        tells: Whether it tells of each change by itself.
+        snapshot_ms: How often it tells everything by itself; 0 for never.
     """
 
     feed: int
@@ -70,6 +72,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     swaps: float = 0.0
     lost: float = 0.0
     behind: float = 0.0
+    tells: bool = False
+    snapshot_ms: int = 0
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +82,15 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     as_of: int
     applied_through: int
     items: tuple[InventoryItem, ...]
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be ordered of a batch, since something happened to it."""
+
+    as_of: int
+    applied_through: int
+    item: InventoryItem
+    brings_units: bool
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +110,20 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     at_s: float
 
 
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pool has heard, and answered to.
+
+    Attributes:
+        codes: Of the batches that were named; None if all were.
+        before: Every row behind this one was decided later.
+    """
+
+    pool: int
+    as_of: int
+    codes: frozenset[str | None] | None
+    before: int
+
+
 class Warehouse:
     """The system of one warehouse. For workers, `line` is the way to it.
 
@@ -107,6 +134,8 @@ class Warehouse:
         truth: What is there, and what it was told.
         told: Every push, as it was heard first, in order.
         requests: In the order in which they came.
+        listener: Told of each change of batches.
+        is_well: Whether nothing goes wrong there any more.
     """
 
     def __init__(self, loop: SimulationLoop, *, dice: Random, terms: Terms) -> None:
@@ -114,10 +143,11 @@ class Warehouse:
         self.truth = Truth()
         self.told: list[Push] = []
         self.requests: list[Request] = []
+        self.listener: Callable[[Sequence[Change]], None] = _ignore
         self._loop = loop
         self._wire = loop.outside
         self._dice = dice
-        self._is_well = False
+        self.is_well = False
         self._expiries: dict[tuple[str, str | None], int] = {}
         self._away = 0
         self._level = float(terms.burst)
@@ -126,7 +156,7 @@ class Warehouse:
         self._moments = [0]
         self._totals: list[dict[str, int]] = [{}]
         self._said: dict[int, View] = {}
-        self._shown = self._view()
+        self._shown = self.view()
         self._wire.call_later(terms.batch_ms / 1000, self._work)
 
     # What happens there.
@@ -139,14 +169,16 @@ class Warehouse:
                 START_MS + round(self._loop.time() * 1000) + ttl_ms
             )
         self._note()
+        self._tell([found], brings_units=True)
 
     def lose(self, pool: int, batch: str | None, units: int) -> None:
         """Units break or are not found, promised ones perhaps; never more than are there."""
         there = self.truth.batch((sku_of(pool), batch))
         units = min(units, there.received - there.damaged - there.shipped)
         if units > 0:
-            self.truth.damage((sku_of(pool), batch), units)
+            damaged = self.truth.damage((sku_of(pool), batch), units)
             self._note()
+            self._tell([damaged])
 
     def leave(self) -> None:
         """Be out of reach, until as many have said `come_back`."""
@@ -158,12 +190,20 @@ class Warehouse:
 
     def heal(self) -> None:
         """Be well from now on."""
-        self._is_well, self._away = True, 0
+        self.is_well, self._away = True, 0
 
     def total(self, sku: str, *, as_of: int) -> int:
         """Return how many units there ever were of a product as of a moment, less those lost."""
         index = bisect_right(self._moments, as_of) - 1
         return self._totals[index].get(sku, 0)
+
+    def view(self) -> View:
+        """Return all that there is now."""
+        truth = self.truth
+        items = [self._item(each) for each in truth.batches() if each.orderable]
+        items.append(InventoryItem(sku=STRANGER, batch=None, orderable=1))
+        view = View(as_of=truth.as_of, applied_through=truth.applied_through, items=tuple(items))
+        return self._said.setdefault(view.as_of, view)
 
     def said(self, *, as_of: int) -> View | None:
         """Return what it says, or has said, as of a moment; None if it never said anything."""
@@ -192,17 +232,15 @@ class Warehouse:
 
     def page(self, cursor: str | None) -> InventoryPage:
         """Say what there is."""
-        view, first = self._shown if self.terms.stale else self._view(), 0
+        view, first = self._shown if self.terms.stale else self.view(), 0
         if cursor is not None:
             as_of, first = map(int, cursor.split("."))
             kept = [each for each in self._views if each.as_of == as_of]
-            if self._goes_well(_TURNED):
-                view = kept[-1] if kept else view
-            elif self._views:
-                view = self._views[0]
-        elif self._views and not self._goes_well(self.terms.behind):
-            view = self._views[0]
-        elif view not in self._views:
+            view = kept[-1] if kept else view
+            view = view if self._goes_well(_TURNED) else self._former()
+        else:
+            if not self._goes_well(self.terms.behind):
+                view = self._former()
             self._views.append(view)
         last = first + _ITEMS_MAX
         return InventoryPage(
@@ -248,25 +286,32 @@ class Warehouse:
         """Do what it was told."""
         if not self._away:
             if self.truth.waiting:
-                self.truth.apply(swaps=lambda: self._dice.random() < self.terms.swaps)
-            self._shown = self._view()
+                self._tell(self.truth.apply(swaps=lambda: self._dice.random() < self.terms.swaps))
+            self._shown = self.view()
         self._wire.call_later(self.terms.batch_ms / 1000, self._work)
 
-    def _view(self) -> View:
-        truth = self.truth
-        items = [
-            InventoryItem(
-                sku=each.sku,
-                batch=each.batch,
-                orderable=each.orderable,
-                expires_at_ms=self._expiries.get((each.sku, each.batch)),
-            )
-            for each in truth.batches()
-            if each.orderable
-        ]
-        items.append(InventoryItem(sku=STRANGER, batch=None, orderable=1))
-        view = View(as_of=truth.as_of, applied_through=truth.applied_through, items=tuple(items))
-        return self._said.setdefault(view.as_of, view)
+    def _tell(self, batches: Sequence[Batch], *, brings_units: bool = False) -> None:
+        """Have it known what became of some batches."""
+        view = self.view()
+        self.listener(
+            [
+                Change(
+                    as_of=view.as_of,
+                    applied_through=view.applied_through,
+                    item=self._item(each),
+                    brings_units=brings_units,
+                )
+                for each in batches
+            ]
+        )
+
+    def _item(self, batch: Batch) -> InventoryItem:
+        return InventoryItem(
+            sku=batch.sku,
+            batch=batch.batch,
+            orderable=batch.orderable,
+            expires_at_ms=self._expiries.get((batch.sku, batch.batch)),
+        )
 
     def _note(self) -> None:
         sums: dict[str, int] = {}
@@ -275,9 +320,14 @@ class Warehouse:
         self._moments.append(self.truth.as_of)
         self._totals.append(sums)
 
+    def _former(self) -> View:
+        """Return what was so a few moments ago, or is so now."""
+        former = list(self._said.values())[-_VIEWS_MAX:]
+        return former[int(self._dice.random() * len(former))]
+
     def _goes_well(self, chance: float) -> bool:
         """Throw dice for what goes wrong so often; return whether it does not."""
-        return self._dice.random() >= chance or self._is_well
+        return self._dice.random() >= chance or self.is_well
 
     def _way_s(self) -> float:
         return _WAY_S[int(self._dice.random() * len(_WAY_S))]
@@ -303,6 +353,10 @@ class _Line:
 def sku_of(pool: int) -> str:
     """Return what the product of a pool is called."""
     return f"sku-{pool}"
+
+
+def _ignore(_changes: Sequence[Change]) -> None:
+    """Do nothing."""
 
 
 def _body_of(push: Push) -> PushBody:
