@@ -91,6 +91,13 @@ def _conclude_from_a_part(guard: Method) -> Method:
     return mutant
 
 
+def _raise_from_a_part(_: Method) -> Method:
+    def mutant(*_: object) -> bool:
+        return True
+
+    return mutant
+
+
 def _go_on_unheard(guard: Method) -> Method:
     async def mutant(sender: Sender, told: Sequence[Push]) -> None:
         failures = sender.progress.failures
@@ -159,7 +166,6 @@ FEED_MUTANTS: Final[dict[str, Mutant]] = {
         owner=reconcile_rules,
         method="_reconciled",
         make=_believe_what_is_older,
-        behind="begin what is older",
         day="fed",
     ),
     "begin what is older": Mutant(
@@ -174,6 +180,13 @@ FEED_MUTANTS: Final[dict[str, Mutant]] = {
         owner=Runner,
         method="_hear",
         make=_conclude_from_a_part,
+        day="fed",
+    ),
+    "raise from a part": Mutant(
+        rule="units appear when all batches of the product are stated",
+        owner=reconcile_rules,
+        method="_may_raise",
+        make=_raise_from_a_part,
         day="fed",
     ),
     "go on unheard": Mutant(

@@ -1,6 +1,6 @@
 """A day on which one warehouse has a system of its own: what happens there, and who has it fed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Final, NamedTuple
 
@@ -45,6 +45,7 @@ _HEIRS: Final = 1 / 3
 _FIRST_HEIR_MS: Final = 1_200
 _HEIR_MS: Final = 5_500
 _SILENT_MS: Final = 4_600
+_SWINGING: Final = 1 / 3
 _SWING_MS: Final = 600
 _AWAYS: Final = (0, 0, 1, 3)
 _BREAKS: Final = (0, 3, 8, 20)
@@ -109,6 +110,8 @@ class Stocking:
         steps += [self._lose(dice.choice(pools)) for _ in range(dice.choice(_LOSSES))]
         if has_heirs:
             return self._heirs(terms, steps)
+        if dice.random() < _SWINGING:
+            steps += self._swings(pools)
         if not friendly:
             steps += [self._away() for _ in range(dice.choice(_AWAYS))]
             steps += [self._break() for _ in range(dice.choice(_BREAKS))]
@@ -119,7 +122,6 @@ class Stocking:
 
         Another says something newer meanwhile. Units come and go all the time.
         """
-        dice = self._dice
         terms = replace(
             terms,
             poll_ms=1_000,
@@ -135,12 +137,16 @@ class Stocking:
             Bequeath(at_ms=at_ms, for_ms=_SILENT_MS)
             for at_ms in range(_FIRST_HEIR_MS, self._hours[1], _HEIR_MS)
         ]
-        for pool in terms.pools:
+        steps = [*steps, *self._swings(terms.pools), *self._wishes(terms)]
+        return Stocked(terms, steps, troubles)
+
+    def _swings(self, pools: Sequence[int]) -> Iterator[Step]:
+        """Have units of a batch come and go all the time."""
+        for pool in pools:
             for at_ms in range(_SWING_MS, self._hours[1], 2 * _SWING_MS):
-                gone_ms = at_ms + _SWING_MS // 2 + dice.randrange(_SWING_MS)
-                steps.append(Arrive(at_ms=at_ms, pool=pool, batch="A", quantity=4))
-                steps.append(Lose(at_ms=gone_ms, pool=pool, batch="A", quantity=4))
-        return Stocked(terms, [*steps, *self._wishes(terms)], troubles)
+                gone_ms = at_ms + _SWING_MS // 2 + self._dice.randrange(_SWING_MS)
+                yield Arrive(at_ms=at_ms, pool=pool, batch="A", quantity=4)
+                yield Lose(at_ms=gone_ms, pool=pool, batch="A", quantity=4)
 
     def around(self, steps: Sequence[Step], fed: Stocked) -> list[Step]:
         """Return everything that happens: nothing is moved to a warehouse that its system feeds."""
@@ -154,7 +160,8 @@ class Stocking:
         wishes += [self._wish(terms, Feed(what="poll")) for _ in range(3)]
         wishes += [self._wish(terms, Look(what="feed")) for _ in range(5)]
         if dice.random() < _DELETED:
-            late_ms = self._hours[1] - dice.choice((dice.randrange(1_500), _AGAIN_MS))
+            early_ms = dice.choice((dice.randrange(1_500), _AGAIN_MS))
+            late_ms = max(first_ms, self._hours[1] - early_ms)
             wishes += self._often(terms, Feed(what="delete"), first_ms=late_ms)
             if late_ms + _ENDED_MS < self._hours[1]:
                 wishes += self._often(terms, Feed(what="put"), first_ms=late_ms + _ENDED_MS)
