@@ -33,6 +33,7 @@ class FeedModel:
         committed, left: What the warehouse's own system should have heard by then, as
             (version, units by batch), and how many of these have left; ascending.
         counted: By version, what is counted of all batches, gone or not.
+        there: By version, the batches of which any are on hand.
         bases: What had left when it was let go of, as (version, units by batch); ascending.
     """
 
@@ -41,6 +42,7 @@ class FeedModel:
         self.committed: list[tuple[int, Sums]] = []
         self.left: list[Sums] = []
         self.counted: dict[int, int] = {}
+        self.there: dict[int, frozenset[Code]] = {}
         self.bases: list[tuple[int, Sums]] = []
         self._shelf = shelf
         self._excludes: tuple[str, ...] = ()
@@ -116,6 +118,7 @@ class FeedModel:
                 if lot.numbers[-1].available and self._shelf.short[lot.code]:
                     self._shelf.object(seq, f"has units of {lot.code} for sale, and is short of it")
             self.counted[seq] = sum(self.by_batch.values())
+            self.there[seq] = frozenset(lot.code for lot in self._lots())
         self.committed.append((seq, {code: units for code, units in committed.items() if units}))
         self.left.append({code: units for code, units in left.items() if units})
 

@@ -50,8 +50,8 @@ def nothing_is_counted_that_never_was(feeds: Feeds) -> list[str]:
     """No pool counts more units than there are by the newest that was heard (rows N4 and N5).
 
     So what is promised is there, but for what was lost since. Heard is what a complete run said,
-    what was said of all batches at once, and what has units appear. Who hears that one batch has
-    fewer need not know yet that another has, too.
+    and what was said of all batches at once. Who hears of one batch need not know yet that another
+    has fewer; then more of it appears only if there is no other.
     """
     fed, feed = feeds.fed, feeds.feed
     if fed is None or feed is None:
@@ -59,11 +59,10 @@ def nothing_is_counted_that_never_was(feeds: Feeds) -> list[str]:
     wrong: list[str] = []
     heard: dict[int, int] = dict.fromkeys(feeds.pools, 0)
     rows = list(feeds.rows())
-    whole = {
-        each.command.as_of
-        for each in fed.asked
-        if isinstance(each.command, Reconcile) and each.command.complete
-    }
+    asked = [(each.pool, each.command) for each in fed.asked]
+    said = [(pool, what) for pool, what in asked if isinstance(what, Reconcile)]
+    whole = {(pool, what.as_of) for pool, what in said if what.complete}
+    partly = {(pool, what.as_of) for pool, what in said if not what.complete}
     for row, after in pairwise([*rows, None]):
         if row is None:
             break
@@ -75,7 +74,15 @@ def nothing_is_counted_that_never_was(feeds: Feeds) -> list[str]:
         event = pool.events[row.seq - 1]
         if not isinstance(event, LotReconciled):
             continue
-        if event.as_of not in whole and _appearing(event) <= 0:
+        moment = pool.actor_id, event.as_of
+        if moment in whole & partly:
+            continue
+        if moment not in whole:
+            others = pool.model.feed.there[row.seq] - {event.code}
+            if others and _appearing(event) > 0:
+                wrong.append(
+                    f"{pool.name} has more of one batch at seq {row.seq}: {others} are there"
+                )
             continue
         heard[pool.actor_id] = max(heard[pool.actor_id], event.as_of)
         counted = pool.model.feed.counted[row.seq]
