@@ -16,6 +16,7 @@ POOLS = 2_000
 FIRST = 1 << 40
 FEED = FIRST - 1
 ROWS = 3
+SOME = list(range(FIRST + 500, FIRST + 600))
 
 _MANY = f"""
 WITH made AS (
@@ -50,7 +51,8 @@ SELECT feed.actor_id, pools.actor_id FROM feed, pools WHERE warehouse = 'main'
 class _Node(msgspec.Struct):
     """A node of a plan that was carried out, as PostgreSQL describes it."""
 
-    table: str | None = msgspec.field(default=None, name="Relation Name")
+    table: str = msgspec.field(default="", name="Relation Name")
+    index: str = msgspec.field(default="", name="Index Name")
     rows: float = msgspec.field(default=0, name="Actual Rows")
     loops: float = msgspec.field(default=0, name="Actual Loops")
     below: "list[_Node]" = msgspec.field(default_factory=list, name="Plans")
@@ -60,7 +62,7 @@ class _Plan(msgspec.Struct):
     top: _Node = msgspec.field(name="Plan")
 
 
-_Argument: TypeAlias = str | int | None
+_Argument: TypeAlias = str | int | list[int] | list[str] | None
 
 
 def _nodes(node: _Node) -> Iterator[_Node]:
@@ -75,7 +77,8 @@ async def rows_read(
     """How many rows of tables a statement reads."""
     sql = f"EXPLAIN (ANALYZE, FORMAT JSON) {statement(name)}"
     [plan] = msgspec.json.decode(await connection.fetchval(sql, *arguments), type=list[_Plan])
-    return sum(each.rows * each.loops for each in _nodes(plan.top) if each.table in of)
+    read = (each for each in _nodes(plan.top) if each.table in of or each.index.startswith(of))
+    return sum(each.rows * each.loops for each in read)
 
 
 @pytest.fixture
@@ -120,3 +123,22 @@ async def test_a_run_does_not_read_the_pools_before_those_that_it_looks_at(
         )
 
         assert read <= 2 * 100
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("wms_accounts", (FEED, "main", SOME)),
+        ("wms_settle", (FEED, 0, SOME, ["{}"] * len(SOME), [1] * len(SOME))),
+        ("wms_unsettle", (FEED, SOME)),
+    ],
+)
+async def test_what_is_said_of_some_pools_is_noted_without_reading_the_others(
+    database_url: str, name: str, arguments: tuple[_Argument, ...]
+) -> None:
+    async with journal_in(database_url), database(database_url) as connection:
+        await connection.execute(_MANY)
+        await connection.execute(_FED)
+        read = await rows_read(connection, name, *arguments, of=("pools", "wms_pools"))
+
+        assert read <= 4 * len(SOME)

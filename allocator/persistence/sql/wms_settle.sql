@@ -6,3 +6,4 @@ WITH own AS (
 UPDATE wms_pools SET settled = pool.settled::jsonb, settled_seq = pool.seq
 FROM own, unnest($3::bigint[], $4::text[], $5::bigint[]) AS pool (actor_id, settled, seq)
 WHERE wms_pools.feed = $1 AND wms_pools.actor_id = pool.actor_id
+  AND wms_pools.actor_id = ANY ($3::bigint[])  -- or all of the feed would be read, to join these
