@@ -78,6 +78,8 @@ def _read(path: Path) -> Figures | None:
         feed_pushes={},
         feed_lags_ms={},
         feed_ages_ms={},
+        feed_events={},
+        feed_event_lags_ms={},
         feed_shortfalls={},
         payments_waiting=0,
         payments_under_way=0,

@@ -259,16 +259,28 @@ class FeedStatistics:
         waiting: Pushes that the warehouse system does not have.
         waiting_since_ms: When the oldest of them was numbered; 0 if there is none.
         completed_ms: When the last complete run ended; 0 if there was none.
+        events: What the warehouse system told by itself and no pool has followed; 10,000 at most.
+        events_since_ms: When that of it was taken which is next; 0 if there is nothing.
         shortfalls: Promised units that are missing.
         requests: What became of requests to the system: `OUTCOME WAREHOUSE`.
     """
 
-    __slots__ = ("completed_ms", "requests", "shortfalls", "waiting", "waiting_since_ms")
+    __slots__ = (
+        "completed_ms",
+        "events",
+        "events_since_ms",
+        "requests",
+        "shortfalls",
+        "waiting",
+        "waiting_since_ms",
+    )
 
     def __init__(self) -> None:
         self.waiting: dict[str, int] = {}
         self.waiting_since_ms: dict[str, int] = {}
         self.completed_ms: dict[str, int] = {}
+        self.events: dict[str, int] = {}
+        self.events_since_ms: dict[str, int] = {}
         self.shortfalls: dict[str, int] = {}
         self.requests: Counter[str] = Counter()
 
@@ -278,7 +290,14 @@ class FeedStatistics:
 
     def forget(self, warehouse: str) -> None:
         """Have another worker tell of a warehouse, or nobody."""
-        for each in (self.waiting, self.waiting_since_ms, self.completed_ms, self.shortfalls):
+        for each in (
+            self.waiting,
+            self.waiting_since_ms,
+            self.completed_ms,
+            self.events,
+            self.events_since_ms,
+            self.shortfalls,
+        ):
             each.pop(warehouse, None)
 
     def lags_ms(self, *, now_ms: int) -> dict[str, int]:
@@ -288,6 +307,10 @@ class FeedStatistics:
     def ages_ms(self, *, now_ms: int) -> dict[str, int]:
         """Return how long ago the last complete run ended; 0 if there was none."""
         return _since(self.completed_ms, now_ms=now_ms)
+
+    def event_lags_ms(self, *, now_ms: int) -> dict[str, int]:
+        """Return how long the event has waited that is next; 0 if there is none."""
+        return _since(self.events_since_ms, now_ms=now_ms)
 
 
 def _since(times_ms: dict[str, int], *, now_ms: int) -> dict[str, int]:
@@ -361,6 +384,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     feed_pushes: dict[str, int] = {}
     feed_lags_ms: dict[str, int] = {}
     feed_ages_ms: dict[str, int] = {}
+    feed_events: dict[str, int] = {}
+    feed_event_lags_ms: dict[str, int] = {}
     feed_shortfalls: dict[str, int] = {}
     feed_requests: dict[str, int] = {}
     payments_waiting: int = 0

@@ -148,6 +148,8 @@ class Feeding:
         counts.waiting[warehouse] = standing.numbered - standing.acknowledged
         counts.waiting_since_ms[warehouse] = standing.waiting_since_ms or 0
         counts.completed_ms[warehouse] = completed_ms
+        counts.events[warehouse] = standing.events
+        counts.events_since_ms[warehouse] = standing.events_since_ms or 0
         before = counts.shortfalls.get(warehouse, 0)
         counts.shortfalls[warehouse] = standing.shortfall
         if standing.shortfall not in {0, before}:

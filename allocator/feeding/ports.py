@@ -28,6 +28,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         waiting_since_ms: When the oldest push was numbered that is not acknowledged.
         shortfall: Promised units that were missing when it was last looked.
         is_told: Whether anything that was told or asked from outside is yet to be worked off.
+        events: How many events are among that; counting stops at 10,000.
+        events_since_ms: When the one was taken that is next to be worked off.
     """
 
     actor_id: int
@@ -41,6 +43,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     waiting_since_ms: int | None = None
     shortfall: int = 0
     is_told: bool = False
+    events: int = 0
+    events_since_ms: int | None = None
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):

@@ -285,6 +285,18 @@ def _of_feeds(server: Figures) -> Iterator[Metric]:
             server.feed_ages_ms,
             1000,
         ),
+        (
+            "feed_waiting_events",
+            "What its system told by itself and no pool has followed",
+            server.feed_events,
+            1,
+        ),
+        (
+            "feed_event_lag_seconds",
+            "How long that of it has waited which is next",
+            server.feed_event_lags_ms,
+            1000,
+        ),
         ("feed_shortfall_units", "Promised units that are missing", server.feed_shortfalls, 1),
     ):
         gauge = GaugeMetricFamily(f"allocator_{name}", meaning, labels=["warehouse"])

@@ -145,6 +145,8 @@ def figures_of(
         feed_pushes=dict(statistics.feeds.waiting),
         feed_lags_ms=statistics.feeds.lags_ms(now_ms=now_ms),
         feed_ages_ms=statistics.feeds.ages_ms(now_ms=now_ms),
+        feed_events=dict(statistics.feeds.events),
+        feed_event_lags_ms=statistics.feeds.event_lags_ms(now_ms=now_ms),
         feed_shortfalls=dict(statistics.feeds.shortfalls),
         feed_requests=dict(statistics.feeds.requests),
         payments_waiting=statistics.calls.waiting,

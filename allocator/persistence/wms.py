@@ -358,6 +358,8 @@ def _standing_of(row: asyncpg.Record) -> Standing:
         waiting_since_ms=row["waiting_since"],
         shortfall=row["shortfall"],
         is_told=row["is_told"],
+        events=row["events"],
+        events_since_ms=row["events_since"],
     )
 
 

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from allocator.http.told_shapes import TakenEvents, TakenPart
 from allocator.wms.simulator_nature import Nature
 from tests.integration.api_shapes import Answer
-from tests.integration.shop import Shop, until
+from tests.integration.shop import Shop, database, until
 from tests.integration.test_feeds_api import NATURE, Fed, fed_by
 from tests.integration.wms import NEVER_S
 
@@ -228,6 +228,40 @@ async def test_nobody_tells_anything_of_a_warehouse_that_is_not_fed(telling: Tel
     await telling.shop.send("DELETE", telling.fed.path)
 
     assert (await telling.send(telling.event())).status == 409
+
+
+STAYING = """
+CREATE FUNCTION stay() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER stay BEFORE UPDATE ON wms_events FOR EACH ROW
+    WHEN (old.is_waiting AND NOT new.is_waiting) EXECUTE FUNCTION stay();
+"""
+
+
+async def test_how_much_waits_to_be_followed_and_for_how_long_is_told(
+    telling: Telling, module_database_url: str
+) -> None:
+    await rarely_polled(telling)
+
+    async def waits(number: int) -> bool:
+        return await telling.fed.metric("waiting_events") == number
+
+    async def waits_long() -> bool:
+        return await telling.fed.metric("event_lag_seconds") > 1
+
+    async with database(module_database_url) as looking:
+        await looking.execute(STAYING)
+        since = []
+        for _ in range(2):  # the second one takes the place of the first, and has waited as long
+            telling.fed.wms.truth.damage((telling.shop.product, "L7"), 1)
+            assert (await telling.tell(telling.event())).taken == 1
+            since += await looking.fetch("SELECT taken_at FROM wms_events WHERE is_waiting")
+        assert since[0] == since[1]
+        await until(partial(waits, 1))
+        await until(waits_long)
+        await looking.execute("DROP FUNCTION stay CASCADE")
+        await until(partial(waits, 0))
+
+    assert await telling.fed.metric("event_lag_seconds") == 0
 
 
 async def test_n12_a_snapshot_in_parts_is_heard_when_it_is_whole(telling: Telling) -> None:

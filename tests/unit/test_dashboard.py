@@ -68,6 +68,8 @@ def sample_names() -> set[str]:
                 feed_pushes={"main": 0},
                 feed_lags_ms={"main": 0},
                 feed_ages_ms={"main": 0},
+                feed_events={"main": 0},
+                feed_event_lags_ms={"main": 0},
                 feed_shortfalls={"main": 0},
                 feed_requests={"answered main": 1},
             )

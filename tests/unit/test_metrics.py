@@ -117,6 +117,8 @@ def test_every_metric_is_there_before_anything_has_happened() -> None:
         "allocator_feed_waiting_pushes",
         "allocator_feed_lag_seconds",
         "allocator_feed_age_seconds",
+        "allocator_feed_waiting_events",
+        "allocator_feed_event_lag_seconds",
         "allocator_feed_shortfall_units",
         "allocator_feed_requests",
     ]
@@ -222,6 +224,8 @@ def test_every_figure_is_told(name: str) -> None:
         "feed_pushes": {"main": 1},
         "feed_lags_ms": {"main": 1},
         "feed_ages_ms": {"main": 1},
+        "feed_events": {"main": 1},
+        "feed_event_lags_ms": {"main": 1},
         "feed_shortfalls": {"main": 1},
         "feed_requests": {"answered main": 1},
         "events": {"order_placed": 1},

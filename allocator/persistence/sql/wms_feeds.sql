@@ -6,6 +6,11 @@ SELECT actor_id, warehouse, position, numbered, acknowledged, applied, is_on, nu
         ORDER BY number LIMIT 1) AS waiting_since,
        (SELECT coalesce(sum(short), 0)::bigint FROM wms_pools
         WHERE feed = wms_feeds.actor_id AND short > 0) AS shortfall,
+       (SELECT count(*) FROM (
+            SELECT FROM wms_events WHERE feed = wms_feeds.actor_id AND is_waiting LIMIT 10000
+        ) AS counted) AS events,
+       (SELECT taken_at FROM wms_events WHERE feed = wms_feeds.actor_id AND is_waiting
+        ORDER BY as_of LIMIT 1) AS events_since,
        EXISTS (SELECT 1 FROM wms_events WHERE feed = wms_feeds.actor_id AND is_waiting)
            OR EXISTS (SELECT 1 FROM wms_parts WHERE feed = wms_feeds.actor_id)
            OR EXISTS (

@@ -12,6 +12,7 @@ ON CONFLICT (feed, actor_id, code) DO UPDATE
 SET as_of = excluded.as_of, applied_through = excluded.applied_through,
     orderable = excluded.orderable, expires_at = excluded.expires_at,
     received_at = excluded.received_at, is_waiting = true,
+    taken_at = CASE WHEN known.is_waiting THEN known.taken_at ELSE now() END,
     wished_at = greatest(excluded.wished_at, known.wished_at)
 WHERE known.as_of < excluded.as_of
 RETURNING actor_id, code
