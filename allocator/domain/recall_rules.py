@@ -33,19 +33,25 @@ def is_due(pool: Pool) -> bool:
 
 
 def pay(pool: Pool, *, now_ms: int) -> tuple[UnitsRecalled | OrderRepicked, ...]:
-    """Say who pays what now, and which orders get others, of lots that are not past their date."""
+    """Say who pays what now, and which orders get others, of lots that are not past their date.
+
+    A lot that has paid all that it owes has the rest of its units stand in for those of others.
+    """
     events: list[UnitsRecalled | OrderRepicked] = []
-    spare = [
-        [lot.seq, lot.available]
-        for lot in pool.for_sale()
-        if lot.seq not in pool.recalls and lot.rank >= (now_ms + 1, 0)
-    ]
-    left = REPICKS_MAX
-    for seq in sorted(pool.recalls):
+    owes = {seq: units_of(pool.lots[seq].recalled) for seq in sorted(pool.recalls)}
+    for seq, owed in owes.items():
         lot = pool.lots[seq]
-        owed = units_of(lot.recalled)
         paid = min(lot.available, owed)
         events += _recalled(lot, units=paid, skipped=0, product=pool.product)
+    spare = [
+        [lot.seq, lot.available - owes.get(lot.seq, 0)]
+        for lot in pool.for_sale()
+        if lot.available > owes.get(lot.seq, 0) and lot.rank >= (now_ms + 1, 0)
+    ]
+    left = REPICKS_MAX
+    for seq, owed in owes.items():
+        lot = pool.lots[seq]
+        paid = min(lot.available, owed)
         returned = 0
         for order, added in others(pool, lot, owed=owed - paid, spare=spare, limit=left):
             units = units_of(added)

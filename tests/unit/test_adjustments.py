@@ -370,6 +370,20 @@ def test_what_comes_back_is_paid_though_many_orders_of_another_lot_wait() -> Non
     assert not pool.lots[2].ordered
 
 
+def test_what_a_lot_has_beyond_what_it_owes_is_for_the_orders_of_others_first() -> None:
+    pool = pool_of(3, 1)
+    do(pool, place(3))
+    do(pool, place(1))
+    do(pool, adjust("available", "damaged", 1, lot=1))
+    do(pool, adjust("available", "damaged", 1, lot=2))
+    do(pool, CancelOrder(order=3))
+
+    do(pool, place(1))
+
+    assert pool.lots[2].aside == (("damaged", 1),)
+    assert not pool.recalls
+
+
 def test_of_a_fed_pool_units_only_change_their_state() -> None:
     """What comes and goes there, the warehouse's own system says."""
     pool = pool_of(4)
