@@ -88,13 +88,13 @@ async def test_who_stops_in_the_middle_of_a_body_is_cut_off_and_nothing_is_done(
 
 
 async def test_who_takes_its_time_but_goes_on_is_waited_for(database_url: str) -> None:
-    async with impatient(database_url, stall_timeout_ms=1_600) as shop:
+    async with impatient(database_url, stall_timeout_ms=2_400) as shop:
         await shop.received(quantity=9)
         body = msgspec.json.encode(shop.wanted())
         asked = request("POST", "/orders", body)
         async with connected(shop.url) as slow:
             await slow.send(asked[: -len(body)])
-            for at in range(0, len(body), 8):
+            for at in range(0, len(body), 8):  # all of it takes longer than it may pause
                 await slow.send(body[at : at + 8])
                 await asyncio.sleep(0.35)
 

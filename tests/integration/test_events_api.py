@@ -231,17 +231,19 @@ async def test_a_long_transaction_delays_events_and_loses_none(
 
 
 async def test_an_event_is_told_within_a_moment_of_its_commit(shop: Shop) -> None:
-    await shop.received(quantity=100)
-    took: list[float] = []
+    """However busy the machine is, some of them are: one that looked once a second tells none."""
+    await shop.received(quantity=200)
+    at_once = orders = 0
     async with listening(shop.url, product=shop.product) as ear:
-        for _ in range(20):
+        while at_once < 10 and orders < 100:
             await shop.placed()
             began = time.perf_counter()
             await ear.next()
-            took.append(time.perf_counter() - began)
-            await asyncio.sleep(0.03)
+            at_once += time.perf_counter() - began < 0.1
+            orders += 1
+            await asyncio.sleep(0.03)  # so that not every one comes with a look that was due
 
-    assert sorted(took)[10] < 0.1
+    assert at_once == 10
 
 
 async def test_listeners_are_counted_and_no_more_than_allowed_may_listen(shop: Shop) -> None:
