@@ -98,32 +98,28 @@ def nothing_is_counted_that_never_was(feeds: Feeds) -> list[str]:
 def what_is_reconciled_is_what_the_warehouse_said(feeds: Feeds) -> list[str]:
     """Both figures of a row are the warehouse's, as of the moment that the row names (row N10).
 
-    What it had applied is what it was told of, push by push; of others there is nothing.
+    What it had applied is what it was told of, push by push; of others there is nothing. A pool
+    that is attached has no more than the warehouse has said since.
     """
     if feeds.fed is None:
         return []
     warehouse = feeds.fed.warehouse
     wrong = []
     for pool in feeds.pools.values():
-        sku, bases = sku_of(pool.actor_id), pool.model.feed.bases
         for seq, event in enumerate(pool.events, start=1):
             if not isinstance(event, LotReconciled):
                 continue
-            view = warehouse.said(as_of=event.as_of)
-            if view is None:
-                wrong.append(f"{pool.name} is as of {event.as_of} at seq {seq}: nobody has said so")
+            if warehouse.said(as_of=event.as_of) is None:
+                wrong.append(f"{pool.name} is as of {event.as_of} at seq {seq}, as nobody has said")
                 continue
-            orderable = sum(
-                i.orderable for i in view.items if (i.sku, i.batch) == (sku, event.code)
+            said = _figures(feeds.fed, pool, seq, as_of=event.as_of)
+            has = event.orderable, event.applied
+            if said == has or (_is_attaching(pool, seq) and _is_said_since(feeds.fed, pool, seq)):
+                continue
+            wrong.append(
+                f"{pool.name} has {has[0]} and {has[1]} of {event.code} at seq"
+                f" {seq}, and as of {event.as_of} the warehouse had {said[0]} and {said[1]}"
             )
-            base = next((sums for at, sums in reversed(bases) if at < seq), {})
-            applied = _told_of(feeds.fed, sku, event.code, through=view.applied_through)
-            said = orderable, applied - base.get(event.code, 0)
-            if said != (event.orderable, event.applied):
-                wrong.append(
-                    f"{pool.name} has {event.orderable} and {event.applied} of {event.code} at seq"
-                    f" {seq}, and as of {event.as_of} the warehouse had {said[0]} and {said[1]}"
-                )
     return wrong
 
 
@@ -263,6 +259,38 @@ def _older(pool: PoolEvidence, told: Sequence[Told]) -> Iterator[str]:
         if _appearing(event) > 0 and event.as_of < max(changed.values(), default=0):
             yield f"{pool.name} has more as of {event.as_of} at seq {seq}"
         changed[event.code] = event.as_of
+
+
+def _figures(fed: Fed, pool: PoolEvidence, seq: int, *, as_of: int) -> tuple[int, int]:
+    """Return what the warehouse had of the batch of a row, and had applied, as of a moment."""
+    event, view = pool.events[seq - 1], fed.warehouse.said(as_of=as_of)
+    assert isinstance(event, LotReconciled), "it has figures"
+    if view is None:
+        return 0, 0
+    sku, code = sku_of(pool.actor_id), event.code
+    orderable = sum(one.orderable for one in view.items if (one.sku, one.batch) == (sku, code))
+    base = next((sums for at, sums in reversed(pool.model.feed.bases) if at < seq), {})
+    applied = _told_of(fed, sku, code, through=view.applied_through)
+    return orderable, applied - base.get(code, 0)
+
+
+def _is_attaching(pool: PoolEvidence, seq: int) -> bool:
+    """Say whether a row was decided together with the one that attached the pool."""
+    before = seq - 1
+    while before and isinstance(pool.events[before - 1], LotReconciled):
+        before -= 1
+    is_first = before > 0 and isinstance(pool.events[before - 1], FeedAttached)
+    return is_first and pool.rows[before - 1].at_ms == pool.rows[seq - 1].at_ms
+
+
+def _is_said_since(fed: Fed, pool: PoolEvidence, seq: int) -> bool:
+    """Say whether a row has fewer units than there were, and as many as there were later."""
+    event = pool.events[seq - 1]
+    assert isinstance(event, LotReconciled), "it has figures"
+    gross = event.orderable + event.applied
+    later = range(event.as_of, fed.warehouse.truth.as_of + 1)
+    moments = [sum(_figures(fed, pool, seq, as_of=each)) for each in later]
+    return gross < moments[0] and gross in moments
 
 
 def _told_of(fed: Fed, sku: str, code: Code, *, through: int) -> int:
