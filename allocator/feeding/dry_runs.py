@@ -243,6 +243,8 @@ class DryRunner:
 
     def _asks(self, lots: Sequence[Statement], *, turn: int, as_of: int) -> list[Reconcile]:
         """Return what a run would ask a pool; one for many batches, that have all been lowered."""
+        if len(lots) > STATEMENTS_MAX:  # those of which there is nothing need not be named
+            lots = [each for each in lots if each.orderable or each.applied]
         is_whole = len(lots) <= STATEMENTS_MAX
         return [
             Reconcile(

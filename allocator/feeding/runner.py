@@ -150,11 +150,12 @@ class Runner:
                 retry_after_ms=retry_after_ms,
             )
         )
-        if failure is None:
-            await self._kit.told.forget(self._feed, as_of=page.as_of)
-        else:
+        has_ended = isinstance(ended, Outcome)  # else another has taken its place meanwhile
+        if failure is not None:
             log.warning("wms.run_failed", warehouse=self._kit.warehouse, error=failure)
-        return failure is None or (for_good and isinstance(ended, Outcome))
+        elif has_ended:
+            await self._kit.told.forget(self._feed, as_of=page.as_of)
+        return has_ended and (failure is None or for_good)
 
     async def _fold(self, through: int) -> None:
         """Know what the WMS has applied, which is no less than it ever had."""
