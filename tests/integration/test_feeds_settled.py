@@ -36,8 +36,13 @@ class Desk:
     async def hear(self, orderable: int | None = 10, *, batch: str = "A") -> None:
         """Begin a run that says so much of mugs, or does not name them."""
         self.run += 3
+        await self.store.stage(self.feed, run=self.run, heard=self.page(orderable, batch=batch))
+
+    @staticmethod
+    def page(orderable: int | None, *, batch: str = "A") -> list[Heard]:
+        """What it is said in."""
         said = {"tea": 5} if orderable is None else {"mug": orderable, "tea": 5}
-        heard = [
+        return [
             Heard(
                 actor_id=POOLS[sku],
                 code=batch if sku == "mug" else "A",
@@ -47,7 +52,6 @@ class Desk:
             )
             for sku, units in said.items()
         ]
-        await self.store.stage(self.feed, run=self.run, heard=heard)
 
     async def look(self) -> Stated:
         """What the run says of mugs, or that they are settled."""
@@ -111,6 +115,24 @@ async def test_a_decrease_that_the_wms_has_applied_is_nothing_new(desk: Desk) ->
     await desk.hear(7)
 
     assert (await desk.look()).is_settled
+
+
+async def test_a_late_page_of_an_older_run_does_not_take_the_place_of_a_newer_one(
+    desk: Desk,
+) -> None:
+    await desk.hear(7)
+    await desk.store.stage(desk.feed, run=desk.run - 1, heard=desk.page(20))
+
+    said = {lot.code: lot.orderable for lot in (await desk.look()).lots}
+    assert said == {"A": 7}
+
+
+async def test_a_batch_that_two_pages_name_is_one(desk: Desk) -> None:
+    await desk.hear(7)
+    for batch in ("A", "B"):
+        await desk.store.stage(desk.feed, run=desk.run, heard=desk.page(8, batch=batch))
+
+    assert await desk.store.named(desk.feed, run=desk.run) == 3
 
 
 async def _says_less(desk: Desk) -> None:
