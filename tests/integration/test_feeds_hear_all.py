@@ -205,3 +205,28 @@ async def test_no_pool_is_attached_any_more_by_a_run_of_a_feed_that_was_deleted(
 
     await until(takes_stock)
     assert has_followed.is_set()
+
+
+async def test_a_product_may_have_had_any_number_of_batches_when_it_is_fed_again(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only so many as there are in one decision, of which anything is there."""
+    monkeypatch.setattr("allocator.feeding.feeding._LINGER_MS", 500)
+    truth, product = telling.fed.wms.truth, telling.shop.product
+    for number in range(200):
+        truth.receive((product, f"former-{number}"), 1)
+    await telling.fed.begun(1)
+    for number in range(200):
+        truth.damage((product, f"former-{number}"), 1)
+        truth.receive((product, f"later-{number}"), 1)
+    await telling.becomes(201)
+    assert (await telling.shop.send("DELETE", telling.fed.path)).status == 202
+
+    async def has_ended() -> bool:
+        return (await telling.fed.shown()).status == "ended"
+
+    await until(has_ended)
+    truth.receive((product, "L7"), 1)
+    await telling.fed.put()
+
+    await telling.becomes(202)
