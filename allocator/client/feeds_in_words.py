@@ -61,7 +61,8 @@ def dry_run_in_words(found: ShownDryRun) -> list[str]:
         lines.append(f"there is no product {', '.join(found.unknown)}")
     batches = "1 batch" if found.batches == 1 else f"{found.batches:,} batches"
     lines.append(
-        f"{batches}, as of {found.as_of}: {found.differences:,} differ; {found.more:,} more units, "
+        f"{batches}, as of {found.as_of}: {found.differences:,} "
+        f"{'differs' if found.differences == 1 else 'differ'}; {found.more:,} more units, "
         f"{found.fewer:,} fewer, {found.shortfall:,} missing. Nothing has changed"
     )
     return lines

@@ -141,7 +141,7 @@ async def test_what_would_change_is_shown_before_it_does(fed: Fed) -> None:
         f"{product}, batch L7: the WMS says 1 orderable; we counted 3: 2 fewer are available"
     ]
     assert summary.startswith("1 batch, as of ")
-    assert summary.endswith(": 1 differ; 0 more units, 2 fewer, 0 missing. Nothing has changed")
+    assert summary.endswith(": 1 differs; 0 more units, 2 fewer, 0 missing. Nothing has changed")
     assert await fed.available() == 3
 
 
