@@ -22,6 +22,7 @@ from allocator.feeding.reach import GivenUpError
 from allocator.feeding.runner import Runner
 from allocator.feeding.station import Station
 from allocator.persistence.memory.feed_tables import FeedRow
+from allocator.persistence.memory.told import MemoryTold
 from allocator.simulation.mutant import Method, Mutant
 from allocator.wms.bucket import Bucket
 from allocator.wms.interface import InventoryPage, Push
@@ -94,6 +95,13 @@ def _conclude_from_a_part(guard: Method) -> Method:
 def _raise_from_a_part(_: Method) -> Method:
     def mutant(*_: object) -> bool:
         return True
+
+    return mutant
+
+
+def _overlook_what_is_newer(_: Method) -> Method:
+    async def mutant(*_: object, **__: object) -> dict[int, object]:
+        return {}
 
     return mutant
 
@@ -187,6 +195,13 @@ FEED_MUTANTS: Final[dict[str, Mutant]] = {
         owner=reconcile_rules,
         method="_may_raise",
         make=_raise_from_a_part,
+        day="fed",
+    ),
+    "overlook what is newer": Mutant(
+        rule="a run says nothing of a batch of which something newer was told",
+        owner=MemoryTold,
+        method="newer",
+        make=_overlook_what_is_newer,
         day="fed",
     ),
     "go on unheard": Mutant(
