@@ -22,6 +22,7 @@ from allocator.wms.retry_after import date_of, retry_after_s
 from allocator.wms.shapes import (
     ALLOCATIONS,
     INVENTORY,
+    TIME_MAX_MS,
     AcknowledgedBody,
     PageBody,
     body_of,
@@ -232,3 +233,7 @@ def _check_page(page: InventoryPage, *, cursor: str | None, url: URL) -> None:
             why = f"a page names batch {item.batch!r} of {item.sku} twice"
             raise WmsBrokenError(url=str(url), why=why)
         seen.add(key)
+        times_ms = [each for each in (item.expires_at_ms, item.received_at_ms) if each is not None]
+        if any(not 0 <= each <= TIME_MAX_MS for each in times_ms):
+            why = f"times of batch {item.batch!r} of {item.sku} must lie in the years 1970 to 9999"
+            raise WmsBrokenError(url=str(url), why=f"{why} of UTC")

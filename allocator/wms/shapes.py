@@ -23,6 +23,9 @@ CURSOR_MAX: Final = 1_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MS: Final = timedelta(milliseconds=1)
 
+TIME_MAX_MS: Final = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MS
+"""Of any time that can be shown again."""
+
 Sku = Annotated[str, Meta(pattern=r"^(?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}\Z")]
 Batch = Annotated[str, Meta(min_length=1, max_length=TEXT_MAX, pattern=r"^[^\x00]*\Z")]
 Cursor = Annotated[str, Meta(min_length=1, max_length=CURSOR_MAX)]

@@ -38,6 +38,11 @@ def page_with(item: bytes) -> bytes:
     return PAGE.replace(b"[]", b"[" + item + b"]")
 
 
+def never(expires_at: bytes) -> bytes:
+    """What some say of a batch that does not expire."""
+    return ITEM[:-1] + b', "expires_at": "' + expires_at + b'"}'
+
+
 def ok(body: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
@@ -139,6 +144,8 @@ async def test_pushes_are_told_to_the_letter() -> None:
         (page_with(ITEM.replace(b"}", b', "expires_at": "2027-01-01"}')), "expires_at"),
         (page_with(ITEM.replace(b"}", b', "expires_at": "2027-01-01T00:00:00"}')), "expires_at"),
         (page_with(ITEM + b"," + ITEM), "names batch 'a' of tea twice"),
+        (page_with(never(b"9999-12-31T23:59:59-05:00")), "times of batch 'a' of tea must lie in"),
+        (page_with(never(b"0001-01-01T00:00:00+01:00")), "times of batch 'a' of tea must lie in"),
         (PAGE.replace(b"null", b'"here"'), "the page after 'here' is itself"),
     ],
 )
