@@ -22,6 +22,8 @@ _FEEDS_MAX: Final = 10_000
 _PUTTING_LOCK: Final = 0x66656564
 _ROWS_AT_ONCE: Final = 500
 """Rows of the journal that become pushes in one go: orders wait for so long at most."""
+_ASKED_OF: Final = ("pools", "wms_pools", "wms_lots")
+"""What is looked at for each pool: of a hundred thousand that were made just now, one by one."""
 _ACTOR: Final = "SELECT id FROM actors WHERE key = $1"
 _GOES_ON: Final = """
 SELECT is_on AND (SELECT kind FROM journal WHERE actor_id = $1 ORDER BY seq DESC LIMIT 1)
@@ -214,6 +216,8 @@ class PostgresFeeds:
         """Note that a run asks pools; what an older one has settled is not noted any more."""
         async with borrowed(self._pool) as connection:
             await connection.execute(statement("wms_begin_settling"), feed, run)
+            for grown in await connection.fetch(statement("grown"), _ASKED_OF):
+                await connection.execute(f"ANALYZE (SKIP_LOCKED) {grown['relname']}")
 
     async def settling(self, feed: int) -> int:
         """Return the last run that has asked pools anything; 0 if none has."""
