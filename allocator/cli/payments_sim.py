@@ -1,20 +1,18 @@
 """`allocator payments-sim`."""
 
+import time
+from typing import Final
+
 import click
 
-from allocator.cli.options import PREFIX, Command, Number
+from allocator.cli.options import PREFIX, Command
+from allocator.cli.simulators import PORT, SEED, Share, play, seed_of
 
-_DAY_S = 86_400.0
-_SEED_MAX = (1 << 63) - 1
-
-
-class Share(click.FloatRange):
-    """A part of all, and the words for it."""
-
-    name = "number from 0 to 1"
+_DAY_S: Final = 86_400.0
+_FILES_MAX: Final = 65_536
 
 
-@click.command("payments-sim", cls=Command)
+@click.command("payments-sim", cls=Command, params=[PORT, SEED])
 @click.option(
     "--mean-s",
     type=click.FloatRange(0, _DAY_S),
@@ -42,23 +40,6 @@ class Share(click.FloatRange):
     show_envvar=True,
     help="The part that is never answered, whether it was charged or not.",
 )
-@click.option(
-    "--port",
-    type=Number(0, 65_535),
-    default=0,
-    metavar="PORT",
-    envvar=f"{PREFIX}PORT",
-    show_envvar=True,
-    help="TCP port of this machine to listen on; 0 takes a free one.",
-)
-@click.option(
-    "--seed",
-    type=Number(0, _SEED_MAX),
-    metavar="N",
-    envvar=f"{PREFIX}SEED",
-    show_envvar=True,
-    help="Decide as this seed does; without it, one that nobody has seen.",
-)
 def payments_sim(
     *, mean_s: float, fail_rate: float, hang_rate: float, port: int, seed: int | None
 ) -> int:
@@ -67,14 +48,24 @@ def payments_sim(
     Prints its URL, for `allocator serve --payment-url`, and its seed. A GET of that URL shows the
     ledger of all that it was asked for, a line of JSON a charge.
     """
-    from allocator.payments.simulating import fresh_seed, run_simulator
-    from allocator.payments.simulator import Nature
+    from allocator.payments.files import allow_files
+    from allocator.payments.simulator import Nature, Simulator, serving
 
     nature = Nature(
         mean_s=mean_s,
         fail_rate=fail_rate,
         hang_rate=hang_rate,
-        seed=fresh_seed() if seed is None else seed,
+        seed=seed_of(seed),
     )
-    run_simulator(nature, port=port, say=click.echo)
+    allow_files(_FILES_MAX)
+    play(
+        "payments-sim",
+        lambda: serving(Simulator(nature, clock=_now_ms), port=port),
+        port=port,
+        seed=nature.seed,
+    )
     return 0
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,21 +1,16 @@
 """`allocator wms-sim`."""
 
+import time
 from typing import Final, TypeAlias
 
 import click
 
 from allocator.cli.options import PREFIX, Command, Number
+from allocator.cli.simulators import PORT, SEED, Share, play, seed_of
 from allocator.errors import UsageError
 
 _DAY_S: Final = 86_400.0
 _RATE_MAX: Final = 100_000.0
-_SEED_MAX: Final = (1 << 63) - 1
-
-
-class Share(click.FloatRange):
-    """A part of all, and the words for it."""
-
-    name = "number from 0 to 1"
 
 
 class Seconds(click.FloatRange):
@@ -91,20 +86,8 @@ _OPTIONS: Final = [
     _option("--webhook-key", str, None, sort="KEY", what="The API key that it wants."),
     _share("--duplicate-rate", "The part of what webhooks tell that they tell twice."),
     _share("--disorder-rate", "The part of it that they tell later than what came after it."),
-    _option(
-        "--port",
-        Number(0, 65_535),
-        0,
-        sort="PORT",
-        what="TCP port of this machine to listen on; 0 takes a free one.",
-    ),
-    _option(
-        "--seed",
-        Number(0, _SEED_MAX),
-        None,
-        sort="N",
-        what="Behave as this seed does; without it, one that nobody has seen.",
-    ),
+    PORT,
+    SEED,
 ]
 
 
@@ -134,7 +117,8 @@ def _run(  # noqa: PLR0913 (a flag each)
     """
     from allocator.wms.http_wms import check_url
     from allocator.wms.interface import WmsUrlError
-    from allocator.wms.simulating import fresh_seed, run_simulator
+    from allocator.wms.simulator import Simulator
+    from allocator.wms.simulator_http import serving
     from allocator.wms.simulator_nature import Nature
 
     if webhook_url is not None:
@@ -156,9 +140,14 @@ def _run(  # noqa: PLR0913 (a flag each)
         webhook_key=webhook_key,
         duplicate_rate=duplicate_rate,
         disorder_rate=disorder_rate,
-        seed=fresh_seed() if seed is None else seed,
+        seed=seed_of(seed),
     )
-    run_simulator(nature, port=port, say=click.echo)
+    play(
+        "wms-sim",
+        lambda: serving(Simulator(nature, clock=time.monotonic), port=port),
+        port=port,
+        seed=nature.seed,
+    )
     return 0
 
 
