@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from allocator.actors.limits import Limits
 from allocator.domain import at_once, kinds
-from allocator.domain.ids import SHARD_BITS
 from allocator.domain.laws import unlawful
 from allocator.domain.laws_of_orders import unlawful_of_order
 from allocator.domain.messages import PlaceOrder, ReceiveStock
@@ -17,52 +16,30 @@ from allocator.domain.orders import (
     CancelLines,
     DispatchLines,
     Held,
-    Line,
     Order,
     OrderAccepted,
     OrderDeclined,
     OrderRequested,
-    RequestOrder,
     Shortage,
 )
 from allocator.domain.pool import Pool
-from allocator.domain.queries import LinesQuery
-from allocator.errors import AllocatorError, OutcomeUnknownError
-from tests.builders import ACTOR, NOW_MS, pool_of
+from allocator.errors import OutcomeUnknownError
+from tests.builders import NOW_MS, pool_of
 from tests.memory_journal import Fault
 from tests.property.places import World
 from tests.scene import Scene, serving, soon, succeeded
+from tests.unit.tea_and_pots import POT, STOCK, TEA, decided, lines, numbers, request
 from tests.virtual_time import now_ms, virtual_time
 
-TEA, POT = ACTOR, ACTOR + (1 << SHARD_BITS)
-STOCK = 5
 SOON_MS = 10
 AT_ONCE = {TEA: ["hold_confirmed"], POT: ["hold_confirmed"]}
 NOTHING: dict[int, list[str]] = {TEA: [], POT: []}
-
-
-def lines(*, tea: int, pot: int) -> tuple[Line, ...]:
-    """Units of tea and pots, of which there are a pool each."""
-    return (
-        Line(pool=TEA, warehouse="main", product="tea", quantity=tea),
-        Line(pool=POT, warehouse="main", product="pot", quantity=pot),
-    )
-
-
-def request(*, tea: int, pot: int) -> RequestOrder:
-    return RequestOrder(lines=lines(tea=tea, pot=pot), customer="ada")
 
 
 async def stocked(scene: Scene) -> None:
     """Five of each, and both pools in memory."""
     for pool in (TEA, POT):
         await scene.stock(STOCK, actor_id=pool)
-
-
-async def numbers(scene: Scene) -> list[tuple[int, int, int]]:
-    """What is available, ordered and held of each pool."""
-    balances = [await scene.balance(actor_id=pool) for pool in (TEA, POT)]
-    return [(each.available, each.ordered, each.held) for each in balances]
 
 
 def nobody(_: OrderRequested) -> None:
@@ -72,18 +49,6 @@ def nobody(_: OrderRequested) -> None:
 def rows(scene: Scene) -> dict[int, list[str]]:
     """What the pools have journaled since they had stock."""
     return {pool: scene.kinds(actor_id=pool)[1:] for pool in (TEA, POT)}
-
-
-async def decided(scene: Scene, actor_id: int) -> Order:
-    """Wait until an order is accepted or declined, as a client does."""
-    while True:
-        try:
-            view = await soon(scene.worker.look(actor_id, LinesQuery(decided=True)))
-        except AllocatorError:
-            await asyncio.sleep(0.1)
-        else:
-            assert view.order is not None
-            return view.order
 
 
 @virtual_time

@@ -5,34 +5,26 @@ from collections import Counter
 
 import pytest
 
-from allocator.domain.ids import SHARD_BITS
 from allocator.domain.messages import PlaceOrder
 from allocator.domain.orders import (
     CancelLines,
     DispatchLines,
-    Line,
     NotOpen,
-    Order,
     RequestOrder,
     Shortage,
     TooMuch,
 )
-from allocator.domain.pool import Balance
 from allocator.domain.queries import LinesQuery
 from allocator.errors import (
-    AllocatorError,
     OutcomeUnknownError,
     QuarantinedError,
     UnavailableError,
 )
 from allocator.persistence.memory.database import DEAD_AFTER_MS, MemoryDatabase
-from tests.builders import ACTOR
 from tests.memory_journal import Fault
 from tests.scene import Scene, serving, soon, succeeded
+from tests.unit.tea_and_pots import POT, STOCK, TEA, decided, numbers, request
 from tests.virtual_time import now_ms, virtual_time
-
-TEA, POT = ACTOR, ACTOR + (1 << SHARD_BITS)
-STOCK = 5
 
 ROWS = [
     "order_requested",
@@ -44,18 +36,6 @@ ROWS = [
     "lines_settled",
 ]
 """What an accepted order leaves in three journals, in the order in which it is decided."""
-
-
-def request(**units: int) -> RequestOrder:
-    """An order of tea and pots, of which there are a pool each."""
-    pools = {"tea": TEA, "pot": POT}
-    return RequestOrder(
-        lines=tuple(
-            Line(pool=pools[product], warehouse="main", product=product, quantity=quantity)
-            for product, quantity in units.items()
-        ),
-        customer="ada",
-    )
 
 
 async def stocked(scene: Scene) -> None:
@@ -72,29 +52,11 @@ async def begun(scene: Scene, request: RequestOrder) -> int:
     return actor_id
 
 
-async def decided(scene: Scene, actor_id: int) -> Order:
-    """Wait until an order is accepted or declined, as a client does."""
-    while True:
-        try:
-            view = await soon(scene.worker.look(actor_id, LinesQuery(decided=True)))
-        except AllocatorError:
-            await asyncio.sleep(0.1)
-        else:
-            assert view.order is not None
-            return view.order
-
-
 async def settled(scene: Scene, *orders: int) -> None:
     """Wait until the pools have done what was decided."""
     for each in orders:
         while scene.kinds(actor_id=each)[-1] != "lines_settled":  # noqa: ASYNC110 (virtual time)
             await asyncio.sleep(0.01)
-
-
-async def numbers(scene: Scene) -> list[tuple[int, int, int]]:
-    """What is available, ordered and held of each pool."""
-    balances: list[Balance] = [await scene.balance(actor_id=pool) for pool in (TEA, POT)]
-    return [(each.available, each.ordered, each.held) for each in balances]
 
 
 @virtual_time
