@@ -19,7 +19,8 @@ from bench.load import NS_PER_S, Load
 from bench.mixes import Mix, order_requests
 
 
-def _never() -> bool:
+def never() -> bool:
+    """Say that there is not enough yet."""
     return False
 
 
@@ -35,7 +36,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     per_second: int
     seconds: float
     connections: int = 64
-    enough: Callable[[], bool] = _never
+    enough: Callable[[], bool] = never
 
 
 def paced_load(pace: Pace) -> Load:

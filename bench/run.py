@@ -23,16 +23,18 @@ import msgspec
 
 from bench.arguments import at_least_one
 from bench.bench_checkouts import checkouts_figures
+from bench.bench_fed_orders import fed_orders_figure
 from bench.bench_full_pool import full_pool_figures
 from bench.bench_moves import moves_figures
 from bench.bench_moving import moving_figures
 from bench.bench_orders import orders_figures
 from bench.bench_paced import paced_figure
 from bench.bench_payments import payments_figure
+from bench.bench_reconcile import reconcile_figures
 from bench.bench_restart import restart_figure
 from bench.bench_tickets import tickets_figure
 from bench.bench_verify import verify_figures
-from bench.bench_wms import wms_figures
+from bench.bench_wms_limit import wms_limit_figure
 from bench.bench_workers import forwarded_figure, roll_figure, worker_death_figure
 from bench.chaos import prove_chaos
 from bench.contenders import Contender, contenders
@@ -84,7 +86,9 @@ FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
     "moving": moving_figures,
     "payments": lambda bench: [payments_figure(bench)],
     "checkouts": checkouts_figures,
-    "wms": wms_figures,
+    "fed_orders": lambda bench: [fed_orders_figure(bench)],
+    "reconcile": reconcile_figures,
+    "wms_limit": lambda bench: [wms_limit_figure(bench)],
     "restart": lambda bench: [restart_figure(bench)],
     "flash_sale": prove_flash_sale,
     "forwarded": lambda bench: [forwarded_figure(bench)],
@@ -95,15 +99,18 @@ FIGURES: dict[str, Callable[[Bench], list[Figure]]] = {
 }
 """Measurements beside the rounds; each has servers of its own."""
 
+GROUPS: dict[str, tuple[str, ...]] = {"wms": ("fed_orders", "reconcile", "wms_limit")}
+"""Names for several of them."""
 
-def run(bench: Bench, *, only: set[str], say: Callable[[str], None]) -> None:
+
+def run(bench: Bench, *, only: set[str]) -> None:
     """Measure, and print both tables and the line."""
     known = [one for one in contenders() if not only or one.name in only]
-    rounds = Rounds(_take_turns(known, bench, say=say))
+    rounds = Rounds(_take_turns(known, bench))
     figures = round_figures(rounds)
     for name, measure in FIGURES.items():
         if not only or name in only:
-            say(name)
+            bench.say(name)
             figures += measure(bench)
     if rounds.names:
         print(contender_table(known, rounds), end="\n\n")
@@ -121,18 +128,18 @@ def run(bench: Bench, *, only: set[str], say: Callable[[str], None]) -> None:
     print(json_line(bench, rounds, figures))
 
 
-def _take_turns(known: list[Contender], bench: Bench, *, say: Callable[[str], None]) -> list[Turn]:
+def _take_turns(known: list[Contender], bench: Bench) -> list[Turn]:
     turns = []
     for number in range(bench.size.rounds):
         start = number % max(1, len(known))
         for contender in known[start:] + known[:start]:
-            say(f"round {number + 1} of {bench.size.rounds}: {contender.title}")
+            bench.say(f"round {number + 1} of {bench.size.rounds}: {contender.title}")
             turns.append(take_turn(contender, bench, number=number))
     return turns
 
 
 def _arguments() -> argparse.Namespace:
-    names = [*(one.name for one in contenders()), *FIGURES]
+    names = [*(one.name for one in contenders()), *FIGURES, *GROUPS]
     parser = argparse.ArgumentParser(description="measure the allocator beside the alternatives")
     parser.add_argument("--smoke", action="store_true", help="a small size in memory, for CI")
     parser.add_argument(
@@ -176,8 +183,9 @@ def main() -> None:
                 size=size,
                 seed=chosen.seed,
                 load_before=load_before,
+                say=say,
             )
-            run(bench, only=set(chosen.only), say=say)
+            run(bench, only={each for one in chosen.only for each in GROUPS.get(one, (one,))})
     except BenchError as error:
         sys.exit(f"bench: {error}")
 

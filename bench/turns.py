@@ -1,6 +1,7 @@
 """One turn of one contender: its own server, its own database, its load, and its accounts."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -41,6 +42,7 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         load_before: Processes that kept the machine busy in the minute before the run.
+        say: Told of what takes long how far it is.
     """
 
     databases: Databases
@@ -48,6 +50,12 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
     size: Size
     seed: int
     load_before: float
+    say: Callable[[str], None] = print
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is measured, and not only shown that it works."""
+        return self.size.rounds > 1
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,12 +17,16 @@ from bench.processes import start, stop
 
 _PATH: Final = f"/wms/feeds/{WAREHOUSE}"
 _WITHIN_S: Final = 300.0
-_LOOK_EVERY_S: Final = 0.05
+_LOOK_EVERY_S: Final = 0.1
 _GAP_S: Final = 1.1
 """Two polls are a second apart, at least."""
 
 _KNOWN: Final = """
 SELECT count(*) FROM wms_pools WHERE (account ->> 'turn')::bigint > 0
+"""
+_COMMITTED: Final = """
+SELECT coalesce(sum((pair ->> 1)::bigint), 0)
+FROM wms_pools, json_array_elements(account -> 'committed') AS pair
 """
 _NAME_PRODUCTS: Final = """
 WITH made AS (
@@ -113,6 +117,7 @@ class Feed:
     def __init__(self, api: Api, *, database: str) -> None:
         self._api = api
         self._database = database
+        self._ended_s = 0.0
 
     def put(self, wms: Wms, *, poll_s: float, rate_per_s: float, burst: int) -> None:
         """Have the warehouse be fed."""
@@ -129,13 +134,14 @@ class Feed:
         Raises:
             WmsBenchError: It failed.
         """
-        time.sleep(_GAP_S)
+        time.sleep(max(0.0, self._ended_s + _GAP_S - time.monotonic()))
         last = self.shown().run
         before = 0 if last is None else last.number
         began_s = time.monotonic()
         self._api.must("POST", f"{_PATH}/poll")
         until(lambda: self._has_ended(before), what=lambda: f"no run: {self.shown()}")
-        return time.monotonic() - began_s
+        self._ended_s = time.monotonic()
+        return self._ended_s - began_s
 
     def wait_complete(self) -> None:
         """Return once a run was complete."""
@@ -147,6 +153,16 @@ class Feed:
             lambda: fetch_count(self._database, _KNOWN) >= pools,
             what=lambda: f"{pools} pools are not known",
         )
+
+    def wait_pushed(self, units: int) -> None:
+        """Return once so many units that were ordered are in pushes that the WMS has."""
+
+        def is_pushed() -> bool:
+            pushes = self.shown().pushes
+            is_sent = pushes.numbered == pushes.acknowledged
+            return is_sent and fetch_count(self._database, _COMMITTED) >= units
+
+        until(is_pushed, what=lambda: f"{units} units are not pushed: {self.shown().pushes}")
 
     def wait_told(self, wms: Wms, units: int) -> None:
         """Return once the warehouse system knows of so many units that were ordered, exactly.
@@ -176,6 +192,11 @@ class Feed:
 def name_products(database: str, *, prefix: str, count: int) -> None:
     """Have products be known, without a request and a row of the journal for each."""
     fetch_text(database, _NAME_PRODUCTS.format(prefix=prefix, count=count))
+
+
+def at_most(per_s: int) -> tuple[str, ...]:
+    """Return flags of a warehouse system that may be asked so often."""
+    return "--rate", str(per_s), "--burst", str(per_s)
 
 
 def cpu_s(pid: int) -> float:
