@@ -140,9 +140,17 @@ class FeedRow:
         if self.numbers != "new":
             return
         if not self.acknowledged <= through <= self.numbered:
-            self.lose()
-            self.numbered = self.acknowledged = self.applied = through
+            self._start_over(through)
         self.numbers = "ours"
+
+    def _start_over(self, through: int) -> None:
+        """Number pushes above those that its WMS knows; only who detached its pools is known on."""
+        self.numbered = self.acknowledged = self.applied = through
+        self.pushes.clear()
+        for pool in self.pools.values():
+            pool.applied, pool.said, pool.short = {}, {}, 0
+            if (last := pool.account) is not None:
+                pool.account = Account(actor_id=last.actor_id, turn=last.turn, through=last.through)
 
     def lose(self) -> None:
         """Forget what the WMS was told."""
