@@ -146,7 +146,7 @@ class _Run:
             for cart in installation.changing():
                 await self._clients.look(cart, CartQuery())
             await asyncio.sleep(_POLL_S)
-            if installation.asked or installation.unfinished():
+            if installation.asked or installation.unfinished() or installation.changing():
                 quiet_s = now_s()
 
     async def _let_feed_rest(self) -> None:
