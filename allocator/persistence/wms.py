@@ -1,7 +1,7 @@
 """What is kept of feeds: what warehouse systems are told under which number, and what they said."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Final
 
 import asyncpg
@@ -11,6 +11,7 @@ from allocator.domain.fed import Code
 from allocator.domain.positions import Position
 from allocator.domain.pushes import Account, Line
 from allocator.domain.reconciling import Statement
+from allocator.errors import JournalError
 from allocator.feeding.ports import Heard, Made, Settled, Standing, Stated, Stretch
 from allocator.persistence.changes import make_actor
 from allocator.persistence.connections import Executor, Pool, borrowed
@@ -216,14 +217,20 @@ class PostgresFeeds:
         """Note that a run asks pools; what an older one has settled is not noted any more."""
         async with borrowed(self._pool) as connection:
             await connection.execute(statement("wms_begin_settling"), feed, run)
-            for grown in await connection.fetch(statement("grown"), _ASKED_OF):
-                await connection.execute(f"ANALYZE (SKIP_LOCKED) {grown['relname']}")
+        with suppress(JournalError):  # it would only be slower
+            await self._count()
 
     async def settling(self, feed: int) -> int:
         """Return the last run that has asked pools anything; 0 if none has."""
         sql = "SELECT settling FROM wms_feeds WHERE actor_id = $1"
         async with borrowed(self._pool) as connection:
             return int(await connection.fetchval(sql, feed))
+
+    async def _count(self) -> None:
+        """Have PostgreSQL know how many there are of what is about to be looked at."""
+        async with borrowed(self._pool) as connection:
+            for grown in await connection.fetch(statement("grown"), _ASKED_OF):
+                await connection.execute(f"ANALYZE (SKIP_LOCKED) {grown['relname']}")
 
     async def unsettle(self, feed: int, actor_ids: Sequence[int]) -> None:
         """Note that nobody knows what pools have followed."""

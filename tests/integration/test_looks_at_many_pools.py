@@ -143,3 +143,18 @@ async def test_what_is_said_of_some_pools_is_noted_without_reading_the_others(
         read = await rows_read(connection, name, *arguments, of=("pools", "wms_pools"))
 
         assert read <= 4 * len(SOME)
+
+
+async def test_a_run_asks_pools_though_they_cannot_be_counted(database_url: str) -> None:
+    async with journal_in(database_url), database(database_url) as connection:
+        await connection.execute(_MANY)
+        await connection.execute(_FED)
+        opened = await open_pool(f"{database_url}&lock_timeout=100", size=1)
+        feeds = PostgresFeeds(opened)
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE pools IN ACCESS EXCLUSIVE MODE")
+            await feeds.begin_settling(FEED, 7)
+        settling = await feeds.settling(FEED)
+        opened.terminate()
+
+        assert settling == 7
