@@ -20,7 +20,6 @@ from allocator.feeding.ports import Made, Stated
 from allocator.feeding.pusher import Pusher
 from allocator.feeding.reach import GivenUpError
 from allocator.feeding.runner import Runner
-from allocator.feeding.station import Station
 from allocator.persistence.memory.feed_tables import FeedRow
 from allocator.persistence.memory.told import MemoryTold
 from allocator.simulation.mutant import Method, Mutant
@@ -140,13 +139,6 @@ def _keep_no_limit(_: Method) -> Method:
     return mutant
 
 
-def _hear_at_once(_: Method) -> Method:
-    async def mutant(_station: Station) -> None:
-        return
-
-    return mutant
-
-
 FEED_MUTANTS: Final[dict[str, Mutant]] = {
     "count what was acknowledged": Mutant(
         rule="a push is in the warehouse's figures when it is applied, and not before",
@@ -231,12 +223,5 @@ FEED_MUTANTS: Final[dict[str, Mutant]] = {
         method="take",
         make=_keep_no_limit,
         day="fed",
-    ),
-    "hear at once": Mutant(
-        rule="an heir says nothing as long as what was said before may be heard",
-        owner=Station,
-        method="_rest",
-        make=_hear_at_once,
-        day="heirs",
     ),
 }
