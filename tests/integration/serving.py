@@ -23,6 +23,8 @@ NDJSON = {"Content-Type": "application/x-ndjson"}
 
 HANG_S = 30.0
 """An answer that takes longer is a hang: no time-out of the server is as long."""
+_STARTED_S = 90.0
+"""However busy the machine is, a server has started by then."""
 
 
 class Logged(msgspec.Struct):
@@ -110,7 +112,7 @@ class Server:
             self.url = urls[0] if urls else ""
             return bool(urls)
 
-        await until(started)
+        await until(started, within_s=_STARTED_S)
 
     async def start_ready(self) -> None:
         """Return when it serves everything."""

@@ -44,6 +44,8 @@ NATURE = Nature(
 SKUS = ("tea", "cup", "pot")
 FRAGILE = ("pot",)
 UNITS = 40
+LONGER_MAX = 10
+"""So many times the orders that were meant come, at most, until something has gone wrong."""
 KEPT_MAX = 200
 """So many orders stay open for a while."""
 
@@ -70,7 +72,7 @@ async def flood(fed: Fed, dice: Random, *, orders: int) -> Counter[int]:
                 kept.append((each.order.id, sku))
         await close(fed, dice, kept)
         happen(fed, dice)
-        if sent >= orders:
+        if sent >= orders and (misfortunes(fed) or sent >= orders * LONGER_MAX):
             return statuses
         if orders / 2 <= sent < orders / 2 + AT_ONCE:
             await outage(fed)
@@ -107,6 +109,11 @@ async def outage(fed: Fed) -> None:
     fed.wms.entrance.close(0)
 
 
+def misfortunes(fed: Fed) -> int:
+    """Say how often something went wrong by chance: on a slow machine there are fewer requests."""
+    return fed.wms.answers_lost + fed.wms.truth.swaps
+
+
 def lost(fed: Fed, skus: Sequence[str]) -> int:
     return sum(each.damaged for each in fed.wms.truth.batches() if each.sku in skus)
 
@@ -127,7 +134,7 @@ async def test_n3_n4_n15_nothing_is_oversold_lost_or_told_twice_and_no_limit_is_
         assert statuses.keys() == {201, 409}
         assert sum(statuses.values()) >= orders
         assert fed.limited == 0
-        assert fed.wms.answers_lost + fed.wms.truth.swaps > 0
+        assert misfortunes(fed) > 0
         assert fed.wms.webhooks.told > 0
         for sku in SKUS:
             missing = -min(0, fed.theirs(sku)[0])
