@@ -20,11 +20,11 @@ from allocator.domain.reconciling import (
     Statement,
 )
 from allocator.domain.values import units_of
-from allocator.errors import AllocatorError
+from allocator.errors import AllocatorError, JournalError
 from allocator.feeding.kit import Kit
-from allocator.feeding.reach import PAUSE_S, TRIES
+from allocator.feeding.reach import PAUSE_S, TRIES, one_by_one
 from allocator.feeding.told import Applied
-from allocator.wms.interface import InventoryItem, InventoryPage, Wms, WmsError, WmsLimitedError
+from allocator.wms.interface import InventoryItem, InventoryPage, Wms, WmsLimitedError
 
 FOUND_MAX: Final = 1_000
 """Differences that are told; the others are counted."""
@@ -146,7 +146,9 @@ class DryRunner:
                 return await self._look(first, items)
         except TimeoutError:
             return Comparison(failure="it took too long")
-        except (WmsError, _NotKnownError) as error:
+        except JournalError:
+            raise
+        except AllocatorError as error:  # of the WMS, or of a pool that cannot be looked at
             return Comparison(failure=str(error))
 
     async def _hear(self) -> tuple[InventoryPage, list[InventoryItem]]:
@@ -228,18 +230,17 @@ class DryRunner:
         applied = await self._kit.told.applied(self._feed, actor_ids=actor_ids, through=through)
         if not applied:
             raise _NotKnownError(f"push {through} was not the last one that the WMS has applied")
-        at_once = asyncio.Semaphore(_LOOKS_AT_ONCE)
 
-        async def look(actor_id: int, product: str) -> list[LotReconciled] | None:
-            async with at_once:
-                lots = _statements(said.get(product, ()), applied[actor_id])
-                asks = self._asks(lots, turn=applied[actor_id].turn, as_of=first.as_of)
-                seen = [await self._kit.reach.look(actor_id, ReconcileQuery(ask)) for ask in asks]
+        async def look(pool: tuple[int, str]) -> list[LotReconciled] | None:
+            actor_id, product = pool
+            lots = _statements(said.get(product, ()), applied[actor_id])
+            asks = self._asks(lots, turn=applied[actor_id].turn, as_of=first.as_of)
+            seen = [await self._kit.reach.look(actor_id, ReconcileQuery(ask)) for ask in asks]
             if any(view.found is None for view in seen):
                 return None
             return [event for view in seen for event in view.found or ()]
 
-        return await asyncio.gather(*(look(*pool) for pool in pools))
+        return await one_by_one(look, pools, at_once=_LOOKS_AT_ONCE)
 
     def _asks(self, lots: Sequence[Statement], *, turn: int, as_of: int) -> list[Reconcile]:
         """Return what a run would ask a pool; one for many batches, that have all been lowered."""

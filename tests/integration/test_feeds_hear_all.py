@@ -9,8 +9,8 @@ import pytest_asyncio
 from allocator.actors.messages import Answer, Outcome
 from allocator.domain.feeds import BeginRun, EndRun
 from allocator.domain.kinds import Command
-from allocator.domain.queries import Query, ShortQuery, View
-from allocator.errors import UnavailableError
+from allocator.domain.queries import Query, ReconcileQuery, ShortQuery, View
+from allocator.errors import QuarantinedError, UnavailableError
 from allocator.feeding.lead import Lead
 from allocator.feeding.ports import Stated
 from allocator.persistence.wms import PostgresFeeds
@@ -230,3 +230,25 @@ async def test_a_product_may_have_had_any_number_of_batches_when_it_is_fed_again
     await telling.fed.put()
 
     await telling.becomes(202)
+
+
+async def test_a_dry_run_of_which_a_pool_cannot_be_looked_at_says_so_and_disturbs_nobody(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the feed begins anew for ever, as that is asked for until it is answered."""
+    await telling.fed.begun(10)
+    look_at_it = Lead.look
+
+    async def look(lead: Lead, actor_id: int, query: Query) -> View:
+        if isinstance(query, ReconcileQuery):
+            raise QuarantinedError(actor_id=actor_id, why="its row 2 makes no sense")
+        return await look_at_it(lead, actor_id, query)
+
+    monkeypatch.setattr(Lead, "look", look)
+
+    answer = await asyncio.wait_for(
+        telling.shop.post(f"{telling.fed.path}/poll?dry_run=true"), timeout=20
+    )
+
+    assert answer.status == 200
+    assert b"quarantined" in answer.body
