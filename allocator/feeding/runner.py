@@ -22,6 +22,7 @@ from allocator.domain.feeds import (
 )
 from allocator.domain.kinds import Command
 from allocator.domain.queries import FeedQuery
+from allocator.errors import AllocatorError, JournalError
 from allocator.feeding.following import Following, Run
 from allocator.feeding.kit import Kit
 from allocator.feeding.ports import Heard
@@ -139,6 +140,10 @@ class Runner:
             failure, retry_after_ms, for_good = str(error), error.retry_after_ms, error.for_good
         except TimeoutError:
             failure = "it took too long"
+        except JournalError:
+            raise
+        except AllocatorError as error:  # a pool cannot be looked at
+            failure = str(error)
         ended = await self._tell(
             EndRun(
                 run=run,

@@ -252,3 +252,26 @@ async def test_a_dry_run_of_which_a_pool_cannot_be_looked_at_says_so_and_disturb
 
     assert answer.status == 200
     assert b"quarantined" in answer.body
+
+
+async def test_a_run_of_which_nobody_knows_what_is_short_says_so_and_disturbs_nobody(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else pushes wait until the feed has begun anew, after every run."""
+    await telling.fed.begun(10)
+    await telling.shop.placed(quantity=8)
+    await telling.fed.told(1)
+    look_at_it = Lead.look
+
+    async def look(lead: Lead, actor_id: int, query: Query) -> View:
+        if isinstance(query, ShortQuery):
+            raise QuarantinedError(actor_id=actor_id, why="its row 2 makes no sense")
+        return await look_at_it(lead, actor_id, query)
+
+    monkeypatch.setattr(Lead, "look", look)
+    telling.fed.wms.truth.damage((telling.shop.product, "L7"), 5)
+
+    async def is_said() -> bool:
+        return "quarantined" in ((await telling.fed.shown()).last_error or "")
+
+    await until(is_said)
