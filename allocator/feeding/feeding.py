@@ -215,14 +215,18 @@ class Feeding:
         is_last = now_ms >= feed.last_at_ms + _LINGER_MS
         if self._detached.get(actor_id) == feed.version and not is_last:
             return
+        tools = self._tools
+        lead = Lead(
+            actor_id, tools.reach, is_ours=self._is_ours, clock=tools.clock, status="deleted"
+        )
+        detach = Detach(process=actor_id, step=feed.version)
         after, failed = 0, False
         while pools := await self._tools.store.pools(
             standing.warehouse, after=after, limit=_POOLS_AT_ONCE
         ):
             for each in pools:
-                detach = Detach(process=actor_id, step=feed.version, sent_at_ms=self._tools.clock())
                 try:
-                    answer = await self._tools.reach.ask(each, detach)
+                    answer = await lead.ask(each, detach)
                     failed = failed or isinstance(answer, Stale)
                 except AllocatorError as error:
                     failed = True

@@ -12,9 +12,10 @@ from typing import Final
 import msgspec
 
 from allocator.actors.messages import Answer
+from allocator.domain.feeds import FeedStatus
 from allocator.domain.kinds import Command
 from allocator.domain.queries import FeedQuery, Query, View
-from allocator.domain.reconciling import Reconcile
+from allocator.domain.reconciling import Detach, FeedAsked, Reconcile
 from allocator.errors import UnavailableError
 from allocator.feeding.reach import GivenUpError, Reach
 
@@ -23,22 +24,23 @@ _CERTAIN_MS: Final = 1_000
 
 
 class FeedOffError(GivenUpError):
-    """The feed was deleted: its pools are let go of, and nothing is said to them any more."""
+    """The feed is not what it was: what was to be said to its pools is not said any more."""
 
-    def __init__(self) -> None:
-        super().__init__("the feed was deleted")
+    def __init__(self, *, status: str) -> None:
+        super().__init__(f"the feed is {status or 'not put'} by now")
 
 
 class Lead:
-    """Reaches any actor for a feed; what it reconciles is stale soon after the feed is another's.
+    """Reaches any actor for a feed; what it tells pools is stale soon after the feed is another's.
 
-    Likewise, soon after it was deleted.
+    Likewise, soon after the feed has come to have another status.
 
     Args:
         feed: Its actor.
         reach: Any actor, whoever owns it.
         is_ours: Says whether an actor is of one of our shards.
         clock: Milliseconds of Unix time.
+        status: Of the feed, as long as pools are to be told anything.
     """
 
     def __init__(
@@ -48,18 +50,20 @@ class Lead:
         *,
         is_ours: Callable[[int], bool],
         clock: Callable[[], int],
+        status: FeedStatus = "on",
     ) -> None:
         self._feed = feed
         self._reach = reach
         self._is_ours = is_ours
         self._clock = clock
+        self._status = status
         self._certain_ms = 0
 
     def ask(
         self, actor_id: int, command: Command, *, principal: str = ""
     ) -> asyncio.Future[Answer]:
         """Have an actor decide; raises `AllocatorError` if it is not accepted."""
-        if not isinstance(command, Reconcile):
+        if not isinstance(command, Reconcile | Detach):
             return self._reach.ask(actor_id, command, principal=principal)
         if 0 <= self._clock() - self._certain_ms < _CERTAIN_MS:
             return self._say(actor_id, command)
@@ -69,16 +73,16 @@ class Lead:
         """Answer a query about an actor's state."""
         return await self._reach.look(actor_id, query)
 
-    async def _say_certainly(self, actor_id: int, command: Reconcile) -> Answer:
+    async def _say_certainly(self, actor_id: int, command: FeedAsked) -> Answer:
         now_ms = self._clock()
         seen = await self._reach.look(self._feed, FeedQuery())
         if not self._is_ours(self._feed):
             raise UnavailableError(reason="the feed is another worker's by now")
-        if seen.feed is not None and seen.feed.status != "on":
-            raise FeedOffError
+        if seen.feed is not None and seen.feed.status != self._status:
+            raise FeedOffError(status=seen.feed.status or "")
         self._certain_ms = now_ms
         return await self._say(actor_id, command)
 
-    def _say(self, actor_id: int, command: Reconcile) -> asyncio.Future[Answer]:
+    def _say(self, actor_id: int, command: FeedAsked) -> asyncio.Future[Answer]:
         said = msgspec.structs.replace(command, sent_at_ms=self._certain_ms)
         return self._reach.ask(actor_id, said)

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from allocator.actors.messages import Answer, Noted
-from allocator.domain.feeds import EndFeed, Feed
+from allocator.domain.feeds import EndFeed, Feed, FeedStatus
 from allocator.domain.kinds import Command
 from allocator.domain.queries import Query, View
-from allocator.domain.reconciling import Reconcile
+from allocator.domain.reconciling import Detach, Reconcile
 from allocator.errors import UnavailableError
 from allocator.feeding.lead import FeedOffError, Lead
 
@@ -25,7 +25,13 @@ class World:
         self.feed = Feed(status="on")
         self.asked: list[Command] = []
         self.looked = 0
-        self.lead = Lead(FEED, self, is_ours=lambda _: self.is_ours, clock=lambda: self.now_ms)
+        self.lead = self.lead_of("on")
+
+    def lead_of(self, status: FeedStatus) -> Lead:
+        """Whoever says something as long as the feed has a status."""
+        return Lead(
+            FEED, self, is_ours=lambda _: self.is_ours, clock=lambda: self.now_ms, status=status
+        )
 
     def ask(
         self, actor_id: int, command: Command, *, principal: str = ""
@@ -99,3 +105,18 @@ async def test_nothing_is_said_for_a_feed_that_was_deleted() -> None:
         await world.lead.ask(POOL, SAY)
 
     assert world.said_at_ms() == [100_000]
+
+
+async def test_no_pool_is_let_go_of_any_more_when_the_feed_was_put_again() -> None:
+    """Whoever hung while it let go of pools would go on with those of its heir."""
+    world = World()
+    world.feed = Feed(status="deleted")
+    lead = world.lead_of("deleted")
+    await lead.ask(POOL, Detach(process=FEED, step=1))
+    world.feed = Feed(status="on")
+    world.now_ms += 60_000
+
+    with pytest.raises(FeedOffError):
+        await lead.ask(POOL, Detach(process=FEED, step=1))
+
+    assert world.asked == [Detach(process=FEED, step=1, sent_at_ms=100_000)]
