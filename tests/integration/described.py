@@ -249,12 +249,12 @@ def _escaped(part: str) -> str:
 
 
 async def settled(contract: Contract, name: str, expected: int) -> Said:
-    """Ask for a list until it has as many items: read models follow after a moment."""
+    """Ask for a list until it has as many items, none on its way: read models follow later."""
     async with asyncio.timeout(20):
         while True:
             said = await contract.ask(name)
             listed = said.json()
             assert isinstance(listed, dict)
-            if len(listed["items"]) == expected:
+            if len(listed["items"]) == expected and b'"in_transit"' not in said.body:
                 return said
             await asyncio.sleep(0.05)
