@@ -1,6 +1,7 @@
 """The rules of a feed: when the WMS is asked, which of its answers count, and what is complete.
 
-What is older than what was heard never counts. Of what is as old, only a part of the same run, or
+What is older than what was heard never counts: than a complete run, than one that has asked pools,
+though it failed, or than one that is under way. Of what is as old, only a part of the same run, or
 another attempt at one that was not complete.
 """
 
@@ -195,13 +196,11 @@ def _begin_run(feed: Feed, command: BeginRun, *, now_ms: int) -> Decision:
         return UnknownPush(
             applied_through=command.applied_through, sent_through=command.sent_through
         )
-    last = feed.run
-    if last is not None:
-        is_older = command.as_of < last.as_of or command.applied_through < last.applied_through
-        if is_older or (command.as_of == last.as_of and last.complete):
-            return OlderRun(as_of=last.as_of, applied_through=last.applied_through)
-        if not last.ended_at_ms and _is_part_of(last, command):
-            return ()
+    older = _older(feed, command)
+    if older is not None:
+        return older
+    if feed.open_run is not None and _is_part_of(feed.open_run, command):
+        return ()
     return (
         RunBegun(
             poll=command.poll,
@@ -211,6 +210,17 @@ def _begin_run(feed: Feed, command: BeginRun, *, now_ms: int) -> Decision:
             deadline_ms=now_ms + RUN_MAX_MS,
         ),
     )
+
+
+def _older(feed: Feed, command: BeginRun) -> OlderRun | None:
+    """Return what was heard that is newer, or as new and complete, if anything was."""
+    heard = [each for each in (feed.completed, feed.open_run) if each is not None]
+    as_of = max([command.asked_as_of, *(each.as_of for each in heard)])
+    through = max([command.asked_through, *(each.applied_through for each in heard)])
+    completed = feed.completed
+    is_same = completed is not None and command.as_of == completed.as_of
+    is_older = command.as_of < as_of or command.applied_through < through
+    return OlderRun(as_of=as_of, applied_through=through) if is_older or is_same else None
 
 
 def _is_part_of(run: Run, command: BeginRun) -> bool:

@@ -83,6 +83,8 @@ class BeginRun(Message, frozen=True, tag=True, kw_only=True):
         applied_through: The last of our pushes that the WMS has applied in what it says.
         sent_through: The last one that was ever sent.
         parts: Of how many it consists; 1 for one that was polled.
+        asked_as_of: As of when the last run was that asked pools, though it may have failed.
+        asked_through: What that had applied.
     """
 
     poll: int = 0
@@ -90,6 +92,8 @@ class BeginRun(Message, frozen=True, tag=True, kw_only=True):
     applied_through: int
     sent_through: int
     parts: int = 1
+    asked_as_of: int = 0
+    asked_through: int = 0
 
 
 class EndPart(Message, frozen=True, tag=True, kw_only=True):

@@ -171,7 +171,7 @@ def _unlawful_hearing(
 def _unlawful_run(feed: Feed, event: RunBegun) -> str:
     if event.poll and event.poll != feed.poll:
         return f"what poll {event.poll} said is heard, and it is not under way"
-    last = feed.run
+    last = feed.open_run or feed.completed  # what has failed may have been heard by nobody
     if last is None:
         return ""
     is_older = event.as_of < last.as_of or event.applied_through < last.applied_through

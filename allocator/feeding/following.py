@@ -18,7 +18,7 @@ from allocator.domain.reconciling import STATEMENTS_MAX, Reconcile, Statement, T
 from allocator.errors import AllocatorError
 from allocator.feeding.kit import Kit
 from allocator.feeding.lead import FeedOffError
-from allocator.feeding.ports import Settled, Stated
+from allocator.feeding.ports import Settled, Settling, Stated
 from allocator.feeding.reach import PAUSE_S, TRIES, GivenUpError, all_of, one_by_one, persistently
 from allocator.feeding.told import Event
 
@@ -84,7 +84,8 @@ class Following:
             GivenUpError: Not all of them did.
         """
         self._trouble = None
-        await self._store.begin_settling(self._feed, run.number)
+        settling = Settling(run=run.number, as_of=run.as_of, applied_through=run.applied_through)
+        await self._store.begin_settling(self._feed, settling)
         after = differences = 0
         for attempt in range(TRIES):
             changed, unheard = await self._follow(run, after=after)

@@ -16,12 +16,13 @@ from typing import Final
 import structlog
 
 from allocator.actors.messages import Answer, Outcome
-from allocator.domain.feeds import Feed, PollNow, Run
+from allocator.domain.feeds import Feed, PollNow
 from allocator.domain.queries import FeedQuery, ShortQuery
 from allocator.domain.reconciling import Reconcile, Statement, TurnUnknown
 from allocator.domain.transfers import Stale
 from allocator.errors import AllocatorError
 from allocator.feeding.kit import Kit
+from allocator.feeding.ports import Settling
 from allocator.feeding.told import Applied, Event
 
 log = structlog.get_logger()
@@ -82,7 +83,7 @@ class Inbox:
             feed = await self._look()
             if feed.status != "on":
                 return False  # it was deleted, and what was told of it will be forgotten
-            run = _last_said(feed, await self._kit.store.settling(self._feed))
+            run = await self._kit.store.settling(self._feed)
             done = [each for each in waiting if _is_passed(each, run)]
             news = [each for each in waiting if not _is_passed(each, run)]
             for through, some in groupby(news, key=attrgetter("applied_through")):
@@ -170,19 +171,11 @@ class Inbox:
         return seen.feed or Feed()
 
 
-def _last_said(feed: Feed, settling: int) -> Run | None:
-    """Return the last run of which pools may have heard; a later one, if nobody knows.
+def _is_passed(event: Event, run: Settling | None) -> bool:
+    """Say whether pools may have heard of a run that says more than an event.
 
-    What a run says that is being heard is lost if it fails, so that it makes nothing old yet.
+    What a run says that has asked nobody yet is lost if it fails, so that it makes nothing old.
     """
-    run, completed = feed.run, feed.completed
-    if run is None or run.number <= settling:
-        return run
-    return completed if completed is not None and completed.number == settling else run
-
-
-def _is_passed(event: Event, run: Run | None) -> bool:
-    """Say whether pools may have heard of a run that says more than an event."""
     return run is not None and (
         event.as_of <= run.as_of or event.applied_through < run.applied_through
     )

@@ -100,6 +100,20 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     seq: int
 
 
+class Settling(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that has asked pools: nothing that is older may be said to them any more.
+
+    Attributes:
+        run: Its number.
+        as_of: When that was so, by the WMS's own count.
+        applied_through: The last of our pushes that is in its figures.
+    """
+
+    run: int
+    as_of: int
+    applied_through: int
+
+
 class Store(Protocol):
     """What is kept of feeds, durably. Every method raises `JournalError`."""
 
@@ -175,12 +189,12 @@ class Store(Protocol):
         """
         ...
 
-    async def begin_settling(self, feed: int, run: int) -> None:
+    async def begin_settling(self, feed: int, run: Settling) -> None:
         """Note that a run asks pools; what an older one has settled is not noted any more."""
         ...
 
-    async def settling(self, feed: int) -> int:
-        """Return the last run that has asked pools anything; 0 if none has."""
+    async def settling(self, feed: int) -> Settling | None:
+        """Return the last run that has asked pools anything since the feed was put, if one has."""
         ...
 
     async def unsettle(self, feed: int, actor_ids: Sequence[int]) -> None:

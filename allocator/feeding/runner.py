@@ -15,6 +15,7 @@ from allocator.domain.feeds import (
     BeginRun,
     EndPoll,
     EndRun,
+    Feed,
     NotUnderWay,
     OlderRun,
     Poll,
@@ -87,36 +88,47 @@ class Runner:
             case Outcome(seq=run):
                 return await self._see_through(run, page)
             case Noted():  # a former life has begun it
-                seen = await self._kit.reach.look(self._feed, FeedQuery())
-                run_open = None if seen.feed is None else seen.feed.open_run
+                run_open = (await self._look()).open_run
                 return run_open is None or await self._see_through(run_open.number, page)
-            case OlderRun() | UnknownPush():
+            case OlderRun():  # unless that fails which is newer, or which nobody sees through
+                return (await self._look()).open_run is None
+            case UnknownPush():
                 return True
             case _:
                 return False  # the feed was deleted
 
     async def _begin_run(self, poll: int, page: InventoryPage) -> Answer:
+        asked = await self._store.settling(self._feed)
         return await self._tell(
             BeginRun(
                 poll=poll,
                 as_of=page.as_of,
                 applied_through=page.applied_through,
                 sent_through=await self._store.newest(self._feed),
+                asked_as_of=0 if asked is None else asked.as_of,
+                asked_through=0 if asked is None else asked.applied_through,
             )
         )
+
+    async def _look(self) -> Feed:
+        seen = await self._kit.reach.look(self._feed, FeedQuery())
+        return seen.feed or Feed()
 
     async def _begin(self, poll: Poll, page: InventoryPage) -> None:
         match await self._begin_run(poll.number, page):
             case Outcome(seq=run):
                 await self._see_through(run, page)
             case NotUnderWay():  # it was begun, perhaps, and the answer was lost
-                seen = await self._kit.reach.look(self._feed, FeedQuery())
-                run_open = None if seen.feed is None else seen.feed.open_run
+                run_open = (await self._look()).open_run
                 if run_open is not None and run_open.poll == poll.number:
                     await self._see_through(run_open.number, page)
             case OlderRun(as_of=as_of, applied_through=through):
                 is_same = (as_of, through) == (page.as_of, page.applied_through)
-                failure = f"the WMS went back from {as_of}, {through}"
+                failure = (
+                    f"the WMS says what was so as of {page.as_of}, with push "
+                    f"{page.applied_through} applied, and had said before what was so as of "
+                    f"{as_of}, with push {through} applied: it was set back"
+                )
                 await self._end_poll(poll, failure=None if is_same else failure)
             case UnknownPush(applied_through=through, sent_through=newest):
                 failure = f"the WMS has applied push {through}, and the newest is {newest}"

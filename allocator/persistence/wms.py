@@ -12,7 +12,7 @@ from allocator.domain.positions import Position
 from allocator.domain.pushes import Account, Line
 from allocator.domain.reconciling import Statement
 from allocator.errors import JournalError
-from allocator.feeding.ports import Heard, Made, Settled, Standing, Stated, Stretch
+from allocator.feeding.ports import Heard, Made, Settled, Settling, Standing, Stated, Stretch
 from allocator.persistence.changes import make_actor
 from allocator.persistence.connections import Executor, Pool, borrowed
 from allocator.persistence.statements import statement
@@ -213,18 +213,20 @@ class PostgresFeeds:
             )
         return [_judged_of(row) for row in rows]
 
-    async def begin_settling(self, feed: int, run: int) -> None:
+    async def begin_settling(self, feed: int, run: Settling) -> None:
         """Note that a run asks pools; what an older one has settled is not noted any more."""
         async with borrowed(self._pool) as connection:
-            await connection.execute(statement("wms_begin_settling"), feed, run)
+            await connection.execute(
+                statement("wms_begin_settling"), feed, run.run, run.as_of, run.applied_through
+            )
         with suppress(JournalError):  # it would only be slower
             await self._count()
 
-    async def settling(self, feed: int) -> int:
-        """Return the last run that has asked pools anything; 0 if none has."""
-        sql = "SELECT settling FROM wms_feeds WHERE actor_id = $1"
+    async def settling(self, feed: int) -> Settling | None:
+        """Return the last run that has asked pools anything since the feed was put, if one has."""
         async with borrowed(self._pool) as connection:
-            return int(await connection.fetchval(sql, feed))
+            row = await connection.fetchrow(statement("wms_settling"), feed)
+        return None if row is None else Settling(**row)
 
     async def _count(self) -> None:
         """Have PostgreSQL know how many there are of what is about to be looked at."""

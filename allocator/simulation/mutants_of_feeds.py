@@ -63,7 +63,7 @@ def _begin_what_is_older(guard: Method) -> Method:
         _feed: Feed, command: BeginRun, *, now_ms: int
     ) -> tuple[FeedEvent, ...] | FeedRefusal:
         answer: tuple[FeedEvent, ...] | FeedRefusal = guard(
-            Feed(), replace(command, poll=0), now_ms=now_ms
+            Feed(), replace(command, poll=0, asked_as_of=0, asked_through=0), now_ms=now_ms
         )
         if isinstance(answer, tuple):
             return tuple(replace(each, poll=command.poll) for each in answer)

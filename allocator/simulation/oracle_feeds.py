@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from allocator.domain.feeds import RunEnded
+from allocator.domain.feeds import Run, RunEnded
 from allocator.domain.reconciling import FeedAttached, LotReconciled, Reconcile
 from allocator.domain.records import Record
 from allocator.simulation.history import Evidence, Fed
@@ -222,10 +222,18 @@ def a_feed_never_goes_back(feeds: Feeds) -> list[str]:
     if feeds.feed is not None:
         wrong += [
             f"run {after.number} is as of {after.as_of}, after {before.as_of}"
-            for before, after in pairwise(s.run for s in feeds.feed.states if s.run is not None)
+            for before, after in _runs(feeds.feed)
             if after.number > before.number and after.as_of < before.as_of
         ]
     return wrong
+
+
+def _runs(feed: FeedEvidence) -> Iterator[tuple[Run, Run]]:
+    """Yield runs, each with one before it that counts: who fails may have been heard by nobody."""
+    for before, after in pairwise(feed.states):
+        last = before.open_run or before.completed
+        if last is not None and after.run is not None:
+            yield last, after.run
 
 
 def pools_are_let_go_of_when_a_feed_has_ended(feeds: Feeds) -> list[str]:

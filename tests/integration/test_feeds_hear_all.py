@@ -11,8 +11,11 @@ from allocator.domain.feeds import BeginRun, EndRun
 from allocator.domain.kinds import Command
 from allocator.domain.queries import Query, ReconcileQuery, ShortQuery, View
 from allocator.errors import QuarantinedError, UnavailableError
+from allocator.feeding.following import Following
 from allocator.feeding.lead import Lead
 from allocator.feeding.ports import Stated
+from allocator.feeding.reach import GivenUpError
+from allocator.feeding.runner import Runner
 from allocator.persistence.wms import PostgresFeeds
 from tests.integration.shop import Shop, until
 from tests.integration.test_feeds_api import NATURE, fed_by
@@ -71,6 +74,73 @@ async def test_a_loss_is_believed_at_once_though_a_run_is_heard_that_may_fail(
     await ask(telling, EndRun(run=run, complete=False, lots=0, differences=0))
 
     assert await telling.fed.available() == 6
+
+
+async def test_a_snapshot_is_heard_though_a_newer_run_has_failed_before_it_asked_anybody(
+    telling: Telling,
+) -> None:
+    """Nothing was said to a pool that is newer."""
+    await telling.fed.begun(10)
+    await telling.fed.put(poll_s=0)
+    as_of = telling.fed.wms.truth.as_of
+    run = await begun(telling, as_of=as_of + 9)
+    await ask(telling, EndRun(run=run, complete=False, lots=0, differences=0))
+
+    await telling.pushed(as_of=as_of + 5, items=[telling.item(orderable=6)])
+
+    await telling.becomes(6)
+
+
+async def test_a_snapshot_waits_for_a_newer_run_that_nobody_sees_through(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a kill, until somebody ends it."""
+    await telling.fed.begun(10)
+    await telling.fed.put(poll_s=0)
+    as_of = telling.fed.wms.truth.as_of
+    run = await begun(telling, as_of=as_of + 9)
+    heard: list[bool] = []
+    hear = Runner.hear_pushed
+
+    async def hear_pushed(runner: Runner) -> bool:
+        heard.append(await hear(runner))
+        return heard[-1]
+
+    async def is_refused() -> bool:
+        return bool(heard)
+
+    monkeypatch.setattr(Runner, "hear_pushed", hear_pushed)
+    await telling.pushed(as_of=as_of + 5, items=[telling.item(orderable=6)])
+    await until(is_refused)
+
+    await ask(telling, EndRun(run=run, complete=False, lots=0, differences=0))
+
+    await telling.becomes(6)
+
+
+async def test_an_event_is_believed_though_two_runs_have_failed_one_while_pools_followed(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newer one has asked nobody anything."""
+    await telling.fed.begun(10)
+    await telling.fed.put(poll_s=0)
+    as_of = telling.fed.wms.truth.as_of
+    look_for_short = Following.look_for_short
+
+    async def fail(_following: Following) -> int:
+        raise GivenUpError("a pool cannot be looked at", for_good=True)
+
+    monkeypatch.setattr(Following, "look_for_short", fail)
+    await telling.pushed(as_of=as_of + 1, items=[telling.item(orderable=9)])
+    await telling.becomes(9)
+    await telling.heard()
+    monkeypatch.setattr(Following, "look_for_short", look_for_short)
+    run = await begun(telling, as_of=as_of + 9)
+    await ask(telling, EndRun(run=run, complete=False, lots=0, differences=0))
+
+    await telling.tell(telling.event(as_of=as_of + 5, orderable=6))
+
+    await telling.becomes(6)
 
 
 async def test_what_a_former_feed_was_told_is_forgotten_though_the_next_is_put_at_once(

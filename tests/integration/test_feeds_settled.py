@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from allocator.domain.catalogue import Product, Warehouse
 from allocator.domain.positions import START
-from allocator.feeding.ports import Heard, Settled, Stated
+from allocator.feeding.ports import Heard, Settled, Settling, Stated
 from allocator.persistence.catalogue import PostgresCatalogue
 from allocator.persistence.connections import Pool, connect, open_pool
 from allocator.persistence.installation import open_installation
@@ -66,9 +66,14 @@ class Desk:
                 break
         return found
 
+    async def begin_settling(self) -> None:
+        """Have the run begin to ask pools."""
+        settling = Settling(run=self.run, as_of=self.run, applied_through=0)
+        await self.store.begin_settling(self.feed, settling)
+
     async def follow(self, *, seq: int = 2) -> None:
         """Have a pool have followed what the run says."""
-        await self.store.begin_settling(self.feed, self.run)
+        await self.begin_settling()
         figures = (await self.look()).figures
         settled = Settled(actor_id=MUG, figures=figures, seq=seq)
         await self.store.settle(self.feed, run=self.run, settled=[settled])
@@ -210,7 +215,7 @@ async def test_what_an_older_run_has_settled_is_not_noted(desk: Desk) -> None:
     older = desk.run
     figures = (await desk.look()).figures
     await desk.hear(9)
-    await desk.store.begin_settling(desk.feed, desk.run)
+    await desk.begin_settling()
     late = Settled(actor_id=MUG, figures=figures, seq=9)
     await desk.store.settle(desk.feed, run=older, settled=[late])
     await desk.hear(8)

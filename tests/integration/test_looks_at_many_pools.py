@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from allocator.domain.positions import START
+from allocator.feeding.ports import Settling
 from allocator.persistence.connections import open_pool
 from allocator.persistence.statements import statement
 from allocator.persistence.wms import PostgresFeeds
@@ -18,6 +19,7 @@ POOLS = 4_000
 FIRST = 1 << 40
 FEED = FIRST - 1
 ROWS = 3
+SETTLING = Settling(run=7, as_of=12, applied_through=3)
 SOME = list(range(FIRST + 500, FIRST + 600))
 
 _MANY = f"""
@@ -114,7 +116,7 @@ async def test_a_run_reads_only_the_pools_that_it_looks_at(
         if statistics == "new":
             await connection.execute("ANALYZE pools; ANALYZE wms_pools")
         opened = await open_pool(database_url, size=1)
-        await PostgresFeeds(opened).begin_settling(FEED, 1)
+        await PostgresFeeds(opened).begin_settling(FEED, SETTLING)
         opened.terminate()
         read = await rows_read(
             connection,
@@ -153,8 +155,8 @@ async def test_a_run_asks_pools_though_they_cannot_be_counted(database_url: str)
         feeds = PostgresFeeds(opened)
         async with connection.transaction():
             await connection.execute("LOCK TABLE pools IN ACCESS EXCLUSIVE MODE")
-            await feeds.begin_settling(FEED, 7)
+            await feeds.begin_settling(FEED, SETTLING)
         settling = await feeds.settling(FEED)
         opened.terminate()
 
-        assert settling == 7
+        assert settling == SETTLING

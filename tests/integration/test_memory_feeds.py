@@ -14,7 +14,7 @@ from allocator.domain.fed import Code
 from allocator.domain.feeds import FeedPut
 from allocator.domain.positions import Position
 from allocator.domain.pushes import Account, Line
-from allocator.feeding.ports import Heard, Made, Standing, Stated
+from allocator.feeding.ports import Heard, Made, Settling, Standing, Stated
 from allocator.feeding.told import Applied, Event, Snapshot
 from allocator.persistence.catalogue import PostgresCatalogue
 from allocator.persistence.connections import Pool, connect, open_pool
@@ -91,9 +91,17 @@ class Author:
                 lambda: self._call("stage", run=dice.choice(RUNS), heard=self._heard()),
                 lambda: self._call("stage", run=dice.choice(RUNS), heard=self._heard()),
                 lambda: self._call("note_short", short={pool: dice.choice((0, 2, -1))}),
-                lambda: self._call("begin_settling", run=dice.choice(RUNS)),
+                lambda: self._call("begin_settling", run=self._settling()),
             )
         )()
+
+    def _settling(self) -> Settling:
+        dice = self._dice
+        return Settling(
+            run=dice.choice(RUNS),
+            as_of=dice.choice(AS_OFS),
+            applied_through=dice.choice(NUMBERS),
+        )
 
     def _turn(self) -> Step:
         """Return what seldom happens to a feed; numbers may begin anew with it."""

@@ -174,6 +174,38 @@ def test_a_run_that_was_not_complete_may_be_tried_again() -> None:
     assert isinstance(again[0], RunBegun)
 
 
+def test_what_is_older_than_a_run_that_failed_before_it_asked_pools_is_heard() -> None:
+    """Nobody has heard that one."""
+    feed = running()
+    say(feed, end(3, complete=False, failure="no answer"))
+
+    older = say(feed, begin(9, poll=0))
+
+    assert isinstance(older, tuple)
+
+
+@pytest.mark.parametrize(("as_of", "through"), [(9, 3), (10, 2)])
+def test_what_is_older_than_a_run_that_asked_pools_is_not_heard_though_it_failed(
+    as_of: int, through: int
+) -> None:
+    """A pool that had nothing to change keeps no trace of it."""
+    feed = running()
+    say(feed, end(3, complete=False, failure="a pool did not answer"))
+    asked = msgspec.structs.replace(
+        begin(as_of, poll=0, through=through), asked_as_of=10, asked_through=3
+    )
+
+    assert say(feed, asked) == OlderRun(as_of=10, applied_through=3)
+    same = msgspec.structs.replace(asked, as_of=10, applied_through=3)
+    assert isinstance(say(feed, same), tuple)
+
+
+def test_nothing_older_takes_the_place_of_a_run_under_way() -> None:
+    feed = running()
+
+    assert say(feed, begin(9, poll=0)) == OlderRun(as_of=10, applied_through=0)
+
+
 def test_a_push_that_was_never_sent_cannot_have_been_applied() -> None:
     """As after our own database was restored to what it was before."""
     feed = polling()

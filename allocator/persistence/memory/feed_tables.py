@@ -9,7 +9,7 @@ from allocator.domain.fed import Code
 from allocator.domain.positions import Position
 from allocator.domain.pushes import Account, Line
 from allocator.domain.reconciling import Statement
-from allocator.feeding.ports import Heard, Made, Numbers, Standing, Stated
+from allocator.feeding.ports import Heard, Made, Numbers, Settling, Standing, Stated
 from allocator.feeding.told import Applied, Event, Snapshot
 from allocator.persistence.memory.locks import Lock
 from allocator.wms.interface import Push, PushLine
@@ -57,7 +57,8 @@ class FeedRow:
         self.actor_id = actor_id
         self.warehouse = warehouse
         self.position = position
-        self.numbered = self.acknowledged = self.applied = self.settling = 0
+        self.numbered = self.acknowledged = self.applied = self.last_settling = 0
+        self.settling: Settling | None = None
         self.is_on = True
         self.numbers: Numbers = "new"
         self.lock = Lock()

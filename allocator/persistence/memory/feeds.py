@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 from allocator.domain.positions import Position
 from allocator.domain.pushes import Account
 from allocator.domain.records import Record
-from allocator.feeding.ports import Heard, Made, Settled, Standing, Stated, Stretch
+from allocator.feeding.ports import Heard, Made, Settled, Settling, Standing, Stated, Stretch
 from allocator.persistence.memory.database import MemoryDatabase
 from allocator.persistence.memory.feed_tables import FeedRow, PoolRow, copy_of
 from allocator.persistence.memory.transaction import Transaction
@@ -195,16 +195,17 @@ class MemoryFeeds(Calls):
 
         return await self._read(statements)
 
-    async def begin_settling(self, feed: int, run: int) -> None:
+    async def begin_settling(self, feed: int, run: Settling) -> None:
         """Note that a run asks pools."""
 
         def note(row: FeedRow) -> None:
-            row.settling = max(row.settling, run)
+            if row.last_settling < run.run:
+                row.settling, row.last_settling = run, run.run
 
         await self._change(partial(self._alone, feed, note))
 
-    async def settling(self, feed: int) -> int:
-        """Return the last run that has asked pools anything; 0 if none has."""
+    async def settling(self, feed: int) -> Settling | None:
+        """Return the last run that has asked pools anything since the feed was put, if one has."""
         return await self._read(lambda: self._tables.rows[feed].settling)
 
     async def unsettle(self, feed: int, actor_ids: Sequence[int]) -> None:
@@ -246,7 +247,7 @@ class MemoryFeeds(Calls):
         """Have the WMS be asked which numbers it knows, should the feed be put again."""
 
         def close(row: FeedRow) -> None:
-            row.numbers = "new"
+            row.numbers, row.settling = "new", None
 
         await self._change(partial(self._alone, feed, close))
 
