@@ -71,9 +71,9 @@ def decide(feed: Feed, command: Command, *, now_ms: int) -> Decision:
             return _put(feed, command)
         case DeleteFeed() | EndFeed():
             return _end(feed, command)
-        case Wake() | PollNow():
+        case Wake():
             return _poll(feed, command, now_ms=now_ms) if feed.status == "on" else ()
-        case EndPoll() | BeginRun() | EndPart() | EndRun():
+        case PollNow() | EndPoll() | BeginRun() | EndPart() | EndRun():
             if feed.status != "on":
                 return FeedNotOn(status=feed.status or "")
             return _hear(feed, command, now_ms=now_ms)
@@ -171,8 +171,12 @@ def _poll(feed: Feed, command: Wake | PollNow, *, now_ms: int) -> tuple[FeedEven
     return (PollBegun(deadline_ms=now_ms + POLL_MAX_MS),) if is_due else ()
 
 
-def _hear(feed: Feed, command: EndPoll | BeginRun | EndPart | EndRun, *, now_ms: int) -> Decision:
+def _hear(
+    feed: Feed, command: PollNow | EndPoll | BeginRun | EndPart | EndRun, *, now_ms: int
+) -> Decision:
     match command:
+        case PollNow():
+            return _poll(feed, command, now_ms=now_ms)
         case EndPoll(poll=poll):
             if poll != feed.poll:
                 return NotUnderWay(number=poll)

@@ -90,15 +90,16 @@ class FeedEvidence(ActorEvidence):
             case Noted():
                 return isinstance(ask, PutFeed | DeleteFeed | PollNow)
             case FeedNotOn():
-                return isinstance(ask, PutFeed | DeleteFeed)
+                return isinstance(ask, PutFeed | DeleteFeed | PollNow)
             case _:
                 return False
 
     def first_true(self, operation: Operation, answer: Seen, *, first: int) -> int | None:
         """Return the first version from `first` on at which a fitting answer is true, or None."""
         ask = operation.ask
-        if isinstance(ask, PollNow):
-            return first if first < len(self.states) else None  # it depends on the time
+        if isinstance(ask, PollNow) and isinstance(answer, Noted):  # else it depends on the time
+            later = range(first, len(self.states))
+            return next((each for each in later if self.states[each].status == "on"), None)
         for version in range(first, len(self.states)):
             state = self.states[version]
             if isinstance(ask, Query):

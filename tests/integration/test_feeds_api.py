@@ -1,5 +1,6 @@
 """Warehouses that are fed by a simulated warehouse system (WMS), from poll to push and back."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -234,6 +235,45 @@ async def test_after_its_end_stock_can_be_received_again(fed: Fed) -> None:
     assert (await fed.shop.send("DELETE", fed.path)).status == 202
 
     assert (await fed.shown()).status == "deleted"
+
+
+async def test_what_feeds_no_longer_is_not_polled(fed: Fed) -> None:
+    await fed.begun(1)
+    await fed.shop.send("DELETE", fed.path)
+
+    problem = (await fed.shop.post(f"{fed.path}/poll")).problem(409)
+
+    assert problem.type == "/problems/conflict"
+    assert "the feed was deleted" in (problem.detail or "")
+    assert (await fed.shop.post("/wms/feeds/none/poll")).status == 404
+
+
+async def test_what_says_something_older_than_before_is_told_from_what_it_went_back_to_what(
+    fed: Fed,
+) -> None:
+    """Row N4."""
+    await fed.begun(10)
+    await fed.shop.placed(quantity=1)
+    await fed.told(1)
+    fed.wms.run_batch()
+    await fed.heard()
+    fed.wms.truth.as_of += 1_000
+    await fed.heard()
+    fed.wms.truth.as_of -= 500
+    fed.wms._snapshots.clear()  # noqa: SLF001 (as if it was restored)
+
+    async def is_said() -> bool:
+        feed = await fed.shown()
+        assert feed.completed is not None
+        said = re.fullmatch(
+            r"the WMS says what was so as of \d+, with push 1 applied, and had said before what "
+            r"was so as of (\d+), with push 1 applied: it was set back",
+            feed.last_error or "",
+        )
+        return said is not None and int(said[1]) == feed.completed.as_of
+
+    await until(is_said)
+    assert await fed.available() == 9
 
 
 async def test_a_feed_of_nowhere_is_refused_with_what_would_be_right(fed: Fed) -> None:

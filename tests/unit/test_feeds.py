@@ -275,8 +275,10 @@ def test_a_feed_that_was_deleted_may_be_put_again_when_no_pool_is_attached() -> 
 
     assert say(feed, end(3)) == FeedNotOn(status="deleted")
     assert say(feed, PUT) == FeedNotOn(status="deleted")
+    assert say(feed, PollNow()) == FeedNotOn(status="deleted")
     assert kinds.due_at(feed) is None
     assert say(feed, EndFeed()) == (FeedEnded(),)
+    assert say(feed, PollNow()) == FeedNotOn(status="ended")
     say(feed, PUT)
     assert isinstance(say(feed, begin(1, poll=0)), tuple)
 

@@ -191,7 +191,8 @@ FEED_OPERATIONS: Final = (
         role="operator",
         summary="Ask a WMS sooner than planned",
         meaning="Once a second at most, and not while it fails: then it is asked again with "
-        "growing pauses, anyway. The request has no body.\n\n"
+        "growing pauses, anyway. A feed that was deleted is not polled: 409. The request has no "
+        "body.\n\n"
         "With `dry_run=true` it is asked at once, as its limit allows, and the answer says what "
         "would change, while nothing does. If that takes longer than 50 seconds, 503: a repeat "
         "waits for the same answer.",
