@@ -153,4 +153,6 @@ def _fed(api: Api, database: str, wms: Wms, products: Sequence[str]) -> Feed:
     feed.put(wms, poll_s=_POLL_S, rate_per_s=40, burst=40)
     feed.wait_complete()
     feed.wait_known(len(products))
+    for product in products:
+        api.balance(product)  # it is asked for by name, as it was where stock came by request
     return feed

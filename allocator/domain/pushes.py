@@ -63,15 +63,13 @@ class Line(Message, frozen=True, kw_only=True, array_like=True):
 
 
 class Push(Message, frozen=True, kw_only=True):
-    """What the WMS is told of a pool in one go: all that happened from one row to another.
+    """What the WMS is told of a pool in one go: all that happened since the push before.
 
     Attributes:
         lines: Of the batches of which there is anything to tell; no code twice.
     """
 
     actor_id: int
-    from_seq: int
-    through_seq: int
     lines: tuple[Line, ...]
 
 
@@ -97,6 +95,7 @@ class Account(msgspec.Struct, kw_only=True):
             detached is taken back then; only what had left remains.
         through: The last row that was taken into account.
         changed: The last one that may have changed how many units there ever were of a batch.
+        untold: By code, what happened since the last push.
     """
 
     actor_id: int
@@ -108,18 +107,15 @@ class Account(msgspec.Struct, kw_only=True):
     base: dict[Code, int] = {}
     through: int = 0
     changed: int = 0
+    untold: dict[Code, Change] = {}
 
-    def push(self, rows: Iterable[tuple[int, Event]]) -> Push | None:
-        """Take the pool's next rows into account; return what the WMS is to be told of them.
+    def take(self, rows: Iterable[tuple[int, Event]]) -> None:
+        """Take the pool's next rows into account.
 
         Args:
             rows: (seq, event), ascending; those that were taken before are left out.
-
-        Returns:
-            None if it does not concern the WMS.
         """
-        sums: dict[Code, Change] = {}
-        from_seq = self.through + 1
+        untold = self.untold
         for seq, event in rows:
             if seq <= self.through:
                 continue
@@ -129,11 +125,18 @@ class Account(msgspec.Struct, kw_only=True):
             self._note_lots(seq, event)
             for change in changes_of(event, self.excludes) if self.attached else ():
                 code = self.codes[change.lot]
-                sums[code] = _added(sums.get(code, Change(0)), change)
+                untold[code] = _added(untold.get(code, Change(0)), change)
                 more = change.decrease + change.aside
                 self.committed[code] = self.committed.get(code, 0) + more
             if isinstance(event, FeedDetached):
                 self.turn, self.attached, self.base = seq, False, dict(self.committed)
+
+    def push(self) -> Push | None:
+        """Return what the WMS is to be told of all that was taken since this was last asked.
+
+        Returns:
+            None if it does not concern the WMS.
+        """
         lines = tuple(
             Line(
                 code=code,
@@ -142,14 +145,11 @@ class Account(msgspec.Struct, kw_only=True):
                 shipped=change.shipped,
                 after=self.committed[code],
             )
-            for code, change in sums.items()
+            for code, change in self.untold.items()
             if any(change[1:])
         )
-        if not lines:
-            return None
-        return Push(
-            actor_id=self.actor_id, from_seq=from_seq, through_seq=self.through, lines=lines
-        )
+        self.untold = {}
+        return Push(actor_id=self.actor_id, lines=lines) if lines else None
 
     def _note_lots(self, seq: int, event: Event) -> None:
         match event:

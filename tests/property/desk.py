@@ -94,7 +94,8 @@ class Desk:
         account = self.accounts[pool]
         rows = [(seq, event) for seq, (_, event) in enumerate(self.world.lives[pool].rows, 1)]
         new = rows[account.through :]
-        push = account.push(new if rows_max is None else new[:rows_max])
+        account.take(new if rows_max is None else new[:rows_max])
+        push = account.push()
         if push is not None:
             self.pushes.append(push)
 
