@@ -3,13 +3,18 @@
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
+from itertools import count
 from typing import cast
 
+import msgspec
 import pytest
 
+from allocator.domain.kinds import Event
+from allocator.domain.messages import OrderPlaced
 from allocator.domain.positions import START, Position
 from allocator.domain.pushes import Account
-from allocator.domain.reconciling import FeedAttached
+from allocator.domain.reconciling import Committed, FeedAttached
 from allocator.domain.records import Record
 from allocator.feeding import pusher as module
 from allocator.feeding.ports import Made, Standing, Store, Stretch
@@ -19,6 +24,9 @@ from tests.builders import records_of
 
 POOLS = 1_000
 LONG_S = 3_600.0
+XIDS = count(1)
+ATTACHED = FeedAttached(feed=1, excludes=(), lots=(Committed(lot=1, code="A"),))
+ORDER = OrderPlaced(quantity=2, picks=((1, 2),))
 
 
 class _Others:
@@ -60,34 +68,49 @@ class _Journal:
 
 
 class _Kept:
-    """What is made of them; every actor is a pool of which nothing was told."""
+    """What is made of them; every actor is a pool."""
 
     def __init__(self) -> None:
         self.made: asyncio.Queue[Made] = asyncio.Queue()
+        self._accounts: dict[int, Account] = {}
 
     async def accounts(
         self, _feed: int, *, warehouse: str, actor_ids: Sequence[int]
     ) -> Mapping[int, tuple[str, Account | None]]:
         assert warehouse == "main"
-        return dict.fromkeys(actor_ids, ("tea", None))
+        return {each: ("tea", deepcopy(self._accounts.get(each))) for each in actor_ids}
 
     async def make_pushes(
         self, _feed: int, made: Made, *, before: Position, after: Position, at_ms: int
     ) -> bool:
         assert before <= after
         assert at_ms == 0
+        self._accounts |= {each.actor_id: deepcopy(each) for each in made.accounts}
         self.made.put_nowait(made)
         return True
 
 
 def stretch(pools: range, *, is_last: bool) -> Stretch:
     """Return the rows that attached some pools."""
-    attached = FeedAttached(feed=1, excludes=(), lots=())
     records: list[Record] = [
-        record for pool in pools for record in records_of([(0, attached)], actor_id=pool)
+        record for pool in pools for record in records_of([(0, ATTACHED)], actor_id=pool)
     ]
-    reached = Position(1, pools.stop, pools[-1], 1)
+    reached = Position(1, next(XIDS), pools[-1], 1)
     return Stretch(records=records, reached=reached, is_last=is_last)
+
+
+def orders(pool: int, *, first: int, rows: int) -> Stretch:
+    """Return the rows of a pool that was attached, from one on; all but the first are orders."""
+    events: list[tuple[int, Event]] = [(0, ATTACHED), *[(0, ORDER)] * (first + rows - 2)]
+    records = records_of(events, actor_id=pool)[first - 1 :]
+    return Stretch(records=records, reached=Position(1, next(XIDS), pool, 1), is_last=True)
+
+
+def lines_of(made: Made) -> dict[int, list[list[object]]]:
+    """Return what is told of each pool; no pool is told of twice."""
+    told = {actor_id: msgspec.json.decode(lines) for actor_id, _, lines in made.pushes}
+    assert len(told) == len(made.pushes)
+    return told
 
 
 def pusher_of(journal: _Journal, kept: _Kept) -> Pusher:
@@ -137,6 +160,59 @@ async def test_what_is_behind_a_stretch_is_looked_for_at_once_and_what_comes_lat
     running.cancel()
 
     assert journal.looks == 2
+
+
+@pytest.fixture
+def gathering(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have it gather for hours, and look for more at once."""
+    monkeypatch.setattr(module, "_GATHER_MIN_S", LONG_S)
+    monkeypatch.setattr(module, "_GATHER_MAX_S", LONG_S)
+    monkeypatch.setattr(module, "_REST_MIN_S", 0.0)
+    monkeypatch.setattr(module, "_REST_MAX_S", 0.0)
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("gathering")
+async def test_what_happens_to_a_pool_meanwhile_is_one_push_and_no_run_waits_for_that() -> None:
+    kept = _Kept()
+    journal = _Journal(
+        orders(1, first=1, rows=2),
+        orders(1, first=3, rows=2),
+        orders(1, first=5, rows=3),
+        stretch(range(2, 3), is_last=True),
+    )
+    running = asyncio.get_running_loop().create_task(pusher_of(journal, kept).run())
+    async with asyncio.timeout(30):
+        first, second = await kept.made.get(), await kept.made.get()
+    running.cancel()
+
+    assert lines_of(first) == {1: [["A", 2, 0, 0, 2]]}
+    assert lines_of(second) == {1: [["A", 10, 0, 0, 12]]}
+    assert [each.actor_id for each in second.accounts] == [1, 2]
+
+
+@pytest.mark.asyncio
+@pytest.mark.usefixtures("gathering")
+async def test_no_more_pools_are_gathered_than_are_told_of_in_one_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "_POOLS_AT_ONCE", 3)
+    monkeypatch.setattr(module, "_ACCOUNTS_MAX", 1)
+    kept = _Kept()
+    journal = _Journal(
+        stretch(range(1, 6), is_last=True),
+        *(orders(pool, first=2, rows=1) for pool in (1, 2)),
+        orders(1, first=3, rows=1),
+        *(orders(pool, first=2, rows=1) for pool in (3, 4, 5)),
+    )
+    running = asyncio.get_running_loop().create_task(pusher_of(journal, kept).run())
+    async with asyncio.timeout(30):
+        attached, made = await kept.made.get(), await kept.made.get()
+    running.cancel()
+
+    assert len(attached.accounts) == 5
+    assert [each.actor_id for each in made.accounts] == [1, 2, 3]
+    assert lines_of(made)[1] == [["A", 4, 0, 0, 4]]
 
 
 @pytest.mark.asyncio
