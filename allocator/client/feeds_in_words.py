@@ -35,8 +35,8 @@ def feed_in_words(feed: ShownFeed) -> list[str]:
         ("waiting", _waiting(feed.pushes)),
         ("shortfall", _shortfall(feed)),
     ]
-    if feed.last_error is not None:
-        lines.append(("trouble", _trouble(feed)))
+    if (trouble := _trouble(feed)) is not None:
+        lines.append(("trouble", trouble))
     if feed.next_poll_at is not None:
         lines.append(("next poll", _text(feed.next_poll_at)))
     return [f"{name.ljust(_WIDTH)}  {text}" for name, text in lines]
@@ -86,7 +86,7 @@ def _row_of(feed: ShownFeed) -> tuple[str, ...]:
         _text(heard) if heard else "never",
         f"{feed.pushes.numbered - feed.pushes.acknowledged:,}",
         f"{feed.shortfall:,}",
-        _trouble(feed) if feed.last_error is not None else "",
+        _trouble(feed) or "",
     )
 
 
@@ -139,7 +139,9 @@ def _shortfall(feed: ShownFeed) -> str:
     return f"{feed.shortfall:,} units that are promised are missing"
 
 
-def _trouble(feed: ShownFeed) -> str:
+def _trouble(feed: ShownFeed) -> str | None:
+    if feed.status == "deleted" or not feed.failures:  # it is not polled
+        return feed.last_error
     polls = "1 poll" if feed.failures == 1 else f"{feed.failures:,} polls"
     return f"{polls} in vain: {feed.last_error}"
 

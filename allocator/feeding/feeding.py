@@ -13,10 +13,10 @@ import structlog
 
 from allocator.actors.statistics import FeedStatistics
 from allocator.domain.feeds import DeleteFeed, EndFeed, Feed, FeedPut, Poll
-from allocator.domain.queries import FeedQuery, ShortQuery
-from allocator.domain.reconciling import STATEMENT_STALE_MS, Detach
-from allocator.domain.transfers import Stale
+from allocator.domain.queries import FeedQuery
+from allocator.domain.reconciling import STATEMENT_STALE_MS
 from allocator.errors import AllocatorError, JournalError
+from allocator.feeding.ending import Ending
 from allocator.feeding.kit import Kit
 from allocator.feeding.lead import Lead
 from allocator.feeding.ports import Standing
@@ -26,10 +26,7 @@ from allocator.feeding.turns import Turns
 log = structlog.get_logger()
 
 _LOOK_EVERY_S: Final = 0.5
-_POOLS_AT_ONCE: Final = 500
 _POLLS_MAX: Final = 1_000
-_LINGER_MS: Final = STATEMENT_STALE_MS + 1_000
-"""So long after a feed was deleted, nothing that it had asked for can happen any more."""
 
 
 class Feeding:
@@ -63,7 +60,7 @@ class Feeding:
         self._turns: dict[int, Turns] = {}
         self._rests: dict[int, int] = {}
         self._polls: dict[int, Poll] = {}
-        self._detached: dict[int, int] = {}
+        self._ending = Ending(tools, is_ours=is_ours)
 
     @property
     def stations(self) -> list[Station]:
@@ -119,7 +116,8 @@ class Feeding:
                 log.warning("wms.interrupted", warehouse=warehouse, error=str(error))
 
     async def _heed(self, standing: Standing, feed: Feed) -> None:
-        self._count(standing, feed)
+        if feed.status != "ended":
+            self._count(standing, feed)
         if standing.numbers == "lost":
             await self._give_up(standing, feed)
         elif feed.status in {"on", "deleted"} and feed.settings is not None:
@@ -127,11 +125,11 @@ class Feeding:
         if standing.is_told:
             self.knock(standing.actor_id)
         if feed.status == "deleted":
-            await self._detach(standing, feed)
+            await self._end(standing, feed)
         elif feed.status == "ended":
             await self._dismiss({standing.actor_id})
             if standing.numbers == "lost":  # it had ended before it came from another database
-                await self._note_turns(standing)
+                await self._ending.note_turns(standing)
                 await self._tools.store.close(standing.actor_id)
             await self._tools.store.end(standing.actor_id)
 
@@ -202,6 +200,7 @@ class Feeding:
         for each in actor_ids:
             self._turns.pop(each, None)
             self._rests.pop(each, None)
+            self._ending.forget(each)
 
     async def _dismiss(self, actor_ids: set[int]) -> None:
         tasks = [self._stations.pop(each)[1] for each in actor_ids if each in self._stations]
@@ -209,55 +208,12 @@ class Feeding:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _detach(self, standing: Standing, feed: Feed) -> None:
-        """Detach all pools at once, and again when nothing can be under way; then it has ended."""
-        actor_id, now_ms = standing.actor_id, self._tools.clock()
-        is_last = now_ms >= feed.last_at_ms + _LINGER_MS
-        if self._detached.get(actor_id) == feed.version and not is_last:
-            return
-        tools = self._tools
-        lead = Lead(
-            actor_id, tools.reach, is_ours=self._is_ours, clock=tools.clock, status="deleted"
-        )
-        detach = Detach(process=actor_id, step=feed.version)
-        after, failed = 0, False
-        while pools := await self._tools.store.pools(
-            standing.warehouse, after=after, limit=_POOLS_AT_ONCE
-        ):
-            for each in pools:
-                try:
-                    answer = await lead.ask(each, detach)
-                    failed = failed or isinstance(answer, Stale)
-                except AllocatorError as error:
-                    failed = True
-                    warehouse = standing.warehouse
-                    log.warning("wms.interrupted", warehouse=warehouse, error=str(error))
-            after = pools[-1]
-        self._detached[actor_id] = feed.version
-        if is_last and not failed and await self._is_let_go(standing):
+    async def _end(self, standing: Standing, feed: Feed) -> None:
+        """Have a deleted feed end when all of its pools have let go of it."""
+        actor_id = standing.actor_id
+        if await self._ending.has_let_go(standing, feed):
             # Should it be put again at once, its first poll is not for the WMS that it had.
             await self._dismiss({actor_id})
             await self._tools.store.close(actor_id)
             await self._tools.reach.ask(actor_id, EndFeed())
-
-    async def _is_let_go(self, standing: Standing) -> bool:
-        """Say whether it is known of all pools that they are detached."""
-        store, actor_id = self._tools.store, standing.actor_id
-        if standing.numbers == "lost":
-            await self._note_turns(standing)
-        elif not await store.is_let_go(actor_id):
-            if standing.position.era < self._tools.era:  # its WMS does not say what it knows
-                await store.lose(actor_id)
-            return False
-        return True
-
-    async def _note_turns(self, standing: Standing) -> None:
-        """Know which rows detached the pools, if nothing else is known of them."""
-        after, store = 0, self._tools.store
-        while pools := await store.pools(standing.warehouse, after=after, limit=_POOLS_AT_ONCE):
-            turns = {
-                each: (await self._tools.reach.look(each, ShortQuery())).turn for each in pools
-            }
-            known = {each: turn for each, turn in turns.items() if turn}
-            await store.put_turns(standing.actor_id, known)
-            after = pools[-1]
+            self._ending.forget(actor_id)

@@ -30,6 +30,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
         is_told: Whether anything that was told or asked from outside is yet to be worked off.
         events: How many events are among that; counting stops at 10,000.
         events_since_ms: When the one was taken that is next to be worked off.
+        kept_by: What keeps it from ending, if it was deleted and something does.
     """
 
     actor_id: int
@@ -45,6 +46,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     is_told: bool = False
     events: int = 0
     events_since_ms: int | None = None
+    kept_by: str | None = None
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -217,8 +219,15 @@ class Store(Protocol):
         """Return the pools of which units were missing when it was last looked."""
         ...
 
+    async def keep(self, feed: int, why: str | None) -> None:
+        """Note why a feed that was deleted does not end; None if it is not known to be kept."""
+        ...
+
     async def close(self, feed: int) -> None:
-        """Have the WMS be asked which numbers it knows, should the feed be put again."""
+        """Have the WMS be asked which numbers it knows, should the feed be put again.
+
+        Nothing is missing of it any more, and nothing keeps it.
+        """
         ...
 
     async def end(self, feed: int) -> None:

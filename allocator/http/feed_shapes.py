@@ -81,7 +81,13 @@ class ShownFeed(msgspec.Struct, frozen=True, kw_only=True):
     ]
     next_poll_at: Time | None
     failures: Annotated[Count, Meta(description="polls in vain since the last complete run")]
-    last_error: Annotated[str, Meta(description="why the last of them was")] | None
+    last_error: (
+        Annotated[
+            str,
+            Meta(description="why the last of them was; or what keeps a deleted feed from ending"),
+        ]
+        | None
+    )
     run: ShownRun | None
     completed: Annotated[ShownRun, Meta(description="the last run that was complete")] | None
     pushes: ShownPushes
@@ -150,7 +156,7 @@ def feed_shape(standing: Standing, feed: Feed) -> ShownFeed:
         status=feed.status,
         next_poll_at=_time_of(feed.next_poll_ms),
         failures=feed.failures,
-        last_error=feed.failure,
+        last_error=feed.failure if feed.status != "deleted" else standing.kept_by or feed.failure,
         run=_run_shape(feed.run),
         completed=_run_shape(feed.completed),
         pushes=ShownPushes(

@@ -270,6 +270,11 @@ class PostgresFeeds:
         async with borrowed(self._pool) as connection:
             return [row["actor_id"] for row in await connection.fetch(sql, feed)]
 
+    async def keep(self, feed: int, why: str | None) -> None:
+        """Note why a feed that was deleted does not end; None if it is not known to be kept."""
+        async with borrowed(self._pool) as connection:
+            await connection.execute(statement("wms_keep"), feed, why)
+
     async def close(self, feed: int) -> None:
         """Have the WMS be asked which numbers it knows, should the feed be put again."""
         async with borrowed(self._pool) as connection:
@@ -368,6 +373,7 @@ def _standing_of(row: asyncpg.Record) -> Standing:
         applied=row["applied"],
         is_on=row["is_on"],
         numbers=row["numbers"],
+        kept_by=row["kept_by"],
         waiting_since_ms=row["waiting_since"],
         shortfall=row["shortfall"],
         is_told=row["is_told"],

@@ -147,7 +147,7 @@ async def test_what_a_former_feed_was_told_is_forgotten_though_the_next_is_put_a
     telling: Telling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another WMS counts its moments otherwise: none of the former one's is newer to it."""
-    monkeypatch.setattr("allocator.feeding.feeding._LINGER_MS", 500)
+    monkeypatch.setattr("allocator.feeding.ending.LINGER_MS", 500)
     await telling.fed.begun(10)
     await telling.fed.put(poll_s=0)
     await telling.tell(telling.event(as_of=1_000_000, orderable=3))
@@ -228,7 +228,7 @@ async def test_no_pool_is_attached_any_more_by_a_run_of_a_feed_that_was_deleted(
     telling: Telling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else it takes nothing in for ever: nobody is there who lets go of it."""
-    monkeypatch.setattr("allocator.feeding.feeding._LINGER_MS", 500)
+    monkeypatch.setattr("allocator.feeding.ending.LINGER_MS", 500)
     is_asked, may_follow, has_followed = asyncio.Event(), asyncio.Event(), asyncio.Event()
     asked: list[int] = []
     look_at_them, is_it_let_go, ask_it = (
@@ -281,7 +281,7 @@ async def test_a_product_may_have_had_any_number_of_batches_when_it_is_fed_again
     telling: Telling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only so many as there are in one decision, of which anything is there."""
-    monkeypatch.setattr("allocator.feeding.feeding._LINGER_MS", 500)
+    monkeypatch.setattr("allocator.feeding.ending.LINGER_MS", 500)
     truth, product = telling.fed.wms.truth, telling.shop.product
     for number in range(200):
         truth.receive((product, f"former-{number}"), 1)

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from allocator.feeding import feeding
+from allocator.feeding import ending
 from allocator.http.feed_shapes import ShownFeed
 from allocator.wms.simulator import Simulator
 from allocator.wms.simulator_nature import Nature
@@ -26,7 +26,7 @@ NATURE = Nature(batch_s=NEVER_S, rate_per_s=500.0, burst=100)
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     """Feeds end a second after they were deleted."""
-    monkeypatch.setattr(feeding, "_LINGER_MS", 1_000)
+    monkeypatch.setattr(ending, "LINGER_MS", 1_000)
 
 
 @pytest_asyncio.fixture

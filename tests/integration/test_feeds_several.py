@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from allocator.feeding import feeding
+from allocator.feeding import ending
 from allocator.persistence.statements import statement
 from tests.integration.shop import Shop, database, until
 from tests.integration.test_feeds_api import NATURE, Fed, fed_by
@@ -66,7 +66,7 @@ async def test_a_warehouse_that_is_fed_again_goes_on_where_it_was(
     fed: Fed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """N10: what had left is not counted twice, what was open is told anew, numbers go on."""
-    monkeypatch.setattr(feeding, "_LINGER_MS", 0)
+    monkeypatch.setattr(ending, "LINGER_MS", 0)
     await fed.begun(10)
     gone = await fed.shop.placed(quantity=2)
     await fed.shop.placed(quantity=3)
@@ -90,7 +90,7 @@ async def test_a_warehouse_that_is_fed_again_goes_on_where_it_was(
 async def test_nothing_is_missing_of_what_is_fed_no_longer(
     fed: Fed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feeding, "_LINGER_MS", 0)
+    monkeypatch.setattr(ending, "LINGER_MS", 0)
     await fed.begun(5)
     await fed.shop.placed(quantity=4)
     await fed.told(1)
@@ -109,7 +109,7 @@ async def test_a_warehouse_may_be_fed_by_another_system_after_the_end(
     fed: Fed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which knows nothing of what the former one was told."""
-    monkeypatch.setattr(feeding, "_LINGER_MS", 0)
+    monkeypatch.setattr(ending, "LINGER_MS", 0)
     await fed.begun(10)
     gone = await fed.shop.placed(quantity=2)
     await fed.shop.placed(quantity=3)
@@ -136,7 +136,7 @@ async def test_two_warehouses_cannot_be_fed_from_the_same_address(
     fed: Fed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both would tell it of a push 1, and it would hear of one of them."""
-    monkeypatch.setattr(feeding, "_LINGER_MS", 0)
+    monkeypatch.setattr(ending, "LINGER_MS", 0)
     await fed.begun(10)
     other = await another(fed.shop)
     path, body = f"/wms/feeds/{other.warehouse}", {"url": f"{fed.url}/"}
@@ -165,7 +165,7 @@ async def test_a_warehouse_system_that_was_set_back_is_not_believed(
     fed: Fed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody can say what of its figures it has taken off for us."""
-    monkeypatch.setattr(feeding, "_LINGER_MS", 0)
+    monkeypatch.setattr(ending, "LINGER_MS", 0)
     await fed.begun(10)
     await fed.shop.placed(quantity=3)
     await told_and_applied(fed, 1)
@@ -185,7 +185,7 @@ async def test_a_feed_has_ended_when_what_was_open_is_on_its_way_back(
     fed: Fed, module_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else another one could begin before, and be told to give back what it never had."""
-    monkeypatch.setattr(feeding, "_LINGER_MS", 0)
+    monkeypatch.setattr(ending, "LINGER_MS", 0)
     await fed.begun(10)
     await fed.shop.placed(quantity=3)
     await told_and_applied(fed, 1)
@@ -236,7 +236,7 @@ async def test_a_feed_that_is_put_again_as_it_ends_is_on(
     fed: Fed, module_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever has seen its end, and is slow to note it, changes nothing."""
-    monkeypatch.setattr(feeding, "_LINGER_MS", 0)
+    monkeypatch.setattr(ending, "LINGER_MS", 0)
     await fed.begun(10)
     await ended(fed)
     await fed.put()
@@ -247,3 +247,26 @@ async def test_a_feed_that_is_put_again_as_it_ends_is_on(
 
     await fed.heard()
     assert (await fed.shown()).status == "on"
+
+
+async def test_what_was_missing_of_a_feed_is_not_missing_any_more_when_it_is_put_again(
+    fed: Fed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows before its first run."""
+    monkeypatch.setattr(ending, "LINGER_MS", 0)
+    await fed.begun(10)
+    await fed.shop.placed(quantity=3)
+    await fed.told(1)
+    fed.wms.damage((fed.shop.product, "L7"), 9)
+    await fed.heard()
+    assert (await fed.shown()).shortfall == 2
+    await ended(fed)
+    fed.wms.entrance.close(3_600.0)
+    await fed.put()
+
+    assert (await fed.shown()).shortfall == 0
+
+    fed.wms.entrance.close(0.0)
+    await fed.heard()
+
+    assert (await fed.shown()).shortfall == 2

@@ -111,6 +111,7 @@ class Author:
             (
                 lambda: self._call("agree", through=dice.choice(NUMBERS)),
                 lambda: self._call("close"),
+                lambda: self._call("keep", why=dice.choice((None, "a product"))),
                 lambda: self._call("lose"),
                 lambda: self._call("put_turns", turns={POOLS["mug"]: 7}),
             )

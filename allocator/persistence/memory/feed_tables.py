@@ -61,6 +61,7 @@ class FeedRow:
         self.settling: Settling | None = None
         self.is_on = True
         self.numbers: Numbers = "new"
+        self.kept_by: str | None = None
         self.lock = Lock()
         self.pushes: dict[int, PushRow] = {}
         self.pools: defaultdict[int, PoolRow] = defaultdict(PoolRow)
@@ -81,6 +82,7 @@ class FeedRow:
             applied=self.applied,
             is_on=self.is_on,
             numbers=self.numbers,
+            kept_by=self.kept_by,
             waiting_since_ms=next(waiting, None),
             shortfall=sum(max(0, pool.short) for pool in self.pools.values()),
             is_told=any(each.is_waiting for each in self.events.values()) or bool(self.parts),
@@ -159,6 +161,12 @@ class FeedRow:
         self.pools.clear()
         self.numbers = "lost"
         self.numbered = self.acknowledged = self.applied = 0
+
+    def close(self) -> None:
+        """Have nothing be missing or keep it, and its numbers be asked for when it is put again."""
+        self.numbers, self.settling, self.kept_by = "new", None, None
+        for pool in self.pools.values():
+            pool.short = 0
 
     def stage(self, run: int, heard: Sequence[Heard]) -> None:
         """Keep what a page says."""

@@ -245,11 +245,15 @@ class MemoryFeeds(Calls):
 
     async def close(self, feed: int) -> None:
         """Have the WMS be asked which numbers it knows, should the feed be put again."""
+        await self._change(partial(self._alone, feed, FeedRow.close))
 
-        def close(row: FeedRow) -> None:
-            row.numbers, row.settling = "new", None
+    async def keep(self, feed: int, why: str | None) -> None:
+        """Note why a feed that was deleted does not end; None if it is not known to be kept."""
 
-        await self._change(partial(self._alone, feed, close))
+        def keep(row: FeedRow) -> None:
+            row.kept_by = why
+
+        await self._change(partial(self._alone, feed, keep))
 
     async def end(self, feed: int) -> None:
         """Have a feed that has ended be off, unless it was put again."""

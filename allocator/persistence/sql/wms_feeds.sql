@@ -1,6 +1,6 @@
 -- List feeds that were ever put, by warehouse.
 -- $1 of this warehouse, NULL for any  $2 after which  $3 how many at most
-SELECT actor_id, warehouse, position, numbered, acknowledged, applied, is_on, numbers,
+SELECT actor_id, warehouse, position, numbered, acknowledged, applied, is_on, numbers, kept_by,
        (SELECT at FROM wms_pushes
         WHERE feed = wms_feeds.actor_id AND number > wms_feeds.acknowledged
         ORDER BY number LIMIT 1) AS waiting_since,
