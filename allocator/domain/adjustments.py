@@ -16,7 +16,9 @@ from allocator.domain.values import Message, Picks
 
 AVAILABLE: Final = "available"
 EXPIRED: Final = "expired"
-STATES: Final = ("damaged", "lost", "quarantined", "wms_reserved")
+WITHHELD: Final = "withheld"
+"""There, and kept for those of whom units of another batch are missing; only fed pools set it."""
+STATES: Final = ("damaged", "lost", "quarantined", "wms_reserved", WITHHELD)
 """Those that everybody has, beside those that an operator chose."""
 
 Change: TypeAlias = tuple[int, str | None, str | None, int]

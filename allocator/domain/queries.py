@@ -12,8 +12,8 @@ from allocator.domain.kinds import State
 from allocator.domain.moves import Move
 from allocator.domain.orders import Order
 from allocator.domain.pool import Balance, Lot, Pool
-from allocator.domain.reconcile_rules import owed
 from allocator.domain.reconciling import LotReconciled, Reconcile, TurnUnknown
+from allocator.domain.stand_ins import owed
 from allocator.domain.values import Picks
 
 

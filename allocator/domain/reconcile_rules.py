@@ -13,11 +13,8 @@ from collections.abc import Iterator
 from operator import attrgetter
 from typing import assert_never
 
-from allocator.domain.adjustments import OrderRepicked
 from allocator.domain.fed import Batch, Code, Fed
-from allocator.domain.missing import Missing
 from allocator.domain.pool import Lot, Pool
-from allocator.domain.recall_rules import REPICKS_MAX, others
 from allocator.domain.reconciling import (
     STATEMENT_STALE_MS,
     Committed,
@@ -84,58 +81,12 @@ def evolve(pool: Pool, event: FeedAttached | FeedDetached | LotReconciled, *, at
             assert_never(event)
 
 
-def owed(pool: Pool) -> int:
-    """Return how many ordered units are missing, so that other lots have to stand in for them.
-
-    Units in a state that the WMS excludes are missing first: it may know of them before it has
-    applied what we push of them.
-    """
-    fed = pool.fed
-    if fed is None or not fed.short:
-        return 0
-    lots = _lots_by_code(pool)
-    return sum(
-        _owed_of(batch, lots.get(code, []), fed.excludes) for code, batch in fed.batches.items()
-    )
-
-
-def is_due(pool: Pool) -> bool:
-    """Say whether an order of which units are missing could get others now."""
-    if pool.fed is None or not pool.fed.short or not pool.available or not owed(pool):
-        return False
-    return any(lot.seq not in pool.recalls for lot in pool.for_sale())
-
-
-def pay(pool: Pool, *, now_ms: int) -> tuple[OrderRepicked, ...]:
-    """Say which orders get other lots, those that were placed first, as far as there are any."""
-    fed = pool.fed
-    if fed is None or not fed.short:
-        return ()
-    events: list[OrderRepicked] = []
-    spare = [
-        [lot.seq, lot.available]
-        for lot in pool.for_sale()
-        if lot.seq not in pool.recalls and lot.rank >= (now_ms + 1, 0)
-    ]
-    lots, missing = _lots_by_code(pool), Missing(pool)
-    # By name: who was recovered from a snapshot decides as if it had lived on.
-    for code in sorted(fed.batches, key=lambda code: (code is not None, code or "")):
-        batch = fed.batches[code]
-        left = _owed_of(batch, lots.get(code, []), fed.excludes)
-        for lot in lots.get(code, []):
-            limit = REPICKS_MAX - len(events)
-            for order, added in others(pool, lot, owed=left, spare=spare, limit=limit):
-                returned = ((lot.seq, units_of(added)),)
-                left -= units_of(added)
-                events.append(
-                    OrderRepicked(
-                        order=order,
-                        returned=returned,
-                        added=added,
-                        missing=missing.among(returned),
-                    )
-                )
-    return tuple(events)
+def lots_by_code(pool: Pool) -> dict[Code, list[Lot]]:
+    """Return the lots of each batch of which anything is there."""
+    lots: dict[Code, list[Lot]] = {}
+    for lot in pool.lots.values():
+        lots.setdefault(lot.code, []).append(lot)
+    return lots
 
 
 def gross(lots: list[Lot], batch: Batch) -> int:
@@ -149,14 +100,6 @@ def set_aside(lot: Lot, excludes: tuple[str, ...]) -> int:
         return 0
     units = sum(units for state, units in lot.aside if state in excludes)
     return units + lot.expired if "expired" in excludes else units
-
-
-def _owed_of(batch: Batch, lots: list[Lot], excludes: tuple[str, ...]) -> int:
-    if not batch.short:
-        return 0
-    promised = sum(lot.ordered for lot in lots)
-    aside = sum(set_aside(lot, excludes) for lot in lots)
-    return max(0, min(batch.short - aside, promised))
 
 
 def _heard(pool: Pool, command: Reconcile) -> Iterator[FedEvent]:
@@ -183,7 +126,7 @@ def _committed(pool: Pool, excludes: tuple[str, ...]) -> Iterator[Committed]:
 
 def _reconciled(pool: Pool, fed: Fed | None, command: Reconcile) -> Iterator[LotReconciled]:
     """Yield what differs, the batches that have less first."""
-    lots = _lots_by_code(pool)
+    lots = lots_by_code(pool)
     batches = {} if fed is None else fed.batches
     as_of = 0 if fed is None else fed.as_of
     excludes = command.excludes if fed is None else fed.excludes
@@ -203,7 +146,7 @@ def _reconciled(pool: Pool, fed: Fed | None, command: Reconcile) -> Iterator[Lot
             continue
         if not _raises(event, batch):
             yield event
-        elif command.as_of >= as_of and _may_raise(command, code, lots):
+        elif command.as_of >= as_of and _may_raise(command, code, lots, batches):
             more.append(event)
     yield from more
 
@@ -213,9 +156,17 @@ def _raises(event: LotReconciled, batch: Batch) -> bool:
     return appearing > 0 or event.short < batch.short
 
 
-def _may_raise(command: Reconcile, code: Code, lots: dict[Code, list[Lot]]) -> bool:
-    """Say whether units that appear in a batch cannot be those that vanished from another one."""
-    return command.complete or command.lowered or not (lots.keys() - {code})
+def _may_raise(
+    command: Reconcile, code: Code, lots: dict[Code, list[Lot]], batches: dict[Code, Batch]
+) -> bool:
+    """Say whether units that appear in a batch cannot be those that vanished from another one.
+
+    Also what has left may be found to have been of another batch.
+    """
+    if command.complete or command.lowered:
+        return True
+    gone = (other for other, batch in batches.items() if batch.left)
+    return not {*lots, *gone} - {code}
 
 
 def _difference(
@@ -301,10 +252,3 @@ def _reconcile(pool: Pool, event: LotReconciled, *, at_ms: int) -> None:
                 received_at_ms=received_at_ms,
             )
         )
-
-
-def _lots_by_code(pool: Pool) -> dict[Code, list[Lot]]:
-    lots: dict[Code, list[Lot]] = {}
-    for lot in pool.lots.values():
-        lots.setdefault(lot.code, []).append(lot)
-    return lots

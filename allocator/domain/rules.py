@@ -13,6 +13,7 @@ from allocator.domain import (
     recall_rules,
     reconcile_rules,
     shortfalls,
+    stand_ins,
     transit_rules,
 )
 from allocator.domain.adjustments import (
@@ -140,7 +141,7 @@ def wake_at(pool: Pool) -> int | None:
     """Return when the pool next wants a `Wake`, milliseconds of Unix time, or None."""
     if pool.recalls and recall_rules.is_due(pool):
         return pool.last_at_ms
-    if pool.fed is not None and pool.fed.short and reconcile_rules.is_due(pool):
+    if pool.fed is not None and (pool.fed.short or pool.aside) and stand_ins.is_due(pool):
         return pool.last_at_ms
     if pool.fed is not None and shortfalls.is_due(pool):
         return pool.last_at_ms
@@ -175,19 +176,17 @@ def _evolve_otherwise(pool: Pool, event: Event, *, at_ms: int) -> None:
 def _do_what_is_due(pool: Pool, *, now_ms: int) -> tuple[Event, ...]:
     """Expire what is past its date, but for what a lot owes; then have recalled lots pay.
 
-    If nothing of that is due, say what is missing.
+    Then others stand in for what is missing. If nothing of that is due, say what is missing still.
     """
     expired = tuple(
         LotExpired(lot=lot.seq, quantity=units, product=pool.product)
         for lot in pool.due(now_ms)
         if (units := max(0, lot.available - units_of(lot.recalled)))
     )
-    due: tuple[Event, ...] = expired
-    if pool.recalls:
-        due = (*expired, *recall_rules.pay(pool, now_ms=now_ms))
-    elif pool.fed is not None and pool.fed.short:
-        due = (*expired, *reconcile_rules.pay(pool, now_ms=now_ms))
-    return due or shortfalls.news(pool)
+    due: tuple[Event, ...] = recall_rules.pay(pool, now_ms=now_ms) if pool.recalls else ()
+    if not due and pool.fed is not None:
+        due = stand_ins.pay(pool, now_ms=now_ms)
+    return (*expired, *due) or shortfalls.news(pool)
 
 
 def _place(pool: Pool, command: PlaceOrder) -> Decision:

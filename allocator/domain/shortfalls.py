@@ -5,8 +5,8 @@ Only then it is a shortfall, that somebody has to hear of.
 """
 
 from allocator.domain.pool import Pool
-from allocator.domain.reconcile_rules import owed
 from allocator.domain.reconciling import ShortfallChanged
+from allocator.domain.stand_ins import owed
 
 
 def is_due(pool: Pool) -> bool:

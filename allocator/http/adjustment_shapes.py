@@ -26,8 +26,8 @@ StateName = Annotated[
     str,
     Meta(
         pattern=patterns.STATE,
-        description="`available`, `expired`, `damaged`, `quarantined`, `wms_reserved`, `lost`, or "
-        "one that the operator of the server chose",
+        description="`available`, `expired`, `damaged`, `quarantined`, `wms_reserved`, `lost`, "
+        "`withheld`, or one that the operator of the server chose",
         examples=["damaged"],
     ),
 ]

@@ -8,7 +8,7 @@ import msgspec
 from aiohttp import web
 
 from allocator.actors.messages import KeyReused, Noted, Outcome
-from allocator.domain.adjustments import EXPIRED, STATES
+from allocator.domain.adjustments import EXPIRED, STATES, WITHHELD
 from allocator.domain.catalogue import is_code
 from allocator.domain.feeds import DeleteFeed, Feed, PollNow, PutFeed
 from allocator.domain.kinds import Command
@@ -39,7 +39,7 @@ class FeedHandlers:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._feeds = context.feeds
-        self._states = {EXPIRED, *STATES, *context.states}
+        self._states = {EXPIRED, *STATES, *context.states} - {WITHHELD}
 
     def routes(self) -> list[web.RouteDef]:
         """Return what to register."""

@@ -83,7 +83,7 @@ class PoolModel(Versions):
     @property
     def is_due(self) -> bool:
         """Whether, as things stand, a lot could pay what it owes, or its orders get others."""
-        if self.feed.is_due and self.numbers[-1].available:
+        if self.feed.is_due:
             return True
         owing = [lot.numbers[-1] for lot in self._shelf.owing.values()]
         if any(numbers.available for numbers in owing):

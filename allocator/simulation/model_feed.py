@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TypeAlias, assert_never
+from typing import NamedTuple, TypeAlias, assert_never
 
-from allocator.domain.adjustments import EXPIRED
+from allocator.domain.adjustments import EXPIRED, WITHHELD
 from allocator.domain.pool import Lot
 from allocator.domain.reconciling import (
     FedEvent,
@@ -25,6 +25,18 @@ _LESS = Numbers(-1, 0, 0)
 _PAST = Numbers(0, 0, -1)
 
 
+class Lack(NamedTuple):
+    """What a batch is short of, beyond what is set aside: first of what is withheld, and so on.
+
+    Attributes:
+        gone: Units that are held, have left, or were never ours.
+    """
+
+    withheld: int
+    ordered: int
+    gone: int
+
+
 class FeedModel:
     """The batches of a pool that is, or was, fed.
 
@@ -34,6 +46,8 @@ class FeedModel:
             (version, units by batch), and how many of these have left; ascending.
         counted: By version, what is counted of all batches, gone or not.
         there: By version, the batches of which any are on hand.
+        promised: By version, units that were promised, have left, or are for sale; only where any
+            are for sale, and nothing has to happen before anybody gets them.
         bases: What had left when it was let go of, as (version, units by batch); ascending.
     """
 
@@ -43,6 +57,7 @@ class FeedModel:
         self.left: list[Sums] = []
         self.counted: dict[int, int] = {}
         self.there: dict[int, frozenset[Code]] = {}
+        self.promised: dict[int, int] = {}
         self.bases: list[tuple[int, Sums]] = []
         self._shelf = shelf
         self._excludes: tuple[str, ...] = ()
@@ -52,12 +67,19 @@ class FeedModel:
 
     @property
     def is_due(self) -> bool:
-        """Whether an order of which units are missing could get others, if any are for sale."""
-        if not +self._shelf.short:
+        """Whether others could stand in for missing units, or need not any more."""
+        if not self.feed:
             return False
-        owed = self._owed_of_all()
-        for_sale = (lot for lot in self._lots() if lot.numbers[-1].available and not lot.recalled)
-        return owed > 0 and next(for_sale, None) is not None
+        lacks = [self._lack(code, units) for code, units in self._shelf.short.items() if units > 0]
+        missing = sum(lack.withheld for lack in lacks)
+        wanted = sum(lack.gone for lack in lacks)
+        kept = sum(_withheld(lot) for lot in self._lots()) - missing
+        if missing or kept > wanted:
+            return True
+        is_wanting = kept < wanted or any(lack.ordered for lack in lacks)
+        return is_wanting and any(
+            lot.numbers[-1].available and not lot.recalled for lot in self._lots()
+        )
 
     @property
     def is_news(self) -> bool:
@@ -119,6 +141,7 @@ class FeedModel:
                     self._shelf.object(seq, f"has units of {lot.code} for sale, and is short of it")
             self.counted[seq] = sum(self.by_batch.values())
             self.there[seq] = frozenset(lot.code for lot in self._lots())
+            self._note_promised(seq)
         self.committed.append((seq, {code: units for code, units in committed.items() if units}))
         self.left.append({code: units for code, units in left.items() if units})
 
@@ -152,13 +175,28 @@ class FeedModel:
             shelf.object(seq, f"leaves {self.by_batch.get(code, 0)} of {code}")
         return Numbers(more, 0, -gone)
 
-    def _owed_of_all(self) -> int:
-        return sum(self._owed(code, units) for code, units in self._shelf.short.items())
+    def _note_promised(self, seq: int) -> None:
+        numbers = [lot.numbers[-1] for lot in self._lots()]
+        if any(each.available for each in numbers) and not self.is_due:
+            there = sum(each.available + each.ordered + each.held for each in numbers)
+            self.promised[seq] = there + sum(self._shelf.left.values())
 
-    def _owed(self, code: Code, short: int) -> int:
+    def _owed_of_all(self) -> int:
+        return sum(self._lack(code, units).ordered for code, units in self._shelf.short.items())
+
+    def _lack(self, code: Code, short: int) -> Lack:
         lots = [lot for lot in self._lots() if lot.code == code]
-        aside = sum(self._aside(lot) for lot in lots)
-        return max(0, min(short - aside, sum(lot.numbers[-1].ordered for lot in lots)))
+        left = max(0, short - sum(self._aside(lot) for lot in lots))
+        withheld = min(left, sum(_withheld(lot) for lot in lots))
+        left -= withheld
+        ordered = min(left, sum(lot.numbers[-1].ordered for lot in lots))
+        left -= ordered
+        held = sum(lot.numbers[-1].held for lot in lots)
+        gone = min(left, held + self._shelf.left[code])
+        numbers = [lot.numbers[-1] for lot in lots]
+        unsold = sum(each.aside + each.expired for each in numbers)
+        unsold -= sum(_withheld(lot) + self._aside(lot) for lot in lots)
+        return Lack(withheld, ordered, gone + max(0, left - gone - unsold))
 
     def _aside(self, lot: LotModel) -> int:
         """Return how many units are in states that the warehouse's own system excludes."""
@@ -169,3 +207,7 @@ class FeedModel:
 
     def _lots(self) -> Iterator[LotModel]:
         return (lot for lot in self._shelf.lots.values() if lot.on_hand)
+
+
+def _withheld(lot: LotModel) -> int:
+    return sum(units for state, units in lot.marks[-1].aside if state == WITHHELD)

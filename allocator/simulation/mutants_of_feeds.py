@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from allocator.domain import feed_rules, pushes, reconcile_rules
+from allocator.domain import feed_rules, pushes, reconcile_rules, stand_ins
 from allocator.domain.fed import Batch, Fed
 from allocator.domain.feeds import BeginRun, Feed, FeedEvent, FeedRefusal
 from allocator.domain.kinds import Event
@@ -131,6 +131,14 @@ def _sell_what_is_missing(_: Method) -> Method:
     return mutant
 
 
+def _withhold_nothing(guard: Method) -> Method:
+    def mutant(code: str | None, batch: Batch, lots: list[Lot], fed: Fed) -> stand_ins.Lack:
+        lack: stand_ins.Lack = guard(code, batch, lots, fed)
+        return lack._replace(gone=0)
+
+    return mutant
+
+
 def _keep_no_limit(_: Method) -> Method:
     def mutant(bucket: Bucket, *, now_us: int) -> int:  # noqa: ARG001
         bucket._under_way += 1
@@ -215,6 +223,13 @@ FEED_MUTANTS: Final[dict[str, Mutant]] = {
         owner=Missing,
         method="_found",
         make=_sell_what_is_missing,
+        day="fed",
+    ),
+    "withhold nothing": Mutant(
+        rule="for what has left, and is missing, one of another batch is sold to nobody",
+        owner=stand_ins,
+        method="_lack",
+        make=_withhold_nothing,
         day="fed",
     ),
     "keep no limit": Mutant(

@@ -40,6 +40,7 @@ from allocator.simulation.oracle_feeds import (
     a_feed_never_goes_back,
     both_sides_agree_in_the_end,
     nothing_is_counted_that_never_was,
+    nothing_is_for_sale_that_is_not_there,
     nothing_is_heard_after_what_is_newer,
     pools_are_let_go_of_when_a_feed_has_ended,
     the_limit_of_the_warehouse_is_kept,
@@ -131,6 +132,7 @@ MOVE_LAWS: Final[tuple[Callable[[Transits], list[str]], ...]] = (
 
 FEED_LAWS: Final[tuple[Callable[[Feeds], list[str]], ...]] = (
     nothing_is_counted_that_never_was,
+    nothing_is_for_sale_that_is_not_there,
     what_is_reconciled_is_what_the_warehouse_said,
     nothing_is_heard_after_what_is_newer,
     both_sides_agree_in_the_end,

@@ -6,6 +6,7 @@ Each returns what contradicts it.
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 from allocator.domain.feeds import Run, RunEnded
 from allocator.domain.reconciling import FeedAttached, LotReconciled, Reconcile
@@ -46,6 +47,28 @@ class Feeds:
                 yield row
 
 
+class _Seen(NamedTuple):
+    """A row of a pool, as somebody sees it who hears what its warehouse says.
+
+    Attributes:
+        said: What it says of a batch, if it does.
+        is_whole: Whether all batches were stated then.
+        is_unclear: Whether that was so in one ask, and not in another.
+        as_of: The newest of which all was heard.
+        raised: The newest of which a batch alone was heard, of which there is more since.
+        ends: Whether what was decided together with it ends here.
+    """
+
+    pool: PoolEvidence
+    seq: int
+    said: LotReconciled | None
+    is_whole: bool
+    is_unclear: bool
+    as_of: int
+    raised: int
+    ends: bool
+
+
 def nothing_is_counted_that_never_was(feeds: Feeds) -> list[str]:
     """No pool counts more units than there are by the newest that was heard (rows N4 and N5).
 
@@ -53,46 +76,81 @@ def nothing_is_counted_that_never_was(feeds: Feeds) -> list[str]:
     and what was said of all batches at once. Who hears of one batch need not know yet that another
     has fewer; then more of it appears only if there is no other.
     """
+    wrong: list[str] = []
+    for seen in _seen(feeds):
+        pool, seq = seen.pool, seen.seq
+        if seen.said is None or seen.is_unclear:
+            continue
+        if not seen.is_whole:
+            others = pool.model.feed.there[seq] - {seen.said.code}
+            if others and _appearing(seen.said) > 0:
+                wrong.append(f"{pool.name} has more of one batch at seq {seq}: {others} are there")
+            continue
+        counted, there = pool.model.feed.counted[seq], _total(feeds, pool, as_of=seen.as_of)
+        if counted > there and seen.ends:
+            wrong.append(
+                f"{pool.name} counts {counted} units at seq {seq}, and as of "
+                f"{seen.as_of} there were {there}"
+            )
+    return wrong
+
+
+def nothing_is_for_sale_that_is_not_there(feeds: Feeds) -> list[str]:
+    """While anybody can buy, all that was promised or has left is there, in whatever batch.
+
+    What one batch alone was said to have more counts as well: then there is no other.
+    """
+    wrong: list[str] = []
+    for seen in _seen(feeds):
+        pool, promised = seen.pool, seen.pool.model.feed.promised.get(seen.seq)
+        if promised is None or not seen.as_of or not seen.ends or seen.is_unclear:
+            continue
+        moments = {seen.as_of, max(seen.as_of, seen.raised)}
+        there = max(_total(feeds, pool, as_of=each) for each in moments)
+        if promised > there:
+            wrong.append(
+                f"{pool.name} has promised {promised} units at seq {seen.seq}, those included that"
+                f" left or are for sale, and as of {seen.as_of} there were {there}"
+            )
+    return wrong
+
+
+def _seen(feeds: Feeds) -> Iterator[_Seen]:
+    """Yield the rows of all pools, in the order of the tail."""
     fed, feed = feeds.fed, feeds.feed
     if fed is None or feed is None:
-        return []
-    wrong: list[str] = []
-    heard: dict[int, int] = dict.fromkeys(feeds.pools, 0)
-    rows = list(feeds.rows())
-    asked = [(each.pool, each.command) for each in fed.asked]
-    said = [(pool, what) for pool, what in asked if isinstance(what, Reconcile)]
+        return
+    heard, raised = dict.fromkeys(feeds.pools, 0), dict.fromkeys(feeds.pools, 0)
+    said = [(each.pool, each.command) for each in fed.asked if isinstance(each.command, Reconcile)]
     whole = {(pool, what.as_of) for pool, what in said if what.complete}
-    partly = {(pool, what.as_of) for pool, what in said if not what.complete}
-    for row, after in pairwise([*rows, None]):
-        if row is None:
-            break
+    unclear = whole & {(pool, what.as_of) for pool, what in said if not what.complete}
+    for row, after in pairwise([*feeds.rows(), None]):
+        assert row is not None, "only the last one is"
         if row.actor_id == feed.actor_id:
             as_of = _completed(feed, row.seq)
             heard = {pool: max(before, as_of) for pool, before in heard.items()}
             continue
         pool = feeds.pools[row.actor_id]
         event = pool.events[row.seq - 1]
-        if not isinstance(event, LotReconciled):
-            continue
-        moment = pool.actor_id, event.as_of
-        if moment in whole & partly:
-            continue
-        if moment not in whole:
-            others = pool.model.feed.there[row.seq] - {event.code}
-            if others and _appearing(event) > 0:
-                wrong.append(
-                    f"{pool.name} has more of one batch at seq {row.seq}: {others} are there"
-                )
-            continue
-        heard[pool.actor_id] = max(heard[pool.actor_id], event.as_of)
-        counted = pool.model.feed.counted[row.seq]
-        there = fed.warehouse.total(sku_of(pool.actor_id), as_of=heard[pool.actor_id])
-        if counted > there and not _goes_on(pool, row, after):
-            wrong.append(
-                f"{pool.name} counts {counted} units at seq {row.seq}, and as of "
-                f"{heard[pool.actor_id]} there were {there}"
-            )
-    return wrong
+        differs = event if isinstance(event, LotReconciled) else None
+        moment = pool.actor_id, 0 if differs is None else differs.as_of
+        newest = heard if moment in whole and moment not in unclear else raised
+        newest[pool.actor_id] = max(newest[pool.actor_id], moment[1])
+        yield _Seen(
+            pool=pool,
+            seq=row.seq,
+            said=differs,
+            is_whole=moment in whole,
+            is_unclear=moment in unclear,
+            as_of=heard[pool.actor_id],
+            raised=raised[pool.actor_id],
+            ends=not _goes_on(pool, row, after),
+        )
+
+
+def _total(feeds: Feeds, pool: PoolEvidence, *, as_of: int) -> int:
+    assert feeds.fed is not None, "it has pools"
+    return feeds.fed.warehouse.total(sku_of(pool.actor_id), as_of=as_of)
 
 
 def what_is_reconciled_is_what_the_warehouse_said(feeds: Feeds) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final, Protocol, get_args
 
+from allocator.domain import stand_ins
 from allocator.domain.adjustments import (
     Adjust,
     OrderRepicked,
@@ -134,7 +135,7 @@ class PoolEvidence(ActorEvidence):
 
     def span_of_unasked(self, _row: Record, event: Event) -> Span | None:
         """Return when lots expired, or paid what they owe, or a process can have asked."""
-        if type(event) in _UNASKED or is_forgiven(event):
+        if type(event) in _UNASKED or is_forgiven(event) or _stands_in(event):
             return Span(ALWAYS, NEVER)  # nobody asks for it
         if type(event) in _DEEDS:
             return self._leaders.span_of(self.actor_id, event)  # type: ignore[arg-type]  # it is
@@ -168,3 +169,8 @@ class PoolEvidence(ActorEvidence):
 def is_forgiven(event: Event) -> bool:
     """Say whether units are not owed any more because a process has them leave, as the next row."""
     return isinstance(event, UnitsAdjusted) and event.reason == DISPATCHED
+
+
+def _stands_in(event: Event) -> bool:
+    """Say whether units are withheld for missing ones, or not any more; nobody asks for that."""
+    return isinstance(event, UnitsAdjusted) and event.reason == stand_ins.REASON

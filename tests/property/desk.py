@@ -136,7 +136,10 @@ class Desk:
         self._end_if_answered()
 
     def hear_event(self, page: Page) -> None:
-        """Hear of one batch alone."""
+        """Hear of one batch alone, unless a whole run was newer."""
+        feed = self.life.state
+        if isinstance(feed, Feed) and feed.completed and page.as_of <= feed.completed.as_of:
+            return
         for pool, _ in page.orderable:
             self.told[pool] = max(self.told.get(pool, 0), page.as_of)
             self.state(pool, page, complete=False)

@@ -16,8 +16,9 @@ from allocator.domain.messages import (
 )
 from allocator.domain.missing import Freeing, freed_by
 from allocator.domain.pool import Lot, Pool
-from allocator.domain.reconcile_rules import gross, owed, set_aside
+from allocator.domain.reconcile_rules import gross, set_aside
 from allocator.domain.reconciling import LotReconciled
+from allocator.domain.stand_ins import owed
 from allocator.domain.transfers import UnitsSent
 from allocator.domain.values import units_of
 from tests.property.desk import Desk
@@ -49,14 +50,37 @@ def nothing_is_promised_that_never_was(desk: Desk) -> None:
         pool = desk.world.pool(place)
         if pool.fed is None or not pool.is_fed:
             continue
-        there = sum(units for (where, _), units in desk.wms.gross.items() if where == place)
-        unheard = sum(
-            loss.units
-            for loss in desk.wms.losses
-            if loss.place[0] == place and loss.as_of > desk.considered.get(loss.place, 0)
-        )
 
-        assert sum(counted(pool).values()) <= there - gone_before(desk, place) + unheard
+        assert sum(counted(pool).values()) <= heard_of(desk, place)
+
+
+def nothing_is_for_sale_that_is_not_there(desk: Desk) -> None:
+    """Whatever batch has left, is promised or missing: if anybody can buy, all of it is there.
+
+    What is due is done before anybody can buy.
+    """
+    for place in desk.pools:
+        desk.world.ask(place, Wake())
+        pool = desk.world.pool(place)
+        if pool.fed is None or not pool.is_fed or not pool.available:
+            continue
+        left = sum(batch.left for batch in pool.fed.batches.values())
+
+        assert pool.available + pool.ordered + pool.held + left <= heard_of(desk, place)
+
+
+def heard_of(desk: Desk, place: int) -> int:
+    """Return how many units there ever were since a pool was attached, those that left included.
+
+    Losses of which nobody has heard count as if they were there.
+    """
+    there = sum(units for (where, _), units in desk.wms.gross.items() if where == place)
+    unheard = sum(
+        loss.units
+        for loss in desk.wms.losses
+        if loss.place[0] == place and loss.as_of > desk.considered.get(loss.place, 0)
+    )
+    return there - gone_before(desk, place) + unheard
 
 
 def pools_keep_their_laws(desk: Desk) -> None:

@@ -28,6 +28,7 @@ from tests.property.feed_laws import (
     each_decrease_is_told_once,
     no_batch_is_short_of_units_past_their_date,
     nobody_waits_for_units_that_are_there,
+    nothing_is_for_sale_that_is_not_there,
     nothing_is_promised_that_never_was,
     pools_keep_their_laws,
     rows_are_lawful,
@@ -315,6 +316,7 @@ class FeedsMachine(RuleBasedStateMachine):
         """At every instant."""
         pools_keep_their_laws(self.desk)
         nothing_is_promised_that_never_was(self.desk)
+        nothing_is_for_sale_that_is_not_there(self.desk)
         each_decrease_is_told_once(self.desk)
         rows_say_what_became_available(self.desk)
 

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from allocator.simulation import run
 from allocator.simulation.history import Evidence, Fed
+from allocator.simulation.model_feed import FeedModel
 from allocator.simulation.oracle import judge, law_of
 from allocator.simulation.plan import Plan, plan_of
 from allocator.simulation.process import START_MS
@@ -86,6 +87,11 @@ def _there_was_nothing(_day: Evidence, fed: Fed, patch: pytest.MonkeyPatch) -> N
     patch.setattr(fed.warehouse, "total", lambda _sku, *, as_of: 0 * as_of)
 
 
+def _everybody_was_promised_more(day: Evidence, fed: Fed, patch: pytest.MonkeyPatch) -> None:
+    del day, fed
+    patch.setattr(FeedModel, "_note_promised", lambda model, seq: model.promised.update({seq: 999}))
+
+
 def _nothing_was_said(_day: Evidence, fed: Fed, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(fed.warehouse, "said", lambda *, as_of: as_of and None)
 
@@ -126,6 +132,7 @@ def _it_has_ended(day: Evidence, fed: Fed, _: pytest.MonkeyPatch) -> None:
 
 BENDS: Final[dict[str, Bend]] = {
     "nothing is counted that never was": _there_was_nothing,
+    "nothing is for sale that is not there": _everybody_was_promised_more,
     "what is reconciled is what the warehouse said": _nothing_was_said,
     "nothing is heard after what is newer": _something_newer_was_heard,
     "both sides agree in the end": _another_decrease_is_applied,
