@@ -13,7 +13,7 @@ from allocator.domain.catalogue import Product, Warehouse
 from allocator.domain.fed import Code
 from allocator.domain.feeds import FeedPut
 from allocator.domain.positions import Position
-from allocator.domain.pushes import Account, Line
+from allocator.domain.pushes import Account, Change, Line
 from allocator.feeding.ports import Heard, Made, Settling, Standing, Stated
 from allocator.feeding.told import Applied, Event, Snapshot
 from allocator.persistence.catalogue import PostgresCatalogue
@@ -195,6 +195,7 @@ class Author:
             base=dice.choice(BASES),
             through=9,
             changed=4,
+            untold={"A": Change(4, decrease=2)},
         )
 
     def _heard(self) -> list[Heard]:

@@ -218,12 +218,13 @@ class FeedTables:
 
 
 def copy_of(account: Account) -> Account:
-    """Return an account that another may change."""
+    """Return an account that another may change, as it is kept: all that it counts was told."""
     return msgspec.structs.replace(
         account,
         codes=dict(account.codes),
         committed=dict(account.committed),
         base=dict(account.base),
+        untold={},
     )
 
 
