@@ -8,6 +8,7 @@ came to it otherwise is known by its rows.
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -19,15 +20,23 @@ from allocator.errors import AllocatorError
 from allocator.feeding.kit import Kit
 from allocator.feeding.lead import FeedOffError
 from allocator.feeding.ports import Settled, Settling, Stated
-from allocator.feeding.reach import PAUSE_S, TRIES, GivenUpError, all_of, one_by_one, persistently
+from allocator.feeding.reach import (
+    PAUSE_S,
+    TRIES,
+    GivenUpError,
+    all_of,
+    one_behind,
+    one_by_one,
+    persistently,
+)
 from allocator.feeding.told import Event
 
 _POOLS_AT_ONCE: Final = 256
 _QUIET_POOLS_AT_ONCE: Final = 1_024
 _FEW: Final = 32
 """So many pools of those that were looked at had to be asked: the next will not be many more."""
-_ASKS_AT_ONCE: Final = 64
-"""While some are stored, others are decided."""
+_ASKS_AT_ONCE: Final = 32
+"""While some are stored, others are decided; and no order waits for more than these are."""
 _LOOKS_AT_ONCE: Final = 32
 
 
@@ -109,26 +118,27 @@ class Following:
             In how many anything changed, and the first one that has not heard it.
         """
         differences, unheard, limit = 0, None, _POOLS_AT_ONCE
-        while True:
-            async with self._kit.turns.lock:
-                looked_at = await self._store.statements(
-                    self._feed,
-                    run=run.number,
-                    through=run.applied_through,
-                    after=after,
-                    limit=limit,
-                )
-                if not looked_at:
-                    break
-                after = looked_at[-1].actor_id
-                stated = [each for each in looked_at if not each.is_settled]
-                said = await self._ask_all(stated, run) if stated else []
-            limit = _QUIET_POOLS_AT_ONCE if len(stated) <= _FEW else _POOLS_AT_ONCE
-            differences += sum(each.changed for each in said)
-            for each, its in zip(stated, said, strict=True):
-                if not its.is_heard and unheard is None:
-                    unheard = each.actor_id
-            await self._note(stated, said, run)
+        async with one_behind() as beside:
+            while True:
+                async with self._kit.turns.lock:
+                    looked_at = await self._store.statements(
+                        self._feed,
+                        run=run.number,
+                        through=run.applied_through,
+                        after=after,
+                        limit=limit,
+                    )
+                    if not looked_at:
+                        break
+                    after = looked_at[-1].actor_id
+                    stated = [each for each in looked_at if not each.is_settled]
+                    said = await self._ask_all(stated, run) if stated else []
+                limit = _QUIET_POOLS_AT_ONCE if len(stated) <= _FEW else _POOLS_AT_ONCE
+                differences += sum(each.changed for each in said)
+                for each, its in zip(stated, said, strict=True):
+                    if not its.is_heard and unheard is None:
+                        unheard = each.actor_id
+                await beside(partial(self._note, stated, said, run))
         return differences, unheard
 
     async def look_for_short(self) -> int:

@@ -1,8 +1,9 @@
 """How feeds reach actors, whoever owns them: with patience, and not for ever."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Final, Protocol, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from allocator.actors.errands import Asker
 from allocator.actors.messages import Answer
@@ -18,6 +19,8 @@ _BEGUN_IN_ONE_GO: Final = 8
 
 _S = TypeVar("_S")
 _T = TypeVar("_T")
+
+Work: TypeAlias = Callable[[], Coroutine[None, None, None]]
 
 
 class Reach(Asker, Protocol):
@@ -92,3 +95,27 @@ async def one_by_one(
     finally:
         for task in tasks:
             task.cancel()
+
+
+@asynccontextmanager
+async def one_behind() -> AsyncIterator[Callable[[Work], Awaitable[None]]]:
+    """Have work be done beside what is done inside, in order: each waits for the one before.
+
+    All of it is done when the context is left; if that is by an error, what is under way ends.
+    """
+    task: asyncio.Task[None] | None = None
+
+    async def begin(work: Work) -> None:
+        nonlocal task
+        if task is not None:
+            await task
+        task = asyncio.create_task(work())
+
+    try:
+        yield begin
+        if task is not None:
+            await task
+    finally:
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)

@@ -5,6 +5,7 @@ asked when everything was heard: what appears in one batch may be what has vanis
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -30,6 +31,7 @@ from allocator.feeding.ports import Heard
 from allocator.feeding.reach import PAUSE_S, TRIES, GivenUpError, persistently
 from allocator.wms.interface import (
     Inventory,
+    InventoryItem,
     InventoryPage,
     WmsError,
     WmsLimitedError,
@@ -38,6 +40,8 @@ from allocator.wms.interface import (
 log = structlog.get_logger()
 
 _FAILURE_MAX: Final = 200
+_KEPT_IN_ONE_GO: Final = 250
+"""Of a page. Then orders have their turn: a whole one takes as long as many of them."""
 _NAMED_MAX: Final = 20
 """Of the products that nobody has named here, the log names so many a run."""
 
@@ -191,10 +195,11 @@ class Runner:
         """
         page, lots = first, 0
         while True:
-            heard = await self._heard(page)
-            if heard:
-                await self._store.stage(self._feed, run=run, heard=heard)
-            lots += len(heard)
+            for begin in range(0, len(page.items), _KEPT_IN_ONE_GO):
+                heard = await self._heard(page.items[begin : begin + _KEPT_IN_ONE_GO])
+                if heard:
+                    await self._store.stage(self._feed, run=run, heard=heard)
+                lots += len(heard)
             if page.next_cursor is None:
                 await self._check_named_once(run, lots)
                 return lots
@@ -230,8 +235,8 @@ class Runner:
         except WmsError as error:
             raise GivenUpError(str(error)) from error
 
-    async def _heard(self, page: InventoryPage) -> list[Heard]:
-        skus = sorted({item.sku for item in page.items} - self._strangers)
+    async def _heard(self, items: Sequence[InventoryItem]) -> list[Heard]:
+        skus = sorted({item.sku for item in items} - self._strangers)
         known = await self._kit.pools.open_all(self._kit.warehouse, skus)
         for sku in skus:
             if sku not in known:
@@ -244,7 +249,7 @@ class Runner:
                 expires_at_ms=item.expires_at_ms,
                 received_at_ms=item.received_at_ms,
             )
-            for item in page.items
+            for item in items
             if item.sku in known
         ]
 

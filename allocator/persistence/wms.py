@@ -184,9 +184,7 @@ class PostgresFeeds:
 
     async def stage(self, feed: int, *, run: int, heard: Sequence[Heard]) -> None:
         """Keep what a page says, which names no batch twice."""
-        async with borrowed(self._pool) as connection, connection.transaction():
-            pools = sorted({each.actor_id for each in heard})
-            await connection.execute(statement("wms_begin_pools"), feed, pools)
+        async with borrowed(self._pool) as connection:
             await connection.execute(
                 statement("wms_stage"),
                 feed,

@@ -1,5 +1,6 @@
 """The warehouse system that is asked by HTTP, as `docs/wms.md` has it: the default adapter."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -95,7 +96,10 @@ class HttpWms:
         if cursor is not None:
             query["cursor"] = cursor
         told = await self._ask("GET", self._inventory.with_query(query))
-        page = page_of(_decoded(told, _page, url=self._inventory))
+        body = _decoded(told, _page, url=self._inventory)
+        await asyncio.sleep(0)  # a thousand items take a millisecond in each step: others may, too
+        page = page_of(body)
+        await asyncio.sleep(0)
         _check_page(page, cursor=cursor, url=self._inventory)
         return page
 
