@@ -151,7 +151,7 @@ class Pool:
         """Whether anything can be due some time without a message: hardly ever."""
         if self.next_expiry_ms is not None or self.recalls:
             return True
-        return self.fed is not None and (self.fed.short or self.fed.told) > 0
+        return self.fed is not None and bool(self.fed.short or self.fed.told or self.aside)
 
     @property
     def occupied(self) -> bool:

@@ -18,6 +18,7 @@ from allocator.domain.missing import Freeing, freed_by
 from allocator.domain.pool import Lot, Pool
 from allocator.domain.reconcile_rules import gross, set_aside
 from allocator.domain.reconciling import LotReconciled
+from allocator.domain.rules import wake_at
 from allocator.domain.stand_ins import owed
 from allocator.domain.transfers import UnitsSent
 from allocator.domain.values import units_of
@@ -88,6 +89,7 @@ def pools_keep_their_laws(desk: Desk) -> None:
     for place in desk.world.places:
         pool = desk.world.pool(place)
         assert not laws.unbalanced(pool)
+        assert pool.may_be_due or wake_at(pool) is None
         for code, batch in {} if pool.fed is None else pool.fed.batches.items():
             available = sum(lot.available for lot in pool.lots.values() if lot.code == code)
             assert not batch.short or not available

@@ -33,6 +33,7 @@ def wake(pool: Pool, *, now_ms: int = NOW_MS) -> None:
         events = decide(pool, Wake(), now_ms=now_ms)
         assert isinstance(events, tuple)
         assert events, "what is due can be done"
+        assert pool.may_be_due, "else nobody asks whether anything is"
         for event in events:
             assert not laws.unlawful(pool, event)
             evolve(pool, event, at_ms=now_ms)
