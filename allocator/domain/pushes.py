@@ -10,7 +10,7 @@ Holds are not told: they come and go. They are told when they become orders.
 """
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -29,17 +29,19 @@ from allocator.domain.reconciling import FeedAttached, FeedDetached, LotReconcil
 from allocator.domain.transfers import UnitsSent, UnitsTaken
 from allocator.domain.values import Message
 
-Harmless: TypeAlias = (
-    OrderPlaced
-    | OrderCancelled
-    | OrderDispatched
-    | OrderPartlyDispatched
-    | OrderRepicked
-    | UnitsHeld
-    | HoldRefused
-    | HoldConfirmed
-    | UnitsSent
-    | LotExpired
+HARMLESS: Final = frozenset(
+    {
+        OrderPlaced,
+        OrderCancelled,
+        OrderDispatched,
+        OrderPartlyDispatched,
+        OrderRepicked,
+        UnitsHeld,
+        HoldRefused,
+        HoldConfirmed,
+        UnitsSent,
+        LotExpired,
+    }
 )
 """Rows that change nothing about what is reconciled: how many units of a batch there ever were."""
 
@@ -115,21 +117,17 @@ class Account(msgspec.Struct, kw_only=True):
         Args:
             rows: (seq, event), ascending; those that were taken before are left out.
         """
-        untold = self.untold
         for seq, event in rows:
             if seq <= self.through:
                 continue
             self.through = seq
-            if not isinstance(event, Harmless):
+            if type(event) in HARMLESS:  # to match it against classes costs more than all the rest
+                self._add(event)
+            else:
                 self.changed = seq
-            self._note_lots(seq, event)
-            for change in changes_of(event, self.excludes) if self.attached else ():
-                code = self.codes[change.lot]
-                untold[code] = _added(untold.get(code, Change(0)), change)
-                more = change.decrease + change.aside
-                self.committed[code] = self.committed.get(code, 0) + more
-            if isinstance(event, FeedDetached):
-                self.turn, self.attached, self.base = seq, False, dict(self.committed)
+                self._note_lots(seq, event)
+                self._add(event)
+                self._note_end(seq, event)
 
     def push(self) -> Push | None:
         """Return what the WMS is to be told of all that was taken since this was last asked.
@@ -151,6 +149,16 @@ class Account(msgspec.Struct, kw_only=True):
         self.untold = {}
         return Push(actor_id=self.actor_id, lines=lines) if lines else None
 
+    def _add(self, event: Event) -> None:
+        if not self.attached:
+            return
+        untold, committed = self.untold, self.committed
+        for change in changes_of(event, self.excludes):
+            code = self.codes[change.lot]
+            known = untold.get(code)
+            untold[code] = change if known is None else _added(known, change)
+            committed[code] = committed.get(code, 0) + change.decrease + change.aside
+
     def _note_lots(self, seq: int, event: Event) -> None:
         match event:
             case FeedAttached(excludes=excludes, lots=lots):
@@ -162,6 +170,10 @@ class Account(msgspec.Struct, kw_only=True):
                 self.codes[seq] = lot.code
             case _:
                 pass
+
+    def _note_end(self, seq: int, event: Event) -> None:
+        if isinstance(event, FeedDetached):
+            self.turn, self.attached, self.base = seq, False, dict(self.committed)
 
 
 def changes_of(event: Event, excludes: tuple[str, ...]) -> Iterator[Change]:

@@ -24,7 +24,7 @@ from allocator.feeding.ports import Made, Rows, Standing, Store
 _REST_MIN_S: Final = 0.1
 _REST_MAX_S: Final = 0.5
 _GATHER_MIN_S: Final = 0.1
-_GATHER_MAX_S: Final = 1.0
+_GATHER_MAX_S: Final = 2.0
 _REST_SHARE: Final = 10
 """It rests so many times as long as it worked, as orders come first. So long, too, it gathers: a
 push costs a commit, a request to the WMS and another commit, however many rows become one."""

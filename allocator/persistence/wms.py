@@ -1,5 +1,6 @@
 """What is kept of feeds: what warehouse systems are told under which number, and what they said."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Final
@@ -14,7 +15,7 @@ from allocator.domain.reconciling import Statement
 from allocator.errors import JournalError
 from allocator.feeding.ports import Heard, Made, Settled, Settling, Standing, Stated, Stretch
 from allocator.persistence.changes import make_actor
-from allocator.persistence.connections import Executor, Pool, borrowed
+from allocator.persistence.connections import Pool, borrowed
 from allocator.persistence.statements import statement
 from allocator.persistence.tail import Tail, Wanted
 from allocator.wms.interface import Push, PushLine
@@ -23,6 +24,7 @@ _FEEDS_MAX: Final = 10_000
 _PUTTING_LOCK: Final = 0x66656564
 _ROWS_AT_ONCE: Final = 500
 """Rows of the journal that become pushes in one go: orders wait for so long at most."""
+_STORED_IN_ONE_GO: Final = 100
 _ASKED_OF: Final = ("pools", "wms_pools", "wms_lots")
 """What is looked at for each pool: of a hundred thousand that were made just now, one by one."""
 _ACTOR: Final = "SELECT id FROM actors WHERE key = $1"
@@ -91,8 +93,9 @@ class PostgresFeeds:
         accounts = [
             Account(actor_id=actor_id, turn=turn, through=turn) for actor_id, turn in turns.items()
         ]
+        stored = await _stored_texts(accounts)
         async with borrowed(self._pool) as connection:
-            await self._put_accounts(connection, feed, accounts)
+            await connection.execute(statement("wms_put_accounts"), feed, list(turns), stored)
 
     async def feeds(self) -> Sequence[Standing]:
         """Return all that there ever were, by warehouse; the first ten thousand."""
@@ -124,14 +127,16 @@ class PostgresFeeds:
         self, feed: int, made: Made, *, before: Position, after: Position, at_ms: int
     ) -> bool:
         """Number pushes and advance the position, both or neither; False if somebody else has."""
+        actor_ids = [each.actor_id for each in made.accounts]
+        stored = await _stored_texts(made.accounts)
         async with borrowed(self._pool) as connection, connection.transaction():
             last = await connection.fetchval(
                 statement("wms_advance"), feed, str(before), str(after), len(made.pushes)
             )
             if last is None:
                 return False
-            if made.accounts:
-                await self._put_accounts(connection, feed, made.accounts)
+            if stored:
+                await connection.execute(statement("wms_put_accounts"), feed, actor_ids, stored)
             if made.pushes:
                 await connection.execute(
                     statement("wms_put_pushes"),
@@ -143,16 +148,6 @@ class PostgresFeeds:
                     [push[2] for push in made.pushes],
                 )
         return True
-
-    async def _put_accounts(
-        self, connection: Executor, feed: int, accounts: Sequence[Account]
-    ) -> None:
-        await connection.execute(
-            statement("wms_put_accounts"),
-            feed,
-            [each.actor_id for each in accounts],
-            [msgspec.json.encode(_stored(each)).decode() for each in accounts],
-        )
 
     async def pending(self, feed: int, *, after: int, limit: int) -> Sequence[Push]:
         """Return the first pushes above a number, in order."""
@@ -342,6 +337,16 @@ def _stored(account: Account) -> _StoredAccount:
         through=account.through,
         changed=account.changed,
     )
+
+
+async def _stored_texts(accounts: Sequence[Account]) -> list[str]:
+    """Return accounts as they are stored; orders have their turn in between."""
+    texts: list[str] = []
+    for account in accounts:
+        texts.append(msgspec.json.encode(_stored(account)).decode())
+        if len(texts) % _STORED_IN_ONE_GO == 0:
+            await asyncio.sleep(0)
+    return texts
 
 
 def _account_of(stored: str | None) -> Account | None:
