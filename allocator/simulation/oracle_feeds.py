@@ -53,7 +53,7 @@ class _Seen(NamedTuple):
     Attributes:
         said: What it says of a batch, if it does.
         is_whole: Whether all batches were stated then.
-        is_unclear: Whether that was so in one ask, and not in another.
+        is_unclear: Whether that was so in one ask, and not in another that named the batch.
         as_of: The newest of which all was heard.
         raised: The newest of which a batch alone was heard, of which there is more since.
         ends: Whether what was decided together with it ends here.
@@ -123,7 +123,12 @@ def _seen(feeds: Feeds) -> Iterator[_Seen]:
     heard, raised = dict.fromkeys(feeds.pools, 0), dict.fromkeys(feeds.pools, 0)
     said = [(each.pool, each.command) for each in fed.asked if isinstance(each.command, Reconcile)]
     whole = {(pool, what.as_of) for pool, what in said if what.complete}
-    unclear = whole & {(pool, what.as_of) for pool, what in said if not what.complete}
+    partly = {
+        (pool, what.as_of, lot.code)
+        for pool, what in said
+        if not what.complete
+        for lot in what.lots
+    }
     for row, after in pairwise([*feeds.rows(), None]):
         assert row is not None, "only the last one is"
         if row.actor_id == feed.actor_id:
@@ -134,14 +139,16 @@ def _seen(feeds: Feeds) -> Iterator[_Seen]:
         event = pool.events[row.seq - 1]
         differs = event if isinstance(event, LotReconciled) else None
         moment = pool.actor_id, 0 if differs is None else differs.as_of
-        newest = heard if moment in whole and moment not in unclear else raised
+        is_whole = moment in whole
+        is_unclear = is_whole and differs is not None and (*moment, differs.code) in partly
+        newest = heard if is_whole and not is_unclear else raised
         newest[pool.actor_id] = max(newest[pool.actor_id], moment[1])
         yield _Seen(
             pool=pool,
             seq=row.seq,
             said=differs,
-            is_whole=moment in whole,
-            is_unclear=moment in unclear,
+            is_whole=is_whole,
+            is_unclear=is_unclear,
             as_of=heard[pool.actor_id],
             raised=raised[pool.actor_id],
             ends=not _goes_on(pool, row, after),
