@@ -141,6 +141,7 @@ async def test_half_an_import_can_be_started_over_with_another_file(
 ) -> None:
     short, other = tmp_path / "short.ndjson", tmp_path / "other.ndjson"
     cut_short(exported, short)
+    await query(filled, "SELECT pg_current_xact_id()")  # so that it is of another moment
     await export(filled, other)
 
     async with another(filled) as target:

@@ -131,6 +131,7 @@ async def test_n4_what_a_worker_heard_before_it_hung_raises_nothing_when_it_goes
     fed: Fed, module_database_url: str
 ) -> None:
     """N4: the page is older than what its heir has heard since, and did not have to note."""
+    await fed.buy(SKUS[0], quantity=1, key="of what is there, if anything is")
     await fed.agreed()
     former = await owner(module_database_url)
     [far, *_] = [sku for sku in SKUS if await owner_of(module_database_url, sku) != former]
