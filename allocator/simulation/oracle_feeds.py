@@ -54,8 +54,7 @@ class _Seen(NamedTuple):
         said: What it says of a batch, if it does.
         is_whole: Whether all batches were stated then.
         is_unclear: Whether that was so in one ask, and not in another that named the batch.
-        as_of: The newest of which all was heard.
-        raised: The newest of which a batch alone was heard, of which there is more since.
+        as_of: The newest of which all was heard, 0 for none.
         ends: Whether what was decided together with it ends here.
     """
 
@@ -65,7 +64,6 @@ class _Seen(NamedTuple):
     is_whole: bool
     is_unclear: bool
     as_of: int
-    raised: int
     ends: bool
 
 
@@ -98,16 +96,18 @@ def nothing_is_counted_that_never_was(feeds: Feeds) -> list[str]:
 def nothing_is_for_sale_that_is_not_there(feeds: Feeds) -> list[str]:
     """While anybody can buy, all that was promised or has left is there, in whatever batch.
 
-    What one batch alone was said to have more counts as well: then there is no other.
+    Of a batch of which something newer was said alone, the most that was said counts.
     """
     wrong: list[str] = []
+    known: dict[tuple[int, int], int] = {}
     for seen in _seen(feeds):
         pool, promised = seen.pool, seen.pool.model.feed.promised.get(seen.seq)
         if promised is None or not seen.as_of or not seen.ends or seen.is_unclear:
             continue
-        moments = {seen.as_of, max(seen.as_of, seen.raised)}
-        there = max(_total(feeds, pool, as_of=each) for each in moments)
-        if promised > there:
+        moment = pool.actor_id, seen.as_of
+        if moment not in known:
+            known[moment] = _most(feeds, pool, as_of=seen.as_of)
+        if promised > (there := known[moment]):
             wrong.append(
                 f"{pool.name} has promised {promised} units at seq {seen.seq}, those included that"
                 f" left or are for sale, and as of {seen.as_of} there were {there}"
@@ -120,7 +120,7 @@ def _seen(feeds: Feeds) -> Iterator[_Seen]:
     fed, feed = feeds.fed, feeds.feed
     if fed is None or feed is None:
         return
-    heard, raised = dict.fromkeys(feeds.pools, 0), dict.fromkeys(feeds.pools, 0)
+    heard = dict.fromkeys(feeds.pools, 0)
     said = [(each.pool, each.command) for each in fed.asked if isinstance(each.command, Reconcile)]
     whole = {(pool, what.as_of) for pool, what in said if what.complete}
     partly = {
@@ -141,8 +141,8 @@ def _seen(feeds: Feeds) -> Iterator[_Seen]:
         moment = pool.actor_id, 0 if differs is None else differs.as_of
         is_whole = moment in whole
         is_unclear = is_whole and differs is not None and (*moment, differs.code) in partly
-        newest = heard if is_whole and not is_unclear else raised
-        newest[pool.actor_id] = max(newest[pool.actor_id], moment[1])
+        if is_whole and not is_unclear:
+            heard[pool.actor_id] = max(heard[pool.actor_id], moment[1])
         yield _Seen(
             pool=pool,
             seq=row.seq,
@@ -150,7 +150,6 @@ def _seen(feeds: Feeds) -> Iterator[_Seen]:
             is_whole=is_whole,
             is_unclear=is_unclear,
             as_of=heard[pool.actor_id],
-            raised=raised[pool.actor_id],
             ends=not _goes_on(pool, row, after),
         )
 
@@ -158,6 +157,31 @@ def _seen(feeds: Feeds) -> Iterator[_Seen]:
 def _total(feeds: Feeds, pool: PoolEvidence, *, as_of: int) -> int:
     assert feeds.fed is not None, "it has pools"
     return feeds.fed.warehouse.total(sku_of(pool.actor_id), as_of=as_of)
+
+
+def _most(feeds: Feeds, pool: PoolEvidence, *, as_of: int) -> int:
+    """Return how many units of all batches were said to be there, as of a moment or later."""
+    fed, most = feeds.fed, Counter[Code]()
+    assert fed is not None, "it has pools"
+    view, sku = fed.warehouse.said(as_of=as_of), sku_of(pool.actor_id)
+    told = {line.batch for push in fed.warehouse.told if push.sku == sku for line in push.lines}
+    named = set() if view is None else {each.batch for each in view.items if each.sku == sku}
+    commands = [each.command for each in fed.asked if each.pool == pool.actor_id]
+    asks = [each for each in commands if isinstance(each, Reconcile) and each.as_of > as_of]
+    alone = {each.as_of for each in asks if not each.complete}
+    later = {(lot.code, each.as_of) for each in asks if each.as_of in alone for lot in each.lots}
+    for code, moment in {*((code, as_of) for code in told | named), *later}:
+        most[code] = max(most[code], _gross(fed, sku, code, as_of=moment))
+    return sum(most.values())
+
+
+def _gross(fed: Fed, sku: str, code: Code, *, as_of: int) -> int:
+    """Return how many units of a batch there ever were as of a moment, as was said then."""
+    view = fed.warehouse.said(as_of=as_of)
+    if view is None:
+        return 0
+    orderable = sum(one.orderable for one in view.items if (one.sku, one.batch) == (sku, code))
+    return orderable + _told_of(fed, sku, code, through=view.applied_through)
 
 
 def what_is_reconciled_is_what_the_warehouse_said(feeds: Feeds) -> list[str]:
