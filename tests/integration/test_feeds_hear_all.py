@@ -61,6 +61,21 @@ async def test_an_older_run_that_attaches_a_pool_raises_no_batch_above_what_an_e
     assert await telling.fed.available() == 5 + 2
 
 
+async def failed(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch, *, as_of: int, orderable: int
+) -> None:
+    """Have a snapshot be pushed that all pools follow, and that is not complete."""
+
+    async def fail(_following: Following) -> int:
+        raise GivenUpError("nobody knows what is short", for_good=True)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Following, "look_for_short", fail)
+        await telling.pushed(as_of=as_of, items=[telling.item(orderable=orderable)])
+        await telling.becomes(orderable)
+        await telling.heard()
+
+
 async def test_a_loss_is_believed_at_once_though_a_run_is_heard_that_may_fail(
     telling: Telling,
 ) -> None:
@@ -125,22 +140,43 @@ async def test_an_event_is_believed_though_two_runs_have_failed_one_while_pools_
     await telling.fed.begun(10)
     await telling.fed.put(poll_s=0)
     as_of = telling.fed.wms.truth.as_of
-    look_for_short = Following.look_for_short
-
-    async def fail(_following: Following) -> int:
-        raise GivenUpError("a pool cannot be looked at", for_good=True)
-
-    monkeypatch.setattr(Following, "look_for_short", fail)
-    await telling.pushed(as_of=as_of + 1, items=[telling.item(orderable=9)])
-    await telling.becomes(9)
-    await telling.heard()
-    monkeypatch.setattr(Following, "look_for_short", look_for_short)
+    await failed(telling, monkeypatch, as_of=as_of + 1, orderable=9)
     run = await begun(telling, as_of=as_of + 9)
     await ask(telling, EndRun(run=run, complete=False, lots=0, differences=0))
 
     await telling.tell(telling.event(as_of=as_of + 5, orderable=6))
 
     await telling.becomes(6)
+
+
+async def test_an_event_says_nothing_that_is_older_than_what_pools_were_asked_by_a_run_that_failed(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pool that had nothing to change keeps no trace of it, and would believe the event."""
+    await telling.fed.begun(10)
+    await telling.fed.put(poll_s=0)
+    as_of = telling.fed.wms.truth.as_of
+    await failed(telling, monkeypatch, as_of=as_of + 5, orderable=10)
+
+    await telling.tell(telling.event(as_of=as_of + 3, orderable=12))
+    await telling.heard()
+
+    assert await telling.fed.available() == 10
+
+
+async def test_nothing_that_is_older_than_what_pools_were_asked_by_a_run_that_failed_is_heard(
+    telling: Telling, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Likewise of a snapshot."""
+    await telling.fed.begun(10)
+    await telling.fed.put(poll_s=0)
+    as_of = telling.fed.wms.truth.as_of
+    await failed(telling, monkeypatch, as_of=as_of + 5, orderable=10)
+
+    await telling.pushed(as_of=as_of + 3, items=[telling.item(orderable=12)])
+    await telling.heard()
+
+    assert await telling.fed.available() == 10
 
 
 async def test_what_a_former_feed_was_told_is_forgotten_though_the_next_is_put_at_once(
