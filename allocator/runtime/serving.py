@@ -32,7 +32,7 @@ _CONNECTIONS: Final = 8
 _LIST_CONNECTIONS: Final = 4
 """Of their own: lists may be slow, and neither an order nor a heartbeat is to wait behind them."""
 BACKLOG: Final = 1024
-_GC_THRESHOLDS: Final = (2_500, 4, 5_000)
+_GC_THRESHOLDS: Final = (2_500, 2, 7_000)
 """Young, middle, old. Requests make garbage that reference counts free; collecting it as often as
 Python does by default only walks the living. But what comes to stay, as a hundred thousand pools
 do when a WMS is first heard, is walked twice however often: better in many steps of milliseconds
