@@ -177,13 +177,14 @@ class Following:
     async def _ask(self, stated: Stated, run: Run) -> _Said:
         """Have one pool follow."""
         lots, changed = stated.lots, False
-        if len(lots) > STATEMENTS_MAX:  # those of which there is nothing need not be named
-            lots = [each for each in lots if each.orderable or each.applied]
-        if len(lots) <= STATEMENTS_MAX:
-            return await self._say(stated, lots, run, complete=True)
+        there = [each for each in lots if each.orderable or each.applied]
+        if len(there) <= STATEMENTS_MAX:  # what is not named has nothing, if all else is
+            some = lots if len(lots) <= STATEMENTS_MAX else there
+            return await self._say(stated, some, run, complete=True)
+        # Else all of them are: of those that have nothing by now, the pool may still have units.
         if not stated.is_attached:
             raise GivenUpError(
-                f"a product has {len(lots)} batches, and at first it may have {STATEMENTS_MAX}"
+                f"a product has {len(there)} batches, and at first it may have {STATEMENTS_MAX}"
             )
         for lowered in (False, True):
             for begin in range(0, len(lots), STATEMENTS_MAX):

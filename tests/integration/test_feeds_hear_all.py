@@ -381,3 +381,16 @@ async def test_a_run_of_which_nobody_knows_what_is_short_says_so_and_disturbs_no
         return "quarantined" in ((await telling.fed.shown()).last_error or "")
 
     await until(is_said)
+
+
+async def test_what_vanishes_of_a_product_of_many_batches_is_gone(telling: Telling) -> None:
+    """There are more of them than can be said in one go, and nothing was ever ordered of it."""
+    truth, product = telling.fed.wms.truth, telling.shop.product
+    await telling.fed.begun(1)
+    for number in range(300):
+        truth.receive((product, f"batch-{number}"), 1)
+    await telling.becomes(301)
+
+    truth.damage((product, "batch-7"), 1)
+
+    await telling.becomes(300)
