@@ -3,6 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
+from allocator.client.feeds_in_words import feed_in_words
 from allocator.feeding import ending
 from tests.integration.shop import database, opened, until
 from tests.integration.test_feeds_restored import (
@@ -54,7 +55,9 @@ async def test_a_product_that_cannot_let_go_of_a_feed_is_named_and_the_feed_ends
 
                 await until(is_named)
                 await until(is_asked_again)
-            assert (await shown(later)).status == "deleted"
+            feed = await shown(later)
+            assert feed.status == "deleted"
+            assert f"trouble     {feed.last_error}" in feed_in_words(feed)
 
         async with database(database_url) as connection:
             await connection.execute(MEND, shop.product)

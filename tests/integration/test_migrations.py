@@ -120,3 +120,35 @@ async def test_tables_of_what_was_bought_refuse_what_must_not_be(database_url: s
         ):
             with pytest.raises(refused):
                 await connection.execute(statement)
+
+
+OF_BEFORE = """
+ALTER TABLE wms_feeds DROP COLUMN settling_as_of, DROP COLUMN settling_through;
+DELETE FROM migrations WHERE name = '0019_wms_asked.sql';
+INSERT INTO actors (id, kind, key)
+SELECT feed, 'feed', 'feed:' || feed FROM generate_series(1, 3) AS feed;
+INSERT INTO wms_feeds (actor_id, warehouse, position, settling)
+SELECT feed, 'w' || feed, '1.0.0.0', (feed > 1)::int * 2 FROM generate_series(1, 3) AS feed;
+INSERT INTO journal (actor_id, seq, at, era, version, kind, digest, body)
+SELECT feed, seq, now(), 1, 1, kind, '', body::json
+FROM generate_series(1, 3) AS feed, (VALUES
+    (2, 'run_begun', '{"as_of": 12, "applied_through": 3, "deadline_ms": 1}'),
+    (3, 'feed_ended', '{}')
+) AS row (seq, kind, body)
+WHERE feed < 3 OR seq < 3;
+"""
+
+
+async def test_of_a_feed_from_before_it_is_known_as_of_when_a_run_asked_pools_unless_it_has_ended(
+    database_url: str,
+) -> None:
+    """The first has asked nobody, the second has ended since."""
+    async with connected(database_url) as connection:
+        await migrate(connection)
+        await connection.execute(OF_BEFORE)
+        await migrate(connection)
+
+        rows = await connection.fetch(
+            "SELECT settling_as_of, settling_through FROM wms_feeds ORDER BY actor_id"
+        )
+        assert [tuple(row) for row in rows] == [(None, None), (None, None), (12, 3)]
