@@ -81,9 +81,11 @@ async def _put(crew: Crew, operation: Operation, wanted: PutFeed, begin: Begin) 
     """Have a warehouse be fed."""
     try:
         await begin()
+        answer = await _tell(crew, operation, wanted, operation.actor_id)
+        await begin()  # one that ended just before is on by now
     except JournalError as error:
         raise UnavailableError(reason=str(error)) from error
-    return await _tell(crew, operation, wanted, operation.actor_id)
+    return answer
 
 
 async def _edit(crew: Crew, operation: Operation, wanted: SetLine) -> Heard:
