@@ -97,7 +97,8 @@ def pay(pool: Pool, *, now_ms: int) -> tuple[UnitsAdjusted | OrderRepicked, ...]
     """Say what stands in for what, as far as there is anything.
 
     What is gone comes first, as an order would be given units else that are not there; then orders
-    do, in the order in which they were placed.
+    do, in the order in which they were placed, `REPICKS_MAX` of them. What the others get next is
+    withheld until then.
     """
     plan = _plan(pool)
     if not (plan.settled or plan.more or plan.owed):
@@ -109,16 +110,21 @@ def pay(pool: Pool, *, now_ms: int) -> tuple[UnitsAdjusted | OrderRepicked, ...]
         if lot.seq not in pool.recalls and lot.rank >= (now_ms + 1, 0)
     ]
     changes = [*_released(pool, plan, now_ms=now_ms), *_kept_back(spare, units=plan.more)]
-    events: list[UnitsAdjusted | OrderRepicked] = []
+    events: list[UnitsAdjusted | OrderRepicked] = [*_adjusted(changes, missing)]
+    _add_released(pool, events, spare)
+    repicked = list(_repicked(pool, plan, spare=spare, missing=missing))
+    events += repicked
+    if len(repicked) >= REPICKS_MAX:  # nobody buys what the others get next
+        waiting = plan.owed - sum(units_of(each.added) for each in repicked)
+        events += _adjusted(list(_kept_back(spare, units=waiting)), missing)
+    return tuple(events)
+
+
+def _adjusted(changes: list[Change], missing: Missing) -> Iterator[UnitsAdjusted]:
     for begin in range(0, len(changes), LOTS_MAX):
         some = tuple(changes[begin : begin + LOTS_MAX])
         freed = ((seq, units) for seq, _, target, units in some if target == AVAILABLE)
-        events.append(
-            UnitsAdjusted(changes=some, reason=REASON, missing=missing.among(tuple(freed)))
-        )
-    _add_released(pool, events, spare)
-    events.extend(_repicked(pool, plan, spare=spare, missing=missing))
-    return tuple(events)
+        yield UnitsAdjusted(changes=some, reason=REASON, missing=missing.among(tuple(freed)))
 
 
 def _plan(pool: Pool) -> Plan:

@@ -12,6 +12,7 @@ from allocator.domain.messages import (
     Wake,
 )
 from allocator.domain.pool import Pool
+from allocator.domain.recall_rules import REPICKS_MAX
 from allocator.domain.reconciling import Detach, IsFed, Statement
 from allocator.domain.rules import decide, evolve, wake_at
 from allocator.domain.stand_ins import owed
@@ -236,6 +237,21 @@ def test_all_that_is_due_happens_in_one_go() -> None:
     assert isinstance(events, tuple)
     assert [type(event) for event in events] == [UnitsAdjusted, OrderRepicked]
     assert not any(isinstance(event, LotExpired) for event in events)
+
+
+def test_nobody_buys_what_orders_get_that_wait_for_their_turn() -> None:
+    orders = 2 * REPICKS_MAX + 10
+    pool = fed(A=orders)
+    for _ in range(orders):
+        do(pool, place(1))
+    do(pool, says(pool, batch("A", 0), batch("B", orders + 1), as_of=11))
+    events = do(pool, Wake())
+
+    assert sum(isinstance(event, OrderRepicked) for event in events) <= REPICKS_MAX
+    assert refusal(pool, place(2)) == InsufficientStock(requested=2, available=1)
+    wake(pool)
+    assert (pool.available, withheld(pool), owed(pool)) == (1, 0, 0)
+    assert there(pool) == {"B": (1, orders)}
 
 
 def test_cancelled_orders_of_missing_units_free_what_stands_in_for_others() -> None:
