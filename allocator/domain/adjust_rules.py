@@ -46,7 +46,8 @@ def decide(
     changes, recalled = found
     if len(changes) + len(recalled) > LOTS_MAX:
         return TooManyLots(lots=len(changes), limit=LOTS_MAX)
-    changes = [_dated(pool, change, now_ms=now_ms) for change in changes]
+    dated = (_dated(pool, change, now_ms=now_ms) for change in changes)
+    changes = [each for each in dated if each[1] != each[2]]  # what stays expired is no change
     freed = ((seq, units) for seq, _, target, units in changes if target == AVAILABLE)
     return (
         UnitsAdjusted(

@@ -144,6 +144,16 @@ def test_units_past_their_date_do_not_become_available_again() -> None:
     assert pool.balance().unallocatable == {"expired": 3, "quarantined": 1}
 
 
+def test_expired_units_stay_so_and_no_row_says_that_they_changed() -> None:
+    pool = pool_of(received(4, expires_at_ms=SOON_MS))
+    do(pool, Wake(), now_ms=SOON_MS)
+    [event] = do(pool, adjust("expired", "available", 3), now_ms=SOON_MS)
+
+    assert isinstance(event, UnitsAdjusted)
+    assert event.changes == ()
+    assert pool.balance().unallocatable == {"expired": 4}
+
+
 def test_expired_units_can_be_written_off() -> None:
     pool = pool_of(received(4, expires_at_ms=SOON_MS))
     do(pool, Wake(), now_ms=SOON_MS)
