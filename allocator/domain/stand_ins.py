@@ -23,7 +23,7 @@ from allocator.domain.fed import Batch, Code, Fed
 from allocator.domain.missing import Missing
 from allocator.domain.pool import Lot, Pool
 from allocator.domain.recall_rules import REPICKS_MAX, others
-from allocator.domain.reconcile_rules import lots_by_code, set_aside
+from allocator.domain.reconcile_rules import set_aside
 from allocator.domain.transfers import LOTS_MAX
 from allocator.domain.values import units_of
 
@@ -134,13 +134,13 @@ def _plan(pool: Pool) -> Plan:
     kept = next((units for state, units in pool.aside if state == WITHHELD), 0)
     if not fed.short:
         return Plan(more=-kept) if kept else _NOTHING
-    lots = lots_by_code(pool)
-    codes = sorted(fed.batches, key=lambda code: (code is not None, code or ""))
-    lacks = tuple(
-        _lack(code, fed.batches[code], lots.get(code, []), fed)
-        for code in codes
-        if fed.batches[code].short
-    )
+    codes = [code for code, batch in fed.batches.items() if batch.short]
+    lots: dict[Code, list[Lot]] = {code: [] for code in codes}
+    for lot in pool.lots.values():  # all of them: it is asked twice for each order
+        if lot.code in lots:
+            lots[lot.code].append(lot)
+    codes.sort(key=lambda code: (code is not None, code or ""))
+    lacks = tuple(_lack(code, fed.batches[code], lots[code], fed) for code in codes)
     gone = sum(each.gone for each in lacks)
     kept -= sum(each.settled for each in lacks)
     return Plan(lacks=lacks, more=gone - kept, owed=sum(each.ordered for each in lacks))
