@@ -299,8 +299,10 @@ def _may_be_short(stated: Stated, said: _Said) -> bool:
     would take three more: a receipt, an order, and the loss.
     """
     if not said.changed:
-        # It may have followed when nobody heard of it; else it is noted what it is short of.
-        return said.is_heard and not stated.was_settled
+        # It may have followed when nobody heard of it, or more may have happened there: what a cart
+        # held was ordered. Else it is noted what it is short of.
+        is_noted = stated.was_settled and stated.changed <= stated.settled_seq
+        return said.is_heard and not is_noted
     gross = [each.orderable + each.applied for each in stated.lots]
     rows = 1 + sum(units > 0 for units in gross)
     return bool(stated.turn) or said.settled != rows or min(gross, default=0) < 0

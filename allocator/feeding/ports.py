@@ -76,6 +76,7 @@ class Stated(msgspec.Struct, frozen=True, kw_only=True):
         figures: What is compared, by batch, as JSON.
         changed: The last row of which we know that may have changed the like in the pool.
         was_settled: Whether it is noted what the pool has followed.
+        settled_seq: If so, up to which row that takes everything into account.
         is_settled: Whether that is this, so that it need not be asked.
     """
 
@@ -86,6 +87,7 @@ class Stated(msgspec.Struct, frozen=True, kw_only=True):
     figures: str = "{}"
     changed: int = 0
     was_settled: bool = False
+    settled_seq: int = 0
     is_settled: bool = False
 
 

@@ -432,5 +432,8 @@ def _judged_of(row: asyncpg.Record) -> Stated:
     if row["is_settled"]:
         return Stated(actor_id=row["actor_id"], turn=0, lots=(), is_settled=True)
     return msgspec.structs.replace(
-        stated_of(row, lots=row["lots"]), figures=row["figures"], was_settled=row["was_settled"]
+        stated_of(row, lots=row["lots"]),
+        figures=row["figures"],
+        was_settled=row["was_settled"],
+        settled_seq=row["settled_seq"] or 0,
     )

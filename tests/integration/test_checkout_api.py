@@ -15,6 +15,7 @@ from tests.integration.carts import PRICE, SILENT, WILLING, Till, paying
 from tests.integration.listening import Told, listening
 from tests.integration.multi_orders import dispatch
 from tests.integration.shop import opened, until
+from tests.integration.test_feeds_api import NATURE, fed_by
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -246,3 +247,24 @@ async def test_expiry_and_checkout_never_both_win(database_url: str) -> None:
         assert set(ends) <= {"paid", "expired"}
         assert len(till.provider.ledger) == ends.count("paid")
         await until(at_rest)
+
+
+async def test_units_are_missing_that_a_cart_held_once_they_are_ordered(till: Till) -> None:
+    """Nothing of it comes from the warehouse system, which has said before what it has."""
+    shop = Till(till.server, till.client)
+    shop.provider = till.provider
+    await shop.open()
+    await shop.priced(PRICE)
+    async with fed_by(shop, NATURE) as fed:
+        await fed.begun(5)
+        cart = await shop.filled(5)
+        fed.wms.damage((shop.product, "L7"), 3)
+        await fed.heard()
+        assert (await fed.shown()).shortfall == 0
+        assert (await shop.decided(await shop.pay(cart))).status == "paid"
+
+        async def is_known() -> bool:
+            await fed.heard()
+            return (await fed.shown()).shortfall == 3
+
+        await until(is_known)

@@ -42,7 +42,7 @@ WITH here AS MATERIALIZED (
     FROM looked_at
 )
 SELECT actor_id, account, applied::text AS applied, figures::text AS figures,
-       settled IS NOT NULL AS was_settled, is_settled,
+       settled IS NOT NULL AS was_settled, settled_seq, is_settled,
        (SELECT json_agg(json_build_array(
                    code, CASE WHEN run = $2 THEN orderable ELSE 0 END,
                    (extract(epoch FROM expires_at) * 1000)::bigint,
