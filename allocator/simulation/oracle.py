@@ -34,13 +34,15 @@ from allocator.simulation.oracle_carts import (
     nothing_is_bought_without_money,
     what_a_worker_has_heard_is_known,
 )
+from allocator.simulation.oracle_counts import (
+    nothing_is_counted_that_never_was,
+    nothing_is_for_sale_that_is_not_there,
+)
 from allocator.simulation.oracle_feed import FeedEvidence
 from allocator.simulation.oracle_feeds import (
     Feeds,
     a_feed_never_goes_back,
     both_sides_agree_in_the_end,
-    nothing_is_counted_that_never_was,
-    nothing_is_for_sale_that_is_not_there,
     nothing_is_heard_after_what_is_newer,
     pools_are_let_go_of_when_a_feed_has_ended,
     the_limit_of_the_warehouse_is_kept,
