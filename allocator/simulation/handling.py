@@ -81,10 +81,13 @@ async def _put(crew: Crew, operation: Operation, wanted: PutFeed, begin: Begin) 
     """Have a warehouse be fed."""
     try:
         await begin()
-        answer = await _tell(crew, operation, wanted, operation.actor_id)
-        await begin()  # one that ended just before is on by now
     except JournalError as error:
         raise UnavailableError(reason=str(error)) from error
+    answer = await _tell(crew, operation, wanted, operation.actor_id)
+    try:
+        await begin()  # one that ended just before is on by now
+    except JournalError as error:
+        raise OutcomeUnknownError from error
     return answer
 
 
