@@ -19,12 +19,12 @@ class Batch(msgspec.Struct, gc=False, array_like=True):
     Attributes:
         left: Units that left since the feed was attached: dispatched, moved out, written off.
         short: Units that we count and the WMS does not. While there are any, none is available.
-        as_of: Of the last statement that changed anything.
+        as_of: Of the last statement that changed anything; below all of them if none has.
     """
 
     left: int = 0
     short: int = 0
-    as_of: int = 0
+    as_of: int = -1
 
 
 class Fed:

@@ -213,7 +213,7 @@ def _older(pool: PoolEvidence, told: Sequence[Told]) -> Iterator[str]:
             for each in told
             if attached <= each.before < seq and (each.codes is None or event.code in each.codes)
         ]
-        if event.as_of < max(heard, default=0) or event.as_of <= changed.get(event.code, 0):
+        if event.as_of < max(heard, default=0) or event.as_of <= changed.get(event.code, -1):
             yield f"{pool.name} has {event.code} be as of {event.as_of} at seq {seq}"
         if appearing(event) > 0 and event.as_of < max(changed.values(), default=0):
             yield f"{pool.name} has more as of {event.as_of} at seq {seq}"

@@ -255,6 +255,16 @@ def test_units_of_the_only_batch_may_appear_alone() -> None:
     assert there(pool) == {"A": (12, 0)}
 
 
+def test_a_wms_may_count_its_moments_from_nought() -> None:
+    """What it does not name then is not there, however many we had."""
+    pool = pool_of(5)
+
+    do(pool, says(pool, batch("A", 2), as_of=0))
+
+    assert there(pool) == {"A": (2, 0)}
+    assert do(pool, says(pool, batch("A", 3), as_of=0)) == ()
+
+
 def test_what_is_older_than_anything_that_was_heard_never_raises() -> None:
     pool = fed(A=10, B=10)
     do(pool, says(pool, batch("B", 9), as_of=20, complete=False))
