@@ -49,7 +49,7 @@ def nothing_is_counted_that_never_was(feeds: Feeds) -> list[str]:
         if seen.said is None or seen.is_unclear:
             continue
         if not seen.is_whole:
-            others = pool.model.feed.there[seq] - {seen.said.code}
+            others = _there_before(pool, seq) - {seen.said.code}
             if others and appearing(seen.said) > 0:
                 wrong.append(f"{pool.name} has more of one batch at seq {seq}: {others} are there")
             continue
@@ -60,6 +60,18 @@ def nothing_is_counted_that_never_was(feeds: Feeds) -> list[str]:
                 f"{seen.as_of} there were {there}"
             )
     return wrong
+
+
+def _there_before(pool: PoolEvidence, seq: int) -> frozenset[Code]:
+    """Return the batches that were there before what a row says was decided."""
+    first = pool.events[seq - 1]
+    assert isinstance(first, LotReconciled), "it says something of a batch"
+    before = seq - 1
+    while before and isinstance(event := pool.events[before - 1], LotReconciled):
+        if event.as_of != first.as_of:
+            break
+        before -= 1
+    return pool.model.feed.there.get(before, frozenset())
 
 
 def nothing_is_for_sale_that_is_not_there(feeds: Feeds) -> list[str]:
