@@ -10,7 +10,8 @@ from allocator.persistence.connections import Pool, borrowed
 from allocator.persistence.statements import statement
 
 _WANTED: Final = "SELECT asked_at FROM wms_dry_runs WHERE feed = $1 AND answer IS NULL"
-_ANSWER: Final = "SELECT answer FROM wms_dry_runs WHERE feed = $1 AND asked_at = $2"
+_ANSWER: Final = "SELECT answer FROM wms_dry_runs WHERE feed = $1 AND asked_at >= $2"
+"""That of who has asked later is as good: it has taken the place of ours."""
 _TELL: Final = "UPDATE wms_dry_runs SET answer = $3::json WHERE feed = $1 AND asked_at = $2"
 _KNOWN: Final = "SELECT sku FROM products WHERE sku = ANY ($1::text[])"
 

@@ -40,6 +40,11 @@ async def test_two_who_ask_in_the_same_moment_ask_the_same(database_url: str) ->
         await kept.tell(feed, Comparison(), asked_ms=NOW_MS)
         assert await kept.ask(feed, at_ms=NOW_MS + 9) == NOW_MS + 9
         assert await kept.answer(feed, asked_ms=NOW_MS + 9) is None
+
+        await kept.tell(feed, Comparison(batches=7), asked_ms=NOW_MS + 9)
+        late = await kept.answer(feed, asked_ms=NOW_MS)
+        assert late == Comparison(batches=7), "who has not looked yet gets what is newer"
+        assert await kept.ask(feed, at_ms=NOW_MS + 3) == NOW_MS + 10, "however clocks go"
     finally:
         first.terminate()
         pool.terminate()

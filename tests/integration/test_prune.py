@@ -123,7 +123,8 @@ async def test_the_past_is_shown_as_far_as_it_is_kept(
             assert problem.type == "/problems/history-pruned"
             assert (problem.earliest_version, problem.earliest_at) == (floor, reached)
         answer = await shop.get(f"{path}?at={spelled(reached)}")
-        assert answer.read(Balance).numbers == book[floor]
+        last = max(number for number, event in enumerate(events, 1) if event.at <= reached)
+        assert answer.read(Balance).numbers == book[last], "others may be of the same millisecond"
         answer = await shop.get(f"{path}?at={spelled(reached - timedelta(milliseconds=1))}")
         assert answer.problem(410).earliest_version == floor
         told = f"/journal?warehouse={shop.warehouse}&product={shop.product}&limit=200"
