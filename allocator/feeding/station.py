@@ -196,12 +196,16 @@ class Station:
             async with self._runs:
                 await runner.poll(poll)
 
+    async def _look(self) -> Feed:
+        seen = await self._kit.reach.look(self._kit.feed, FeedQuery())
+        return seen.feed or Feed()
+
     async def _clear(self) -> None:
         """End what a former life has left: nobody else will."""
-        seen = await self._kit.reach.look(self._kit.feed, FeedQuery())
-        feed = seen.feed or Feed()
+        feed = await self._look()
         if feed.poll and feed.poll != self._polled:
             await self._kit.reach.ask(self._kit.feed, EndPoll(poll=feed.poll, failure=_GONE))
+            feed = await self._look()  # its run may have begun in between
         run = feed.open_run
         if run is not None and run.poll:
             await self._kit.reach.ask(
