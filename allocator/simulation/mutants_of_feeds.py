@@ -12,9 +12,8 @@ from allocator.domain.feeds import BeginRun, Feed, FeedEvent, FeedRefusal
 from allocator.domain.kinds import Event
 from allocator.domain.messages import OrderDispatched, OrderPartlyDispatched
 from allocator.domain.missing import Missing
-from allocator.domain.pool import Lot, Pool
+from allocator.domain.pool import Lot
 from allocator.domain.pushes import Change
-from allocator.domain.reconciling import LotReconciled, Reconcile
 from allocator.domain.values import Picks
 from allocator.feeding.ports import Made, Stated
 from allocator.feeding.pusher import Pusher
@@ -68,14 +67,6 @@ def _begin_what_is_older(guard: Method) -> Method:
         if isinstance(answer, tuple):
             return tuple(replace(each, poll=command.poll) for each in answer)
         return answer
-
-    return mutant
-
-
-def _believe_what_is_older(guard: Method) -> Method:
-    def mutant(pool: Pool, fed: Fed | None, command: Reconcile) -> Iterator[LotReconciled]:
-        for event in guard(pool, fed, replace(command, as_of=1 << 62)):
-            yield replace(event, as_of=command.as_of)
 
     return mutant
 
@@ -167,13 +158,6 @@ FEED_MUTANTS: Final[dict[str, Mutant]] = {
         owner=pushes,
         method="changes_of",
         make=_tell_what_leaves_twice,
-        day="fed",
-    ),
-    "believe what is older": Mutant(
-        rule="what is not newer than what a pool has followed changes nothing",
-        owner=reconcile_rules,
-        method="_reconciled",
-        make=_believe_what_is_older,
         day="fed",
     ),
     "begin what is older": Mutant(
