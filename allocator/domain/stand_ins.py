@@ -164,7 +164,7 @@ def _unsold(lot: Lot, excludes: tuple[str, ...]) -> int:
 def _released(pool: Pool, plan: Plan, *, now_ms: int) -> Iterator[Change]:
     """Yield units that are withheld no longer, as they are missing or as nothing is.
 
-    What is missing of them is so because it becomes available; no lot comes twice.
+    What is missing of them is so because it becomes available; no lot does so twice.
     """
     freed: dict[int, int] = {}
     for lack in plan.lacks:

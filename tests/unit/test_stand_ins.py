@@ -50,6 +50,14 @@ def sold_out() -> Pool:
     return pool
 
 
+def booked_elsewhere() -> Pool:
+    """Return it when the WMS has booked what left of A on B, and not yet what left of B."""
+    pool = sold_out()
+    do(pool, says(pool, batch("A", 5, applied=5), batch("B", 0), as_of=11))
+    wake(pool)
+    return pool
+
+
 def test_units_that_have_left_as_another_batch_than_they_were_are_not_sold_again() -> None:
     """The WMS has applied the push of A, and booked it on B; of what left of B it has not heard."""
     pool = sold_out()
@@ -62,9 +70,7 @@ def test_units_that_have_left_as_another_batch_than_they_were_are_not_sold_again
 
 
 def test_what_is_withheld_for_them_is_gone_when_the_wms_has_applied_everything() -> None:
-    pool = sold_out()
-    do(pool, says(pool, batch("A", 5, applied=5), batch("B", 0), as_of=11))
-    wake(pool)
+    pool = booked_elsewhere()
 
     do(pool, says(pool, batch("A", 0, applied=5), batch("B", 0, applied=5), as_of=12))
     wake(pool)
@@ -73,9 +79,7 @@ def test_what_is_withheld_for_them_is_gone_when_the_wms_has_applied_everything()
 
 
 def test_what_is_withheld_can_be_bought_when_what_was_missing_is_found() -> None:
-    pool = sold_out()
-    do(pool, says(pool, batch("A", 5, applied=5), batch("B", 0), as_of=11))
-    wake(pool)
+    pool = booked_elsewhere()
 
     do(pool, says(pool, batch("A", 5, applied=5), batch("B", 3), as_of=12))
     wake(pool)
@@ -139,9 +143,7 @@ def test_what_is_gone_comes_before_orders_that_would_get_what_is_not_there() -> 
 
 
 def test_withheld_units_that_are_missing_themselves_are_the_first_of_their_batch() -> None:
-    pool = sold_out()
-    do(pool, says(pool, batch("A", 5, applied=5), batch("B", 0), as_of=11))
-    wake(pool)
+    pool = booked_elsewhere()
 
     do(pool, says(pool, batch("A", 2, applied=5), batch("B", 0), batch("C", 9), as_of=12))
     wake(pool)
@@ -196,9 +198,7 @@ def test_more_than_was_there_is_missing_of_what_the_wms_has_promised() -> None:
 
 
 def test_a_pool_that_is_let_go_of_keeps_what_is_withheld_until_somebody_says_otherwise() -> None:
-    pool = sold_out()
-    do(pool, says(pool, batch("A", 5, applied=5), batch("B", 0), as_of=11))
-    wake(pool)
+    pool = booked_elsewhere()
     release = Adjust(source=WITHHELD, target="available", quantity=5, reason="counted")
     gone = Adjust(source=WITHHELD, target=None, quantity=5, reason="counted")
     assert isinstance(refusal(pool, gone), IsFed)
@@ -213,9 +213,7 @@ def test_a_pool_that_is_let_go_of_keeps_what_is_withheld_until_somebody_says_oth
 
 
 def test_while_it_is_fed_nobody_gets_what_is_withheld_by_adjusting() -> None:
-    pool = sold_out()
-    do(pool, says(pool, batch("A", 5, applied=5), batch("B", 0), as_of=11))
-    wake(pool)
+    pool = booked_elsewhere()
 
     do(pool, Adjust(source=WITHHELD, target="available", quantity=5, reason="counted"))
     wake(pool)
